@@ -1,0 +1,148 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    BridgeError                     code
+    ├── InvalidRequest              invalid_request     the caller can mend it
+    │   ├── MalformedBody           malformed_body      not JSON at all
+    │   ├── UnsupportedMedia        unsupported_media_type
+    │   └── TooLarge                too_large
+    ├── NotFound                    not_found
+    ├── Conflict                    conflict            not in this state (not ready, already finished, name taken)
+    ├── Forbidden                   forbidden           the guard says no
+    ├── Misdirected                 misdirected         a Host we do not answer to
+    ├── Busy                        busy                try again later
+    ├── StorageFull                 storage_full
+    ├── EngineError                 engine_failed       the engine could not make it
+    │   ├── EngineUnavailable       engine_unavailable  not installed, no weights, unknown name
+    │   ├── EngineCrashed           engine_crashed      its process ended in the middle
+    │   ├── EngineTimeout           engine_timeout      it did not answer in time
+    │   └── BadAudio                bad_audio           NaN, silence or the wrong shape
+    ├── JobCancelled                cancelled
+    └── StartupError                startup_failed      the command cannot run; exit code 2
+
+Each carries a stable ``code`` for programs and a sentence for the player that says what to do. HTTP statuses are no
+business of this module: they stand in one table, ``bridge/api/errors.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class BridgeError(Exception):
+    """Root of the tree.
+
+    ``code``: a more exact stable code than the class's own. ``details``: facts for programs (the field, the nearest
+    names); they become members of the JSON error object.
+    """
+
+    default_code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.details = details
+
+
+class InvalidRequest(BridgeError):
+    """A value is missing, has the wrong type or lies outside its range."""
+
+    default_code = "invalid_request"
+
+
+class MalformedBody(InvalidRequest):
+    """The body cannot be read as JSON."""
+
+    default_code = "malformed_body"
+
+
+class UnsupportedMedia(InvalidRequest):
+    """The body is of a content type that this call does not take."""
+
+    default_code = "unsupported_media_type"
+
+
+class TooLarge(InvalidRequest):
+    """The body is larger than this call takes."""
+
+    default_code = "too_large"
+
+
+class NotFound(BridgeError):
+    """Nothing has that name or id."""
+
+    default_code = "not_found"
+
+
+class Conflict(BridgeError):
+    """The thing is there, but not in a state that allows this."""
+
+    default_code = "conflict"
+
+
+class Forbidden(BridgeError):
+    """The guard refuses this caller."""
+
+    default_code = "forbidden"
+
+
+class Misdirected(BridgeError):
+    """The request names a host that this server does not answer for."""
+
+    default_code = "misdirected"
+
+
+class Busy(BridgeError):
+    """Too much is waiting already."""
+
+    default_code = "busy"
+
+
+class StorageFull(BridgeError):
+    """The data folder cannot take another sound."""
+
+    default_code = "storage_full"
+
+
+class EngineError(BridgeError):
+    """The engine could not make the sound."""
+
+    default_code = "engine_failed"
+
+
+class EngineUnavailable(EngineError):
+    """The engine is unknown, not installed, or its weights are missing."""
+
+    default_code = "engine_unavailable"
+
+
+class EngineCrashed(EngineError):
+    """The engine's process ended while it was working."""
+
+    default_code = "engine_crashed"
+
+
+class EngineTimeout(EngineError):
+    """The engine did not answer in time."""
+
+    default_code = "engine_timeout"
+
+
+class BadAudio(EngineError):
+    """The engine answered something that is no sound: NaN, silence, or the wrong shape."""
+
+    default_code = "bad_audio"
+
+
+class JobCancelled(BridgeError):
+    """Nobody wants the sound any more."""
+
+    default_code = "cancelled"
+
+
+class StartupError(BridgeError):
+    """A command cannot start; the process ends with exit code 2."""
+
+    default_code = "startup_failed"

@@ -1,0 +1,87 @@
+"""The fields of a spec as types: each range is stated here, once, for the spec and for every wire model."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
+
+from prompts._keys import canonical_key
+from prompts._kind import Kind
+
+MAX_PROMPT: Final = 500
+"""Characters in a prompt."""
+MIN_SECONDS: Final = 0.1
+"""The shortest sample in seconds."""
+MAX_SECONDS: Final = 120.0
+"""The longest sample in seconds."""
+
+_BLANKS = str.maketrans(dict.fromkeys("\t\n\r\x0b\x0c\x85\u2028\u2029", " "))
+
+
+def plain_text(text: str) -> str:
+    """Return ``text`` stripped, line breaks and tabs turned into blanks.
+
+    Raises ValueError for other control characters, lone surrogates, and text without any visible character.
+    """
+    text = text.translate(_BLANKS).strip()
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        raise ValueError("must be text without control characters")
+    if all(unicodedata.category(character)[0] in "ZC" for character in text):
+        raise ValueError("must not be empty; say in words what you want to hear")
+    return text
+
+
+def _at_most(limit: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if len(text) > limit:
+            raise ValueError(f"has {len(text)} characters; at most {limit} are taken")
+        return text
+
+    return AfterValidator(check)
+
+
+def _lower_case(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+_Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+_Integer = Annotated[int, Strict()]
+
+Prompt = Annotated[
+    str,
+    Strict(),
+    AfterValidator(plain_text),
+    _at_most(MAX_PROMPT),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_PROMPT}),
+]
+"""What is to be heard, in words: 1 to 500 characters."""
+KindName = Annotated[Kind, BeforeValidator(_lower_case)]
+"""A kind, in any letter case."""
+Duration = Annotated[_Number, Field(ge=MIN_SECONDS, le=MAX_SECONDS)]
+"""Seconds."""
+Bars = Annotated[_Integer, Field(ge=1, le=64)]
+"""Bars of four beats."""
+Bpm = Annotated[_Number, Field(ge=20, le=400)]
+"""Beats per minute."""
+Key = Annotated[str, Strict(), AfterValidator(canonical_key)]
+"""A key in any spelling that ``canonical_key`` reads; kept in its canonical one."""
+Seed = Annotated[_Integer, Field(ge=0, le=2**32 - 1)]
+"""Starts the random numbers: the same seed gives the same sound."""
+EngineName = Annotated[str, Strict(), Field(pattern=r"^[a-z0-9_]{1,32}$")]
+"""Name of an engine, or ``auto``."""
+ModelName = Annotated[str, Strict(), AfterValidator(plain_text), _at_most(200)]
+"""Hub id, size or folder of a model."""
+Temperature = Annotated[_Number, Field(ge=0, le=2)]
+"""How far the engine strays; 0 takes the likeliest code each time."""
+TopK = Annotated[_Integer, Field(ge=0, le=500)]
+"""Draw from so many likeliest codes; 0 = off."""
+TopP = Annotated[_Number, Field(ge=0, le=1)]
+"""Draw from the likeliest codes that together have this probability; 0 and 1 = off."""
+Guidance = Annotated[_Number, Field(ge=0, le=10)]
+"""Classifier-free guidance: how strictly the words are followed."""
+Beams = Annotated[_Integer, Field(ge=1, le=8)]
+"""Candidates of which the best one is kept."""
+RepetitionPenalty = Annotated[_Number, Field(ge=1, le=2)]
+"""Above 1 makes codes that were used already less likely."""

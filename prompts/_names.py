@@ -1,0 +1,50 @@
+"""Names of sounds, as Strudel's mini-notation can say them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MAX_SLUG = 48
+"""Characters in a slug."""
+
+_NAME = re.compile(r"[a-z0-9_]{1,64}")
+
+
+def slug(text: str, spec_id: str = "") -> str:
+    """Return ``text`` as 1 to 48 characters of ``[a-z0-9_]``, cut between words where that is possible.
+
+    ``spec_id`` names what has no letters of its own (emoji): ``x_`` and its first six digits. Never digits alone,
+    and never ``wt_...``, which Strudel takes for a wavetable: both get ``x_`` in front.
+    """
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    plain = "".join(character for character in plain if not unicodedata.combining(character))
+    result = _cut(re.sub(r"[^a-z0-9]+", "_", plain).strip("_"), MAX_SLUG)
+    if not result:
+        return f"x_{spec_id[:6] or 'sound'}"
+    if result.isdigit() or result == "wt" or result.startswith("wt_"):
+        return "x_" + _cut(result, MAX_SLUG - 2)
+    return result
+
+
+def sound_name(text: str, spec_id: str = "") -> str:
+    """Return the name under which a sound made from ``text`` is registered: ``gen_<slug>``, at most 52 characters."""
+    return "gen_" + slug(text, spec_id)
+
+
+def sound_aliases(name: str) -> tuple[str, ...]:
+    """Return the other names that play ``name``: ``musicgen_<slug>`` for ``gen_<slug>``, else none."""
+    return (f"musicgen_{name.removeprefix('gen_')}",) if name.startswith("gen_") else ()
+
+
+def valid_name(name: str) -> bool:
+    """Tell whether a sound may be called ``name``: ``[a-z0-9_]``, 1 to 64 of them, no number, no wavetable."""
+    return bool(_NAME.fullmatch(name)) and not name.isdigit() and not name.startswith("wt_")
+
+
+def _cut(text: str, limit: int) -> str:
+    """Shorten ``text`` to ``limit`` characters at the last ``_``, or within a word that alone is longer."""
+    if len(text) <= limit:
+        return text
+    head, _, _ = text[: limit + 1].rpartition("_")
+    return (head or text[:limit]).rstrip("_")

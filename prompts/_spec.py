@@ -1,0 +1,181 @@
+"""What is wanted, and its identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from prompts._fields import (
+    MAX_SECONDS,
+    Bars,
+    Beams,
+    Bpm,
+    Duration,
+    EngineName,
+    Guidance,
+    Key,
+    KindName,
+    ModelName,
+    Prompt,
+    RepetitionPenalty,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
+)
+from prompts._kind import Kind
+from prompts._reading import bars_in, bpm_in, key_in, kind_in
+
+NATURAL_SECONDS: Final = 8.0
+"""Seconds of a texture, a stem or raw audio when nobody says how long."""
+DEFAULT_BPM: Final = 120.0
+"""Tempo of a loop when nobody says how fast."""
+DEFAULT_BARS: Final = 2
+"""Bars of a loop when nobody says how long."""
+
+_BEATS_PER_BAR = 4
+_ENDLESS = frozenset({Kind.TEXTURE, Kind.STEM, Kind.RAW})  # nothing in these sounds says when to stop
+_ON_THE_GRID = frozenset({Kind.LOOP, Kind.STEM})
+
+
+class SampleSpec(BaseModel):
+    """What is wanted. Frozen; unknown fields are ignored, ``None`` means absent.
+
+    Raises pydantic's ValidationError, a ValueError, for a value of the wrong type or outside its range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    prompt: Prompt
+    """What is to be heard, in words: 1 to 500 characters."""
+    kind: KindName | None = None
+    """oneshot, loop, texture, pitched, stem or raw; without it the words decide."""
+    duration: Duration | None = None
+    """Seconds, 0.1 to 120; without it the kind's natural length."""
+    bars: Bars | None = None
+    """Bars of four beats, 1 to 64; goes before ``duration``."""
+    bpm: Bpm | None = None
+    """Beats per minute, 20 to 400."""
+    key: Key | None = None
+    """Key such as ``C minor``, ``fm`` or ``F#``; kept as ``cm``, ``fm``, ``f#``."""
+    seed: Seed | None = None
+    """0 to 4294967295; without it the seed comes from everything else."""
+    engine: EngineName = "auto"
+    """Name of the engine, or ``auto``."""
+    model: ModelName | None = None
+    """The engine's model; without it the engine's own choice."""
+    temperature: Temperature = 1.0
+    """0 to 2; 0 takes the likeliest code each time."""
+    top_k: TopK = 250
+    """0 to 500; 0 = off."""
+    top_p: TopP = 0.0
+    """0 to 1; 0 and 1 = off."""
+    guidance: Guidance = 3.0
+    """0 to 10: how strictly the words are followed."""
+    num_beams: Beams = 1
+    """1 to 8 candidates, of which the best one is kept."""
+    repetition_penalty: RepetitionPenalty = 1.0
+    """1 to 2."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: Any) -> Any:
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _short_enough(self) -> Self:
+        if self.bars is not None and self.bpm is not None and (self.seconds or 0) > MAX_SECONDS:
+            raise ValueError(
+                f"{self.bars} bars at {self.bpm:g} bpm last {self.seconds:.0f} seconds; "
+                f"at most {MAX_SECONDS:g} are made, so ask for fewer bars or a higher bpm"
+            )
+        return self
+
+    @property
+    def seconds(self) -> float | None:
+        """Length in seconds; None lets the sound ring as long as it does by nature."""
+        if self.bars is not None:
+            return self.bars * _BEATS_PER_BAR * 60 / (self.bpm or DEFAULT_BPM)
+        if self.duration is None and self.kind in _ENDLESS:
+            return NATURAL_SECONDS
+        return self.duration
+
+    @property
+    def beats(self) -> float | None:
+        """Length in beats: of whatever has bars, and of loops and stems whose tempo is known."""
+        if self.bars is not None:
+            return float(self.bars * _BEATS_PER_BAR)
+        if self.kind not in _ON_THE_GRID or self.seconds is None or self.bpm is None:
+            return None
+        return self.seconds * self.bpm / 60
+
+    def complete(self) -> SampleSpec:
+        """Return the spec with what its words say and its kind implies; a field that is set always wins.
+
+        Kind, bpm and key are read from the words. A loop without duration and bars gets the bars of its words,
+        or 2, and one without bpm 120. Completing twice changes nothing.
+
+        Raises ValidationError when the bars last longer than ``MAX_SECONDS`` at that bpm.
+        """
+        kind = self.kind or (Kind.LOOP if self.bars is not None else kind_in(self.prompt))
+        bpm = self.bpm if self.bpm is not None else bpm_in(self.prompt)
+        bars, duration = self.bars, self.duration
+        if bars is None and duration is None and kind is Kind.LOOP:
+            bars = bars_in(self.prompt) or DEFAULT_BARS
+        if bars is None and duration is None and kind in _ENDLESS:
+            duration = NATURAL_SECONDS
+        if bpm is None and (bars is not None or kind is Kind.LOOP):
+            bpm = DEFAULT_BPM
+        key = self.key if self.key is not None else key_in(self.prompt)
+        return self._with(kind=kind, bpm=bpm, bars=bars, duration=duration, key=key)
+
+    def resolved(self, engine: str, model: str | None = None) -> SampleSpec:
+        """Return the complete spec as ``engine`` with ``model`` will make it.
+
+        A missing seed comes from the digest of everything else: the same words give the same sound.
+
+        Raises ValueError (ValidationError) when ``engine`` or ``model`` is no name.
+        """
+        spec = self.complete()._with(engine=engine, model=model)
+        if spec.seed is not None:
+            return spec
+        return spec._with(seed=int(hashlib.sha256(spec.canonical().encode()).hexdigest()[:8], 16))
+
+    def canonical(self) -> str:
+        """Return the spec as JSON that is the same for specs that mean the same.
+
+        Sorted keys, 8.0 as 8, the prompt without regard to letter case, width and spacing.
+        """
+        values = {name: _normal(value) for name, value in self}
+        values["prompt"] = " ".join(unicodedata.normalize("NFKC", self.prompt).casefold().split())
+        if self.bars is not None:
+            values["duration"] = None  # bars go before it
+        if self.top_p == 1:
+            values["top_p"] = 0  # both switch it off
+        return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    def spec_id(self, recipe: str) -> str:
+        """Return the sound's identity: 32 hexadecimal digits of SHA-256.
+
+        ``recipe``: what else decides how it sounds, such as the engine's revision and the version of finishing.
+
+        Raises ValueError when the spec is not resolved.
+        """
+        if self.seed is None or self.engine == "auto" or self.kind is None:
+            raise ValueError("only a resolved spec has an identity; call resolved(engine, model) first")
+        return hashlib.sha256(f"{self.canonical()}\n{recipe}".encode()).hexdigest()[:32]
+
+    def _with(self, **values: Any) -> SampleSpec:
+        """Return a validated copy with other values."""
+        return SampleSpec.model_validate({**dict(self), **values})
+
+
+def _normal(value: Any) -> Any:
+    """Return a number as the shortest JSON that says it (8.0 -> 8, six decimals), anything else as it is."""
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() else round(value, 6)

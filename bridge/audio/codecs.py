@@ -1,0 +1,56 @@
+"""Audio files: masters and deliveries.
+
+The server process imports this module too (to make a vanished delivery again), so it knows numpy and soundfile alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from bridge.audio.clip import Clip
+
+Pcm: TypeAlias = npt.NDArray[np.int32]
+"""(frames, channels), 24 bits in the upper part of 32."""
+
+FORMATS = {"wav": ("WAV", "PCM_16"), "flac": ("FLAC", "PCM_16")}
+"""Delivery formats: extension -> libsndfile's container and encoding."""
+
+
+def to_pcm(clip: Clip) -> Pcm:
+    """Quantise to 24 bits; samples beyond full scale are held there."""
+    scaled = np.rint(clip.samples.T.astype(np.float64) * (2**23 - 1))
+    return np.ascontiguousarray(np.clip(scaled, -(2**23), 2**23 - 1).astype(np.int32) << 8)
+
+
+def sample_id(pcm: Pcm, rate: int) -> str:
+    """Digest of the audio: 32 hexadecimal digits of SHA-256 over rate, channels and samples."""
+    digest = hashlib.sha256(f"{rate}/{pcm.shape[1]}/".encode())
+    digest.update(pcm.astype("<i4", copy=False).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def write_master(path: Path, pcm: Pcm, rate: int) -> None:
+    """Write a 24-bit WAV."""
+    soundfile.write(path, pcm, rate, subtype="PCM_24", format="WAV")
+
+
+def read_pcm(path: Path) -> tuple[Pcm, int]:
+    """Read a file's samples as 24 bits in 32, and its rate in Hz."""
+    pcm, rate = soundfile.read(path, dtype="int32", always_2d=True)
+    return pcm, int(rate)
+
+
+def encode(pcm: Pcm, rate: int, extension: str) -> bytes:
+    """Encode for delivery in one of ``FORMATS``; 16 bits, rounded to the nearest step."""
+    container, subtype = FORMATS[extension]
+    rounded = np.clip((pcm.astype(np.int64) + (1 << 15)) >> 16, -(2**15), 2**15 - 1).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, rounded, rate, format=container, subtype=subtype)
+    return file.getvalue()

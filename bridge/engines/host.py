@@ -1,0 +1,209 @@
+"""The child process an engine lives in: ``python -P -m bridge.engines.host NAME --socket FD ...``.
+
+Threads cannot be stopped and one failed allocation must not silence everybody, so an engine has a process of its own.
+It makes, finishes and encodes a sample, writes the files into the store's ``incoming/`` folder and answers with their
+paths and facts. It ends with its parent: by the kernel's parent-death signal, and by end of file on the socket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bridge.audio import codecs
+from bridge.audio.clip import Clip
+from bridge.audio.finishing import finish, measure
+from bridge.engines import registry
+from bridge.engines._base import Engine
+from bridge.engines._framing import Frame, read_blocking
+from bridge.errors import BridgeError, EngineUnavailable, JobCancelled
+from prompts import SampleSpec
+
+logger = logging.getLogger("bridge.engines.host")
+
+ALIVE_SECONDS = 1.0
+PROGRESS_SECONDS = 0.2
+"""At most five progress messages a second and request."""
+_NICENESS = 5
+"""Making a sound yields the processor to the server, the browser and the audio card."""
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class _Request:
+    id: str
+    spec: SampleSpec
+    pieces: bool
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    reported: float = 0.0
+
+
+class Host:
+    """Serves one engine over one socket, until end of file."""
+
+    def __init__(self, engine: Engine, connection: socket.socket, incoming: Path) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._incoming = incoming
+        self._sending = threading.Lock()
+        self._requests: dict[str, _Request] = {}
+        self._pool = ThreadPoolExecutor(engine.info.concurrency, thread_name_prefix="make")
+
+    def serve(self) -> None:
+        """Answer frames until the parent closes the socket."""
+        self._send({"type": "described", "info": self._engine.info.as_dict()})
+        threading.Thread(target=self._keep_alive, daemon=True).start()
+        while (frame := read_blocking(self._connection)) is not None:
+            match frame.head["type"]:
+                case "submit":
+                    self._submit(frame.head)
+                case "cancel":
+                    request = self._requests.get(frame.head["id"])
+                    if request:
+                        request.cancelled.set()
+
+    def _submit(self, head: dict[str, Any]) -> None:
+        spec = SampleSpec.model_validate(head["spec"])
+        request = _Request(head["id"], spec, pieces=bool(head.get("pieces")))
+        self._requests[request.id] = request
+        self._pool.submit(self._answer, request)
+
+    def _answer(self, request: _Request) -> None:
+        try:
+            answer = {"type": "done", "id": request.id, **self._make(request)}
+        except JobCancelled:
+            answer = {"type": "cancelled", "id": request.id}
+        except BridgeError as error:
+            answer = _failure(request.id, type(error).__name__, error.code, error.message)
+        except MemoryError:
+            answer = _failure(request.id, "EngineCrashed", "engine_out_of_memory", _OUT_OF_MEMORY)
+        except Exception as error:
+            # torch is not imported here: its out-of-memory error is known by its name
+            if type(error).__name__ == "OutOfMemoryError":
+                answer = _failure(request.id, "EngineCrashed", "engine_out_of_memory", _OUT_OF_MEMORY)
+            else:
+                logger.exception("engine %s failed", self._engine.info.name)
+                answer = _failure(
+                    request.id, "EngineError", "engine_failed", f"Engine '{self._engine.info.name}' failed: {error}."
+                )
+        self._requests.pop(request.id, None)
+        self._send(answer)
+
+    def _make(self, request: _Request) -> dict[str, Any]:
+        pieces: list[Clip] = []
+        report = self._reporter(request)
+        # Asked for before the first piece: a request cancelled while it waited is never begun.
+        report(0.0)
+        for piece in self._engine.stream(request.spec, request.spec.seconds, report):
+            if request.cancelled.is_set():
+                raise JobCancelled("cancelled")
+            pieces.append(piece)
+            if request.pieces:
+                self._send_piece(request.id, piece)
+        clip = finish(Clip.join(pieces) if pieces else Clip.of([[]], self._engine.info.rate), request.spec)
+        pcm = codecs.to_pcm(clip)
+        sample_id = codecs.sample_id(pcm, clip.rate)
+        stem = f"{sample_id}-{request.id}"
+        master, delivery = self._incoming / f"{stem}.master.wav", self._incoming / f"{stem}.wav"
+        try:
+            codecs.write_master(master, pcm, clip.rate)
+            delivery.write_bytes(codecs.encode(pcm, clip.rate, "wav"))
+        except BaseException:
+            master.unlink(missing_ok=True)
+            delivery.unlink(missing_ok=True)
+            raise
+        return {
+            "sample_id": sample_id,
+            "master": str(master),
+            "deliveries": {"wav": str(delivery)},
+            "rate": clip.rate,
+            "channels": clip.channels,
+            "frames": clip.frames,
+            "measures": measure(clip),
+        }
+
+    def _reporter(self, request: _Request) -> Callable[[float], None]:
+        def report(fraction: float) -> None:
+            if request.cancelled.is_set():
+                raise JobCancelled("cancelled")
+            now = time.monotonic()
+            if now - request.reported >= PROGRESS_SECONDS:
+                request.reported = now
+                self._send({"type": "progress", "id": request.id, "progress": min(max(fraction, 0.0), 1.0)})
+
+        return report
+
+    def _send_piece(self, request_id: str, piece: Clip) -> None:
+        head = {"type": "piece", "id": request_id, "rate": piece.rate, "channels": piece.channels}
+        self._send(head, piece.samples.T.astype("<f4").tobytes())
+
+    def _send(self, head: dict[str, Any], body: bytes = b"") -> None:
+        with self._sending:
+            self._connection.sendall(Frame(head, body).encode())
+
+    def _keep_alive(self) -> None:
+        while True:
+            time.sleep(ALIVE_SECONDS)
+            self._send({"type": "alive"})
+
+
+_OUT_OF_MEMORY = "The engine ran out of memory. Ask for something shorter, or choose a smaller model."
+
+
+def _failure(request_id: str, kind: str, code: str, message: str) -> dict[str, Any]:
+    return {"type": "failed", "id": request_id, "error": kind, "code": code, "message": message}
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the engine, describe it, serve."""
+    parser = argparse.ArgumentParser(prog="bridge.engines.host")
+    parser.add_argument("name")
+    parser.add_argument("--socket", type=int, required=True, help="inherited file descriptor of a stream socket")
+    parser.add_argument("--incoming", type=Path, required=True)
+    parser.add_argument("--options", default="{}", help="keyword arguments of the engine, as JSON")
+    options = parser.parse_args(arguments)
+    _die_with_parent()
+    os.nice(_NICENESS)
+    # The parent decides when we end; Ctrl-C in a terminal reaches the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    connection = socket.socket(fileno=options.socket)
+    keywords = json.loads(options.options)
+    keywords["data_dir"] = Path(keywords["data_dir"]) if keywords.get("data_dir") else None
+    try:
+        engine = registry.build(options.name, **keywords)
+    except Exception as error:
+        if not isinstance(error, BridgeError):
+            logger.exception("engine %s cannot be built", options.name)
+            error = EngineUnavailable(f"Engine '{options.name}' cannot start: {error}.")
+        failure = {"type": "unavailable", "code": error.code, "message": error.message}
+        connection.sendall(Frame(failure).encode())
+        return 3
+    try:
+        Host(engine, connection, options.incoming).serve()
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    # Work that is still running has nobody to go to.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

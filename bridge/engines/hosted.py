@@ -1,0 +1,303 @@
+"""The server's side of an engine's process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bridge import errors
+from bridge.engines import _framing
+from bridge.engines._base import EngineInfo
+from bridge.engines._framing import Frame
+from bridge.errors import EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
+from prompts import SampleSpec
+
+logger = logging.getLogger(__name__)
+
+CANCEL_SECONDS = 2.0
+"""How long a cancelled request may take to stop before its process is killed."""
+SILENCE_SECONDS = 30.0
+"""A process that says nothing for so long hangs as a whole (a native call that never gives the interpreter back)."""
+ATTEMPTS = 3
+"""A request that was running each time its process crashed is given up after so many crashes."""
+_ERRORS: Mapping[str, type[EngineError]] = {
+    name: getattr(errors, name) for name in ("EngineError", "EngineUnavailable", "EngineCrashed", "BadAudio")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished sample's files in ``incoming/``, with its facts."""
+
+    sample_id: str
+    master: Path
+    deliveries: Mapping[str, Path]
+    rate: int
+    channels: int
+    frames: int
+    measures: Mapping[str, Any]
+
+
+@dataclass
+class _Pending:
+    answer: asyncio.Future[Made]
+    on_progress: Callable[[float], None]
+
+
+class _Gone(Exception):
+    """The process ended. ``blameless``: we ended it ourselves because of another request."""
+
+    def __init__(self, blameless: bool) -> None:
+        super().__init__("the engine's process ended")
+        self.blameless = blameless
+
+
+@dataclass
+class _Process:
+    """One running child: its process, socket and what it works on."""
+
+    process: asyncio.subprocess.Process
+    writer: asyncio.StreamWriter
+    info: EngineInfo
+    pending: dict[str, _Pending] = field(default_factory=dict)
+    blameless_end: bool = False
+    listening: asyncio.Task[None] | None = None
+
+
+class HostedEngine:
+    """One engine in a child process that is started when first needed and again when it ended.
+
+    ``make`` may be called many times at once; the engine's own concurrency is kept by the job queue's lanes.
+    """
+
+    def __init__(
+        self, name: str, *, incoming: Path, options: Mapping[str, Any] | None = None, start_seconds: float = 600.0
+    ) -> None:
+        self.name = name
+        self.error: EngineUnavailable | None = None
+        """Why it could not be started the last time, None when it could."""
+        self.restarts = 0
+        self._incoming = incoming
+        self._options = dict(options or {})
+        self._start_seconds = start_seconds
+        self._starting = asyncio.Lock()
+        self._alone = asyncio.Lock()
+        self._current: _Process | None = None
+        self._info: EngineInfo | None = None
+        self._closed = False
+
+    @property
+    def info(self) -> EngineInfo | None:
+        """What the engine said about itself; None until it was started once."""
+        return self._info
+
+    @property
+    def running(self) -> bool:
+        """True while its process is there."""
+        return self._current is not None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child process."""
+        return self._current.process.pid if self._current else None
+
+    async def start(self) -> EngineInfo:
+        """Start the process unless it runs. Raises EngineUnavailable or EngineTimeout."""
+        return (await self._ready()).info
+
+    async def make(self, spec: SampleSpec, on_progress: Callable[[float], None] = lambda _: None) -> Made:
+        """Make a finished sample. Cancelling this coroutine stops the work within two seconds.
+
+        Raises EngineError and its kin. A crash of the process makes it try again, alone, up to ``ATTEMPTS`` times.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            # After a crash the suspects run one by one, so that only the guilty one is met by the next crash.
+            guard = self._alone if attempt > 1 else contextlib.nullcontext()
+            async with guard:
+                while True:
+                    try:
+                        return await self._once(spec, on_progress)
+                    except _Gone as gone:
+                        if gone.blameless and not self._closed:
+                            continue
+                        break
+            if self._closed:
+                break
+            logger.warning("engine %s crashed (attempt %d of %d)", self.name, attempt, ATTEMPTS)
+        raise EngineCrashed(
+            f"Engine '{self.name}' ended {ATTEMPTS} times while it made this sound. Ask for something shorter, or for "
+            "another engine; `sample-bridge doctor` checks the installation."
+        )
+
+    async def close(self) -> None:
+        """End the process and wait for it."""
+        self._closed = True
+        if self._current:
+            await self._end(self._current)
+
+    async def _once(self, spec: SampleSpec, on_progress: Callable[[float], None]) -> Made:
+        current = await self._ready()
+        request_id = uuid.uuid4().hex[:12]
+        pending = _Pending(asyncio.get_running_loop().create_future(), on_progress)
+        current.pending[request_id] = pending
+        try:
+            await self._send(current, {"type": "submit", "id": request_id, "spec": spec.model_dump(mode="json")})
+            return await asyncio.shield(pending.answer)
+        except asyncio.CancelledError:
+            await self._cancel(current, request_id, pending)
+            raise
+        finally:
+            current.pending.pop(request_id, None)
+
+    async def _cancel(self, current: _Process, request_id: str, pending: _Pending) -> None:
+        """Ask; kill when it does not answer. What else was running is run again by its own ``make``."""
+        with contextlib.suppress(_Gone):
+            await self._send(current, {"type": "cancel", "id": request_id})
+        done, _ = await asyncio.wait([pending.answer], timeout=CANCEL_SECONDS)
+        if not done:
+            logger.warning("engine %s does not stop when asked: ending its process", self.name)
+            current.blameless_end = True
+            current.process.kill()
+            await asyncio.wait([pending.answer])
+        if not pending.answer.cancelled() and pending.answer.exception() is None:
+            # It was finished in the very moment of being cancelled: nobody will adopt the files.
+            made = pending.answer.result()
+            for path in (made.master, *made.deliveries.values()):
+                path.unlink(missing_ok=True)
+
+    async def _send(self, current: _Process, head: dict[str, Any]) -> None:
+        try:
+            current.writer.write(Frame(head).encode())
+            await current.writer.drain()
+        except (ConnectionError, RuntimeError):
+            raise _Gone(current.blameless_end) from None
+
+    async def _ready(self) -> _Process:
+        async with self._starting:
+            if self._current is None:
+                if self._closed:
+                    raise EngineUnavailable("The bridge is being stopped.")
+                try:
+                    self._current = await self._spawn()
+                    self.error = None
+                except EngineUnavailable as error:
+                    self.error = error
+                    raise
+            return self._current
+
+    async def _spawn(self) -> _Process:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "bridge.engines.host", self.name,
+                "--socket", str(theirs.fileno()),
+                "--incoming", str(self._incoming),
+                "--options", json.dumps(self._options, default=str),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )  # fmt: skip
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        try:
+            frame = await asyncio.wait_for(_framing.read(reader), self._start_seconds)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            writer.close()
+            raise EngineTimeout(
+                f"Engine '{self.name}' was not ready within {self._start_seconds:.0f} s. Try a smaller model."
+            ) from None
+        except BaseException:
+            process.kill()
+            writer.close()
+            raise
+        if frame is None or frame.head["type"] != "described":
+            writer.close()
+            await process.wait()
+            head = frame.head if frame else {}
+            raise EngineUnavailable(
+                head.get("message", f"Engine '{self.name}' ended while starting. `sample-bridge doctor` may know why."),
+                code=head.get("code"),
+                engine=self.name,
+            )
+        current = _Process(process, writer, EngineInfo(**frame.head["info"]))
+        self._info = current.info
+        current.listening = asyncio.create_task(self._listen(current, reader))
+        return current
+
+    async def _listen(self, current: _Process, reader: asyncio.StreamReader) -> None:
+        try:
+            while True:
+                frame = await asyncio.wait_for(_framing.read(reader), SILENCE_SECONDS)
+                if frame is None:
+                    break
+                self._receive(current, frame)
+        except TimeoutError:
+            logger.warning("engine %s has been silent for %.0f s: ending its process", self.name, SILENCE_SECONDS)
+        except _framing.BrokenFrame as error:
+            logger.warning("engine %s: %s", self.name, error)
+        finally:
+            if self._current is current:
+                self._current = None
+            if current.process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    current.process.kill()
+            for pending in current.pending.values():
+                if not pending.answer.done():
+                    pending.answer.set_exception(_Gone(current.blameless_end))
+            current.writer.close()
+            await current.process.wait()
+            if not self._closed:
+                self.restarts += 1
+
+    def _receive(self, current: _Process, frame: Frame) -> None:
+        head = frame.head
+        pending = current.pending.get(head.get("id", ""))
+        if pending is None or pending.answer.done():
+            return
+        match head["type"]:
+            case "progress":
+                pending.on_progress(float(head["progress"]))
+            case "done":
+                pending.answer.set_result(_made(head))
+            case "cancelled":
+                pending.answer.cancel()
+            case "failed":
+                pending.answer.set_exception(_ERRORS.get(head["error"], EngineError)(head["message"], code=head["code"]))
+                if head["code"] == "engine_out_of_memory":
+                    # A process that ran out of memory once keeps what it has: begin afresh, without blame.
+                    current.blameless_end = True
+                    current.process.kill()
+
+    async def _end(self, current: _Process) -> None:
+        current.blameless_end = True
+        current.writer.close()
+        try:
+            await asyncio.wait_for(current.process.wait(), CANCEL_SECONDS)
+        except TimeoutError:
+            current.process.kill()
+            await current.process.wait()
+        if current.listening:
+            await asyncio.wait([current.listening])
+
+
+def _made(head: Mapping[str, Any]) -> Made:
+    return Made(
+        sample_id=head["sample_id"],
+        master=Path(head["master"]),
+        deliveries={extension: Path(path) for extension, path in head["deliveries"].items()},
+        rate=head["rate"],
+        channels=head["channels"],
+        frames=head["frames"],
+        measures=head["measures"],
+    )

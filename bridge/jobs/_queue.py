@@ -1,0 +1,58 @@
+"""What a job queue is; a distributed one has to pass the same tests as the embedded one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from bridge.jobs._job import Job, State, Ticket
+
+Run: TypeAlias = Callable[[Job, Callable[[float], None]], Awaitable[Any]]
+"""Does a job's work: awaited with the job and a function to report progress (0..1) to; its answer is the result."""
+
+Watch: TypeAlias = Callable[[Job], None]
+"""Called on the event loop whenever a job's state or progress changed."""
+
+
+class JobQueue(Protocol):
+    """Accepts work, does each key once at a time, most urgent first, and tells how it goes."""
+
+    async def submit(
+        self, key: str, lane: str, work: Mapping[str, Any], *, priority: int, asked: Mapping[str, Any]
+    ) -> Ticket:
+        """Take a ticket for ``key``. A queued or running job of that key is joined, and becomes as urgent as asked.
+
+        Raises Busy when too much waits already.
+        """
+        ...
+
+    async def cancel(self, ticket_id: str) -> Ticket:
+        """Withdraw one ticket; the last one cancels the job, whose work has stopped when this returns.
+
+        Raises NotFound, and Conflict when the job has already ended.
+        """
+        ...
+
+    def ticket(self, ticket_id: str) -> Ticket:
+        """Look a ticket up, also of an ended job while it is kept. Raises NotFound."""
+        ...
+
+    def tickets(self, states: Sequence[State] = ()) -> list[Ticket]:
+        """All kept tickets, newest first, of any of the given states."""
+        ...
+
+    async def wait(self, ticket_id: str) -> Ticket:
+        """Return when the ticket's state is terminal. Hanging up here does not cancel the job."""
+        ...
+
+    def count(self, state: State) -> int:
+        """How many jobs are in a state that has not ended."""
+        ...
+
+    def watch(self, watch: Watch) -> None:
+        """Be told of every change from now on."""
+        ...
+
+    async def close(self) -> None:
+        """Stop running work and accept no more."""
+        ...

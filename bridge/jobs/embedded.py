@@ -1,0 +1,192 @@
+"""The queue that lives in the server process: one priority heap a lane, nothing to install."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bridge.errors import BridgeError, Busy, Conflict, EngineTimeout, JobCancelled, NotFound
+from bridge.jobs._job import TERMINAL, Job, Progress, State, Ticket
+from bridge.jobs._queue import Run, Watch
+
+logger = logging.getLogger(__name__)
+
+
+class EmbeddedQueue:
+    """Runs jobs as tasks on the event loop; ``run`` awaits the engine's process.
+
+    ``capacity(lane)``: how many jobs of a lane may run at once. ``estimate(job)``: expected seconds of the whole job,
+    None when unknown. ``limit``: how many jobs may wait. ``job_seconds``: deadline of one job. ``kept``: how many ended
+    tickets are remembered.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        capacity: Callable[[str], int] = lambda _: 1,
+        estimate: Callable[[Job], float | None] = lambda _: None,
+        limit: int = 200,
+        job_seconds: float = 600.0,
+        kept: int = 1000,
+    ) -> None:
+        self._run = run
+        self._capacity = capacity
+        self._estimate = estimate
+        self._limit = limit
+        self._job_seconds = job_seconds
+        self._kept = kept
+        self._order = itertools.count()
+        self._waiting: dict[str, list[tuple[int, int, Job]]] = {}
+        self._running: dict[str, dict[str, asyncio.Task[None]]] = {}
+        self._alive: dict[str, Job] = {}
+        self._tickets: OrderedDict[str, Ticket] = OrderedDict()
+        self._ended: dict[str, asyncio.Event] = {}
+        self._watches: list[Watch] = []
+        self._closed = False
+
+    async def submit(
+        self, key: str, lane: str, work: Mapping[str, Any], *, priority: int, asked: Mapping[str, Any]
+    ) -> Ticket:
+        """Take a ticket; see JobQueue."""
+        if self._closed:
+            raise Busy("The bridge is being stopped. Ask again in a moment.")
+        job = self._alive.get(key)
+        if job is None:
+            if self.count(State.QUEUED) >= self._limit:
+                raise Busy(f"{self._limit} sounds are waiting to be made already. Ask again in a moment.", code="queue_full")
+            job = Job(key, lane, work, priority)
+            self._alive[key] = job
+            self._ended[key] = asyncio.Event()
+            self._enqueue(job)
+        elif priority < job.priority:
+            job.priority = priority
+            if job.state is State.QUEUED:
+                # The old, less urgent entry stays in the heap; it is passed over once the job runs.
+                self._enqueue(job)
+        ticket = Ticket(job, dict(asked))
+        job.tickets[ticket.id] = ticket
+        self._remember(ticket)
+        self._dispatch(lane)
+        return ticket
+
+    async def cancel(self, ticket_id: str) -> Ticket:
+        """Withdraw a ticket; see JobQueue."""
+        ticket = self.ticket(ticket_id)
+        if ticket.state in TERMINAL:
+            raise Conflict(f"That job is {ticket.state} already.", code="already_finished")
+        job = ticket.job
+        ticket.withdrawn = True
+        del job.tickets[ticket_id]
+        if not job.tickets:
+            task = self._running.get(job.lane, {}).get(job.key)
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+            elif job.state is State.QUEUED:
+                self._end(job, State.CANCELLED, error=JobCancelled("Cancelled before it was begun."))
+        return ticket
+
+    def ticket(self, ticket_id: str) -> Ticket:
+        """Look a ticket up; see JobQueue."""
+        try:
+            return self._tickets[ticket_id]
+        except KeyError:
+            raise NotFound(f"No job has the id '{ticket_id[:80]}'.", code="unknown_job") from None
+
+    def tickets(self, states: Sequence[State] = ()) -> list[Ticket]:
+        """All kept tickets, newest first."""
+        return [ticket for ticket in reversed(self._tickets.values()) if not states or ticket.state in states]
+
+    async def wait(self, ticket_id: str) -> Ticket:
+        """Return when the ticket's state is terminal."""
+        ticket = self.ticket(ticket_id)
+        if ticket.state not in TERMINAL:
+            await self._ended[ticket.job.key].wait()
+        return ticket
+
+    def count(self, state: State) -> int:
+        """How many living jobs are in a state."""
+        return sum(job.state is state for job in self._alive.values())
+
+    def watch(self, watch: Watch) -> None:
+        """Be told of every change."""
+        self._watches.append(watch)
+
+    async def close(self) -> None:
+        """Stop running work and accept no more."""
+        self._closed = True
+        tasks = [task for lane in self._running.values() for task in lane.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for job in list(self._alive.values()):
+            self._end(job, State.CANCELLED, error=JobCancelled("The bridge was stopped."))
+
+    def _enqueue(self, job: Job) -> None:
+        heapq.heappush(self._waiting.setdefault(job.lane, []), (job.priority, next(self._order), job))
+
+    def _dispatch(self, lane: str) -> None:
+        waiting, running = self._waiting.get(lane, []), self._running.setdefault(lane, {})
+        while waiting and len(running) < self._capacity(lane) and not self._closed:
+            _, _, job = heapq.heappop(waiting)
+            if job.state is not State.QUEUED or job.key in running:
+                continue
+            running[job.key] = asyncio.create_task(self._work(job), name=f"job {job.key}")
+
+    async def _work(self, job: Job) -> None:
+        job.state, job.started = State.RUNNING, time.time()
+        self._report(job, 0.0)
+        try:
+            async with asyncio.timeout(self._job_seconds):
+                result = await self._run(job, lambda fraction: self._report(job, fraction))
+        except asyncio.CancelledError:
+            self._end(job, State.CANCELLED, error=JobCancelled("Cancelled."))
+        except TimeoutError:
+            message = f"It was not made within {self._job_seconds:.0f} s. Ask for something shorter."
+            self._end(job, State.FAILED, error=EngineTimeout(message))
+        except BridgeError as error:
+            self._end(job, State.FAILED, error=error)
+        except Exception:
+            logger.exception("job %s failed", job.key)
+            self._end(job, State.FAILED, error=BridgeError("Something broke in the bridge; its log has the details."))
+        else:
+            self._end(job, State.COMPLETED, result=result)
+        finally:
+            del self._running[job.lane][job.key]
+            self._dispatch(job.lane)
+
+    def _report(self, job: Job, fraction: float) -> None:
+        job.progress = Progress(max(fraction, job.progress.fraction), self._eta(job, fraction))
+        self._tell(job)
+
+    def _eta(self, job: Job, fraction: float) -> float | None:
+        passed = time.time() - (job.started or time.time())
+        if fraction > 0.05:
+            return round(passed * (1 - fraction) / fraction, 2)
+        expected = self._estimate(job)
+        return None if expected is None else round(max(expected - passed, 0.0), 2)
+
+    def _end(self, job: Job, state: State, *, result: Any = None, error: BridgeError | None = None) -> None:
+        job.state, job.result, job.error, job.ended = state, result, error, time.time()
+        job.progress = Progress(1.0 if state is State.COMPLETED else job.progress.fraction, 0.0)
+        self._alive.pop(job.key, None)
+        self._tell(job)
+        self._ended.pop(job.key).set()
+
+    def _tell(self, job: Job) -> None:
+        for watch in self._watches:
+            watch(job)
+
+    def _remember(self, ticket: Ticket) -> None:
+        self._tickets[ticket.id] = ticket
+        if len(self._tickets) > self._kept:
+            for old in [one for one in self._tickets.values() if one.state in TERMINAL][: len(self._tickets) - self._kept]:
+                del self._tickets[old.id]

@@ -131,7 +131,7 @@ class SampleSpec(BaseModel):
         if bpm is None and (bars is not None or kind is Kind.LOOP):
             bpm = DEFAULT_BPM
         key = self.key if self.key is not None else key_in(self.prompt)
-        return self._with(kind=kind, bpm=bpm, bars=bars, duration=duration, key=key)
+        return _changed(self, kind=kind, bpm=bpm, bars=bars, duration=duration, key=key)
 
     def resolved(self, engine: str, model: str | None = None) -> SampleSpec:
         """Return the complete spec as ``engine`` with ``model`` will make it.
@@ -140,10 +140,10 @@ class SampleSpec(BaseModel):
 
         Raises ValueError (ValidationError) when ``engine`` or ``model`` is no name.
         """
-        spec = self.complete()._with(engine=engine, model=model)
+        spec = _changed(self.complete(), engine=engine, model=model)
         if spec.seed is not None:
             return spec
-        return spec._with(seed=int(hashlib.sha256(spec.canonical().encode()).hexdigest()[:8], 16))
+        return _changed(spec, seed=int(hashlib.sha256(spec.canonical().encode()).hexdigest()[:8], 16))
 
     def canonical(self) -> str:
         """Return the spec as JSON that is the same for specs that mean the same.
@@ -169,9 +169,10 @@ class SampleSpec(BaseModel):
             raise ValueError("only a resolved spec has an identity; call resolved(engine, model) first")
         return hashlib.sha256(f"{self.canonical()}\n{recipe}".encode()).hexdigest()[:32]
 
-    def _with(self, **values: Any) -> SampleSpec:
-        """Return a validated copy with other values."""
-        return SampleSpec.model_validate({**dict(self), **values})
+
+def _changed(spec: SampleSpec, **values: Any) -> SampleSpec:
+    """Return a validated copy of ``spec`` with other values."""
+    return SampleSpec.model_validate({**dict(spec), **values})
 
 
 def _normal(value: Any) -> Any:

@@ -1,0 +1,336 @@
+"""Everything that can be set, as one frozen tree, and the one function that reads it from outside.
+
+Sources, the strongest first: arguments of the command, ``BRIDGE_*`` in the environment, the old programs' variables
+there (``bridge/compat.py``), both again in ``.env`` of the working folder, ``bridge.toml``, the defaults below.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from platformdirs import user_data_dir
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import read_env_file
+
+from bridge import compat
+from bridge.errors import StartupError
+
+CONFIG_VARIABLE = "BRIDGE_CONFIG"
+CONFIG_FILE = "bridge.toml"
+
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def _split(value: Any) -> Any:
+    """Split text at commas and spaces; lists pass."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _bare_host(name: str) -> str:
+    """Reduce ``Name.example:8080`` to ``name.example``: hosts are compared by name, never by port."""
+    host = name.strip().lower()
+    if host.startswith("[") and "]" in host:
+        return host[1 : host.index("]")]
+    if host.count(":") <= 1:
+        host = host.partition(":")[0].rstrip(".")
+        if not _HOST_NAME.fullmatch(host):
+            raise ValueError(f"{name!r} is not a host name; write each name out, such as studio.example.org")
+    return host
+
+
+def _bare_origin(text: str) -> str:
+    """Write an origin the way browsers send it: lower case, no path, no default port."""
+    found = _ORIGIN.fullmatch(text.strip().lower().rstrip("/"))
+    if not found:
+        raise ValueError(f"{text!r} is not an origin; write scheme, host and port, such as https://studio.example.org")
+    scheme, host, port = found.groups()
+    return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS.get(scheme) else port or ''}"
+
+
+def _web_address(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text.strip(), re.IGNORECASE):
+        raise ValueError("write a web address such as https://studio.example.org")
+    return text.strip().rstrip("/")
+
+
+def _word(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _folder(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  Path.resolve() would follow links
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("write a finite number")
+    return value
+
+
+_Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
+_Hosts: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_bare_host)], ...], BeforeValidator(_split)]
+_Origins: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_bare_origin)], ...], BeforeValidator(_split)]
+_Secret: TypeAlias = Annotated[SecretStr, Field(min_length=1)]
+_Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
+_Seconds: TypeAlias = Annotated[float, Field(gt=0), AfterValidator(_finite)]
+
+
+class Settings(BaseSettings):
+    """All settings; built by hand (``Settings(port=0)``) it reads nothing from outside, see ``load`` for that."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    # --- the server
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but a loopback address without ``api_key`` makes the server read-only."""
+    port: _Port = 5001
+    """TCP port; 0 takes a free one."""
+    also_port: _Port | None = None
+    """A second port; 5432 serves ``samples('local:')``, which asks no other. Unset: none."""
+    public_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    """Base of the addresses given to other programs, when a proxy stands in front. Unset: the request's own."""
+    allowed_hosts: _Hosts = ()
+    """Further names that this server answers to, besides loopback names, IP addresses and names without a dot."""
+    allowed_origins: _Origins = ()
+    """Further origins of pages that may use it, besides its own page, loopback pages and https://strudel.cc."""
+    api_key: _Secret | None = None
+    """Key asked for on every call that is not a plain read once it is set; needed to make sounds over a network."""
+    callback_hosts: _Names = ()
+    """Hosts outside the public internet to which a ``callback_url`` may lead, such as a compose service."""
+    max_body_kb: Annotated[int, Field(ge=1)] = 64
+    """Largest JSON body, in KiB."""
+    max_clients: Annotated[int, Field(ge=0)] = 2000
+    """Most connected Socket.IO clients; 0 means no limit."""
+
+    # --- what is kept
+    data_dir: Annotated[Path, AfterValidator(_folder)] = Field(
+        default_factory=lambda: Path(user_data_dir("sample-bridge", appauthor=False)), validate_default=True
+    )
+    """Folder of the catalogue and the sounds. Default: this user's data folder."""
+    masters_limit_mb: Annotated[int, Field(ge=0)] = 20480
+    """Disk space for kept sounds, in MiB; the least recently used go first, pinned ones never. 0 means no limit."""
+    deliveries_limit_mb: Annotated[int, Field(ge=1)] = 2048
+    """Disk space for files that can be made again (WAV, FLAC, ...), in MiB."""
+    undo_seconds: Annotated[int, Field(ge=0)] = 600
+    """Seconds in which a deleted sound can be brought back; 0 deletes at once."""
+
+    # --- making sounds
+    engine: Annotated[str, BeforeValidator(_word), Field(min_length=1)] = "auto"
+    """Name of the engine, or "auto": MusicGen where it is fast enough, else the procedural one. A set ``model`` makes
+    it "musicgen", ``mock_generation`` makes it "procedural"."""
+    model: str | None = None
+    """Hub id, folder, or size (small, medium, large, melody) of the weights. Unset: small."""
+    device: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_word)] = "auto"
+    """Where the model runs; "auto" takes the GPU when there is one."""
+    mock_generation: bool | None = None
+    """true: the procedural engine, whatever model is set. false: nothing falls back to it, a job fails and says why.
+    Unset: it stands in where the model cannot."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Engine processes."""
+    pregenerate: bool = True
+    """Make the common stems in the background after start."""
+    hf_token: _Secret | None = None
+    """Token for Hugging Face: models that ask for one, or your own endpoint."""
+    replicate_token: _Secret | None = None
+    """Token for Replicate."""
+
+    # --- limits
+    max_duration: Annotated[_Seconds, Field(le=120)] = 120.0
+    """Longest sound that may be asked for, in seconds."""
+    max_upload_duration: _Seconds = 300.0
+    """Longest audio that may be uploaded, in seconds."""
+    max_upload_bytes: Annotated[int, Field(ge=1)] = 104_857_600
+    """Largest file that may be uploaded, in bytes."""
+    max_concurrent_jobs: Annotated[int, Field(ge=1)] = 5
+    """Most jobs that run at the same time, as far as the engine takes several."""
+    max_queue: Annotated[int, Field(ge=1)] = 200
+    """Most jobs that wait; one more is refused as busy."""
+    job_timeout: _Seconds = 600.0
+    """Seconds a job may run before it fails."""
+
+    # --- the log
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_word)] = "info"
+    """The least serious message that is logged."""
+    log_format: Annotated[Literal["auto", "human", "json"], BeforeValidator(_word)] = "auto"
+    """"human" lines, "json" lines, or "auto": human on a terminal, else JSON."""
+
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+    _notes: tuple[str, ...] = PrivateAttr(default=())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keep what the caller gives: ``load`` ranks the sources itself, since the aliases stand between them."""
+        return (init_settings,)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_engine(cls, values: Any) -> Any:
+        """Let ``mock_generation`` and ``model`` choose the engine, so that everybody else only reads ``engine``."""
+        if not isinstance(values, dict):
+            return values
+        if _is_true(values.get("mock_generation")):
+            return {**values, "engine": "procedural"}
+        if values.get("model") and _word(values.get("engine") or "auto") == "auto":
+            return {**values, "engine": "musicgen"}
+        return values
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the log about what was found while loading: unknown names, aliases that disagree."""
+        return self._notes
+
+
+FIELDS: tuple[str, ...] = tuple(Settings.model_fields)
+_SECRETS = frozenset({"api_key", "hf_token", "replicate_token"})
+VARIABLES: Mapping[str, str] = {compat.PREFIX + name.upper(): name for name in FIELDS}
+"""Our variables and the setting of each."""
+
+
+def load(
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    config: Path | None = None,
+) -> Settings:
+    """Read the settings from all sources.
+
+    ``arguments``: settings given on the command line; None means not given. ``environ``: ``os.environ`` unless given.
+    ``folder``: where ``.env`` and ``bridge.toml`` are looked for, the working folder unless given. ``config``: a TOML
+    file that must exist, instead of ``bridge.toml`` (also ``BRIDGE_CONFIG``).
+
+    Raises StartupError with a sentence that names the source of the value that is wrong.
+    """
+    folder = Path.cwd() if folder is None else folder
+    environment = dict(os.environ if environ is None else environ)
+    dotenv = _read_dotenv(folder / ".env")
+    given = {name: value for name, value in (arguments or {}).items() if value is not None}
+
+    named = config or environment.get(CONFIG_VARIABLE) or dotenv.get(CONFIG_VARIABLE)
+    path = folder / named if named else folder / CONFIG_FILE
+    values: dict[str, Any] = _read_toml(path, must_exist=bool(named))
+    sources = dict.fromkeys(values, path.name)
+
+    origins = (("environment", environment), (".env", dotenv))
+    for origin, variables in reversed(origins):
+        for variable, name in VARIABLES.items():
+            if variables.get(variable):
+                values[name], sources[name] = variables[variable], f"{variable} ({origin})"
+    found = compat.apply(environment, dotenv)
+    for name, value in found.values.items():
+        values[name] = value
+        sources[name] = f"{found.sources[name]} ({origins[found.levels[name]][0]})"
+    notes = list(found.notes)
+
+    asked = _word(given.get("engine", "auto"))
+    if asked not in {"auto", "procedural"} and _is_true(values.get("mock_generation")):
+        del values["mock_generation"]
+        notes.append(f"--engine {asked} was typed, so {sources.pop('mock_generation')} has no effect.")
+    values |= given
+    sources |= dict.fromkeys(given, "argument")
+
+    for origin, variables in origins:
+        notes += [_unknown_sentence(origin, *pair) for pair in unknown_variables(variables)]
+    settings = _validated(values, sources)
+    for cause in ("mock_generation", "model"):
+        if getattr(settings, cause) and settings.engine != _word(values.get("engine") or "auto"):
+            sources["engine"] = f"follows {cause}, {sources[cause]}"
+            break
+    settings._sources = sources  # noqa: SLF001  our own, written once
+    settings._notes = tuple(notes)  # noqa: SLF001
+    return settings
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[tuple[str, str | None]]:
+    """Name every ``BRIDGE_*`` variable that is none of ours, with the nearest that is (None: nothing is near)."""
+    known = [*VARIABLES, CONFIG_VARIABLE]
+    names = sorted(name for name in environ if name.startswith(compat.PREFIX) and name not in known)
+    return [(name, _nearest(name, known)) for name in names]
+
+
+def explain(settings: Settings) -> list[tuple[str, Any, str]]:
+    """Give each setting with its value and its source; secrets say only whether they are set."""
+    return [
+        (name, _shown(getattr(settings, name)), settings._sources.get(name, _own_source(settings, name)))  # noqa: SLF001
+        for name in FIELDS
+    ]
+
+
+def _own_source(settings: Settings, name: str) -> str:
+    return "argument" if name in settings.model_fields_set and not settings._sources else "default"  # noqa: SLF001
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return "(secret, set)"
+    return str(value) if isinstance(value, Path) else value
+
+
+def _is_true(value: Any) -> bool:
+    return str(value).strip().lower() in {"1", "true", "yes", "on", "y", "t"}
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+
+
+def _unknown_sentence(origin: str, name: str, nearest: str | None) -> str:
+    hint = f"did you mean {nearest}?" if nearest else "`sample-bridge settings` lists the names."
+    return f"{name} ({origin}) is no setting and has no effect: {hint}"
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        found = read_env_file(path, encoding="utf-8", case_sensitive=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartupError(f"{path} cannot be read ({error}): mend it or move it away.") from error
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _read_toml(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    if not must_exist and not path.exists():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise StartupError(f"The settings file {path} is not there: check --config or {CONFIG_VARIABLE}.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StartupError(f"The settings file {path} cannot be read: {error}.") from error
+    for name in values:
+        if name not in FIELDS:
+            nearest = _nearest(name, FIELDS)
+            hint = f"did you mean {nearest}?" if nearest else "`sample-bridge settings` lists the names."
+            raise StartupError(f"{path.name} sets {name}, which is no setting: {hint}")
+    return values
+
+
+def _validated(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        text = first["msg"].removeprefix("Value error, ")
+        shown = "" if name in _SECRETS else f", {str(values.get(name))!r},"
+        raise StartupError(
+            f"The setting {name} from {sources.get(name, 'its default')}{shown} is not right: {text}.", field=name
+        ) from None

@@ -1,0 +1,46 @@
+"""Who may do more than read: the rule that the HTTP guard and the Socket.IO hub share."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+
+from bridge.settings import Settings
+
+
+def is_loopback(name: str) -> bool:
+    """Tell whether a host name or address always means this machine."""
+    bare = name.lower().strip("[]").removesuffix(".")
+    if bare == "localhost" or bare.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False
+
+
+def is_exposed(settings: Settings) -> bool:
+    """Tell whether others than this machine can reach the server: it is bound to more than a loopback address."""
+    return not is_loopback(settings.host)
+
+
+def check_key(settings: Settings, given: str | None) -> bool:
+    """Tell whether a caller who shows the key ``given`` (None: shows none) may do more than read.
+
+    Without a set key everybody may on loopback and nobody elsewhere.
+    """
+    if settings.api_key is None:
+        return not is_exposed(settings)
+    wanted = settings.api_key.get_secret_value().encode()
+    # surrogateescape: header bytes that are no UTF-8 arrive in this form
+    return given is not None and hmac.compare_digest(wanted, given.encode("utf-8", "surrogateescape"))
+
+
+def exposure_notice(settings: Settings) -> str | None:
+    """Say at start that an exposed server without a key only reads; None when there is nothing to say."""
+    if settings.api_key is not None or not is_exposed(settings):
+        return None
+    return (
+        f"Listening on {settings.host or 'every address'} without a key: everybody who reaches it may listen, nobody "
+        f"may make sounds. Set BRIDGE_API_KEY to a long secret, or BRIDGE_HOST=127.0.0.1 to keep it on this machine."
+    )

@@ -3,6 +3,7 @@
 A leaf: knows no audio, no HTTP, no torch, no disk.
 """
 
+from prompts._building import build_prompt, structured_prompt
 from prompts._fields import (
     MAX_PROMPT,
     MAX_SECONDS,
@@ -24,15 +25,27 @@ from prompts._fields import (
     TopP,
 )
 from prompts._keys import PITCH_CLASSES, canonical_key, key_name
+from prompts._keywords import MAX_COUNT, MAX_TOTAL, InvalidKeyword, Keyword, parse_keywords
 from prompts._kind import Kind
 from prompts._names import slug, sound_aliases, sound_name, valid_name
+from prompts._search import nearest, terms
 from prompts._spec import DEFAULT_BARS, DEFAULT_BPM, NATURAL_SECONDS, SampleSpec
+from prompts._stems import (
+    Stem,
+    StemType,
+    UnknownStemType,
+    common_stems,
+    example_prompts,
+    resolve_stem_type,
+)
 
 __all__ = [
     "DEFAULT_BARS",
     "DEFAULT_BPM",
+    "MAX_COUNT",
     "MAX_PROMPT",
     "MAX_SECONDS",
+    "MAX_TOTAL",
     "MIN_SECONDS",
     "NATURAL_SECONDS",
     "PITCH_CLASSES",
@@ -42,7 +55,9 @@ __all__ = [
     "Duration",
     "EngineName",
     "Guidance",
+    "InvalidKeyword",
     "Key",
+    "Keyword",
     "Kind",
     "KindName",
     "ModelName",
@@ -50,13 +65,24 @@ __all__ = [
     "RepetitionPenalty",
     "SampleSpec",
     "Seed",
+    "Stem",
+    "StemType",
     "Temperature",
     "TopK",
     "TopP",
+    "UnknownStemType",
+    "build_prompt",
     "canonical_key",
+    "common_stems",
+    "example_prompts",
     "key_name",
+    "nearest",
+    "parse_keywords",
+    "resolve_stem_type",
     "slug",
     "sound_aliases",
     "sound_name",
+    "structured_prompt",
+    "terms",
     "valid_name",
 ]

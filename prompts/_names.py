@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -14,14 +15,15 @@ _NAME = re.compile(r"[a-z0-9_]{1,64}")
 def slug(text: str, spec_id: str = "") -> str:
     """Return ``text`` as 1 to 48 characters of ``[a-z0-9_]``, cut between words where that is possible.
 
-    ``spec_id`` names what has no letters of its own (emoji): ``x_`` and its first six digits. Never digits alone,
-    and never ``wt_...``, which Strudel takes for a wavetable: both get ``x_`` in front.
+    What has no letters of its own (emoji) is called ``x_`` and the first six digits of ``spec_id``, or of the text's
+    own digest. Never digits alone, and never ``wt_...``, which Strudel takes for a wavetable: both get ``x_`` in
+    front.
     """
     plain = unicodedata.normalize("NFKD", text).casefold()
     plain = "".join(character for character in plain if not unicodedata.combining(character))
     result = _cut(re.sub(r"[^a-z0-9]+", "_", plain).strip("_"), MAX_SLUG)
     if not result:
-        return f"x_{spec_id[:6] or 'sound'}"
+        return f"x_{(spec_id or hashlib.sha256(text.encode(errors='replace')).hexdigest())[:6]}"
     if result.isdigit() or result == "wt" or result.startswith("wt_"):
         return "x_" + _cut(result, MAX_SLUG - 2)
     return result

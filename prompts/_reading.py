@@ -1,32 +1,111 @@
-"""Facts that a prompt's words give away: its kind, tempo, bars and key."""
+"""Facts that a prompt's words give away: kind, tempo, bars and key."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
+from prompts._data import table
+from prompts._keys import canonical_key
 from prompts._kind import Kind
+from prompts._phrases import joined, phrases_in, words_of
+
+_BPM = re.compile(
+    r"""(?<![\d.])(?P<before>\d{2,3}(?:\.\d+)?)[\s-]*(?:bpm|beats\ per\ minute)\b
+        |\b(?:bpm|beats\ per\ minute|tempo)\s*(?:of|at|is)?\s*[:=@]?\s*(?P<after>\d{2,3}(?:\.\d+)?)(?![\d.]*\d)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_NUMBERS = {
+    word: number
+    for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight"], start=1)
+} | {"twelve": 12, "sixteen": 16, "thirty two": 32}
+_BARS = re.compile(
+    rf"(?<![\w.])(?P<count>\d{{1,2}}|{'|'.join(_NUMBERS)})[\s-]*(?:bars?|measures?)\b",
+    re.IGNORECASE,
+)
+_KEY = re.compile(
+    r"""(?<![\w#♯♭'’-])
+        (?:(?P<lead>(?i:(?:in\s+)?(?:the\s+)?key(?:\s+of)?\s*[:=]?|in))\s+|(?P<label>(?i:key)[:=])\s*)?
+        (?P<note>[A-Ga-g])
+        (?P<sign>[\#♯♭b]|[\s-]?(?i:sharp|flat))?
+        (?:[\s-]*(?P<mode>(?i:minor|major|min|maj))|(?P<m>m))?
+        (?![-'’&]?\w|[\#♯♭])""",
+    re.VERBOSE,
+)
+_END_OF_PHRASE = re.compile(r"\s*(?:$|[^\w\s]|\d|(?i:and|at|by|for|from|on|over|with)\b)")
 
 
 def kind_in(text: str) -> Kind:
-    """Guess."""
-    words = set(re.findall(r"[a-z]+", text.lower()))
-    if words & {"break", "loop", "beat", "groove", "bars"}:
-        return Kind.LOOP
-    return Kind.TEXTURE if words & {"pad", "drone", "texture", "rain"} else Kind.ONESHOT
+    """Guess the kind of sample.
+
+    In this order: "stem"; "one-shot" and the like; a number of bars and words for loops (break, beat, groove, riff);
+    effects, one-shots; words for textures (pad, drone, rain); drums, one-shots; whatever plays a note (piano, pluck,
+    bass, choir, flute): pitched; everything else is a one-shot.
+    """
+    found = {kind for _, kind in phrases_in(words_of(without_bpm(text)), _kind_words())}
+    if "stem" in found:
+        return Kind.STEM
+    if "single" not in found:
+        if "loop" in found or bars_in(text) is not None:
+            return Kind.LOOP
+        if "texture" in found and "effect" not in found:
+            return Kind.TEXTURE
+    return Kind.PITCHED if "pitched" in found and not found & {"effect", "drum"} else Kind.ONESHOT
 
 
 def bpm_in(text: str) -> float | None:
-    """Read."""
-    match = re.search(r"(\d+(?:\.\d+)?)\s*bpm", text.lower())
-    return float(match[1]) if match and 20 <= float(match[1]) <= 400 else None
+    """Return the beats per minute of "92 bpm", "bpm: 92" or "@92bpm"; None without any from 20 to 400."""
+    numbers = (float(match["before"] or match["after"]) for match in _BPM.finditer(text))
+    return next((number for number in numbers if 20 <= number <= 400), None)
+
+
+def without_bpm(text: str) -> str:
+    """Return ``text`` without what ``bpm_in`` reads."""
+    return _BPM.sub(" ", text)
 
 
 def bars_in(text: str) -> int | None:
-    """Read."""
-    match = re.search(r"(\d+)\s*bars?", text.lower())
-    return int(match[1]) if match and 1 <= int(match[1]) <= 64 else None
+    """Return the number of bars of "4 bars", "two-bar" or "8 measures"; None without any from 1 to 64."""
+    counts = (match["count"].lower() for match in _BARS.finditer(text))
+    numbers = (_NUMBERS[count] if count in _NUMBERS else int(count) for count in counts)
+    return next((number for number in numbers if 1 <= number <= 64), None)
 
 
-def key_in(text: str) -> str | None:  # noqa: ARG001
-    """Read."""
+def key_in(text: str) -> str | None:
+    """Return the canonical key of "in C minor", "f# minor", "key of G", "Bbm"; None when no key is certain.
+
+    "a major hit" and "fm bass" name no key: a bare "a" counts only where nothing follows that it could be the
+    article of, and a lower-case letter with "m" only after "in" or "key".
+    """
+    for match in _KEY.finditer(text):
+        if _is_key(match):
+            return canonical_key(
+                f"{match['note']}{(match['sign'] or '').strip(' -')}{match['mode'] or match['m'] or ''}"
+            )
     return None
+
+
+def _is_key(match: re.Match[str]) -> bool:
+    """Tell a key from an article, a radio band and a synthesis method."""
+    note, sign, spelled = match["note"], match["sign"], bool(match["mode"])
+    lead = bool(match["lead"] or match["label"])
+    if match["label"] or "key" in (match["lead"] or "").lower():
+        return True
+    phrase_ends = bool(_END_OF_PHRASE.match(match.string, match.end()))
+    capital = note.isupper() and (match.start("note") > 0 or note != "A")
+    if match["m"]:
+        return lead or capital or sign in {"#", "♯", "♭", "b"}
+    if sign in {"#", "♯", "♭"}:
+        return True
+    if note in "aA" and sign != "b":
+        return (capital or phrase_ends) and (spelled or bool(sign) or (lead and capital))
+    if spelled or (sign is not None and sign != "b"):
+        return True
+    if sign:
+        return lead or capital
+    return lead and (capital or phrase_ends)
+
+
+@cache
+def _kind_words() -> dict[str, str]:
+    return {joined(phrase): kind for kind, phrases in table("vocabulary")["kinds"].items() for phrase in phrases}

@@ -1,0 +1,47 @@
+"""What we have: the catalogue of samples and sounds, their files, and the numbered log of changes."""
+
+from cache._deliveries import PlainDisk
+from cache._errors import (
+    FormatTooNew,
+    NameTaken,
+    NotStorable,
+    StorageFull,
+    StoreClosed,
+    StoreDamaged,
+    StoreError,
+    StoreLocked,
+    StoreNotWritable,
+    UnknownSound,
+    UnknownTake,
+)
+from cache._model import Event, EventType, Facts, NewSample, Published, Sample, Slot, Sound, Target
+from cache._reading import Order
+from cache._store import SampleStore
+from cache._sweeping import Damage
+
+__all__ = [
+    "Damage",
+    "Event",
+    "EventType",
+    "Facts",
+    "FormatTooNew",
+    "NameTaken",
+    "NewSample",
+    "NotStorable",
+    "Order",
+    "PlainDisk",
+    "Published",
+    "Sample",
+    "SampleStore",
+    "Slot",
+    "Sound",
+    "StorageFull",
+    "StoreClosed",
+    "StoreDamaged",
+    "StoreError",
+    "StoreLocked",
+    "StoreNotWritable",
+    "Target",
+    "UnknownSound",
+    "UnknownTake",
+]

@@ -1,0 +1,99 @@
+"""The catalogue's connections: one that writes, under one lock, and as many readers as threads ask at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cache import _schema
+from cache._errors import StoreClosed, StoreError, from_sqlite_error
+
+
+class Database:
+    """SQLite in WAL mode: readers see the last commit and wait for nobody."""
+
+    def __init__(self, file: Path, *, durable: bool) -> None:
+        self._file = file
+        self.lock = threading.RLock()
+        """Held by whoever changes the catalogue or the files that belong to it."""
+        self._readers: list[sqlite3.Connection] = []
+        self._open = True
+        self._writer = self._connect()
+        try:
+            with self._translated():
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                # A commit survives the process with either; FULL makes it survive the power supply too.
+                self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._writer.execute("PRAGMA foreign_keys = ON")
+                _schema.create(self._writer)
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection; a reader that is busy closes its own when it is done."""
+        with self.lock:
+            self._open = False
+            while self._readers:
+                self._readers.pop().close()
+            self._writer.close()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that is committed at the end, or taken back by any exception."""
+        with self.lock:
+            if not self._open:
+                raise _closed()
+            with self._translated():
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._writer
+                    self._writer.execute("COMMIT")
+                except BaseException:
+                    # A full disk makes SQLite roll back by itself.
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+                    raise
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view; several threads may read at the same time."""
+        if not self._open:
+            raise _closed()
+        with self._translated():
+            try:
+                con = self._readers.pop()
+            except IndexError:
+                con = self._connect()
+                con.execute("PRAGMA query_only = ON")
+            try:
+                con.execute("BEGIN")
+                yield con
+            finally:
+                with suppress(sqlite3.Error):
+                    con.execute("ROLLBACK")
+                if self._open:
+                    self._readers.append(con)
+                else:
+                    con.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._translated():
+            # Connections wander between threads, one user at a time.
+            con = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False, timeout=30)
+            con.execute("PRAGMA temp_store = MEMORY")
+            return con
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise from_sqlite_error(error, self._file.parent) from error
+
+
+def _closed() -> StoreError:
+    return StoreClosed("The store is closed. Open it again.")

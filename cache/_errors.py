@@ -1,0 +1,133 @@
+"""What the store refuses, as one tree.
+
+::
+
+    StoreError               store_failed         the disk or the catalogue failed
+    ├── StoreNotWritable     store_not_writable   no folder can be made or written there
+    ├── StoreLocked          store_locked         another process has the folder open
+    ├── StoreClosed          store_closed         used after close()
+    ├── FormatTooNew         format_too_new       written by a newer version
+    ├── StoreDamaged         store_damaged        a file of the folder cannot be read
+    ├── StorageFull          storage_full         no room; the call may be repeated when there is
+    ├── UnknownSound         unknown_sound        no sound has that name or alias
+    ├── UnknownTake          unknown_take         no sample was made of that spec
+    ├── NameTaken            name_taken           another sound has that name or alias
+    └── NotStorable          not_storable         an id, a file or facts that the store does not take
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from pathlib import Path
+from typing import ClassVar
+
+
+class StoreError(Exception):
+    """The disk or the catalogue failed; root of the tree."""
+
+    code: ClassVar[str] = "store_failed"
+
+
+class StoreNotWritable(StoreError):
+    """The data folder cannot be made or written."""
+
+    code = "store_not_writable"
+
+
+class StoreLocked(StoreError):
+    """Another process has the data folder open; ``pid`` is its number when the lock file tells."""
+
+    code = "store_locked"
+
+    def __init__(self, message: str, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class StoreClosed(StoreError):
+    """The store was used after ``close()``."""
+
+    code = "store_closed"
+
+
+class FormatTooNew(StoreError):
+    """The data folder was written by a newer version of the program."""
+
+    code = "format_too_new"
+
+
+class StoreDamaged(StoreError):
+    """A file of the data folder is not what it should be."""
+
+    code = "store_damaged"
+
+
+class StorageFull(StoreError):
+    """The disk has no room; nothing was changed, and the call may be repeated when there is room again."""
+
+    code = "storage_full"
+
+
+class UnknownSound(StoreError):
+    """No sound has that name or alias."""
+
+    code = "unknown_sound"
+
+
+class UnknownTake(StoreError):
+    """No sample is kept for that spec."""
+
+    code = "unknown_take"
+
+
+class NameTaken(StoreError):
+    """Another sound has that name or alias."""
+
+    code = "name_taken"
+
+
+class NotStorable(StoreError):
+    """An id is not hexadecimal, a file is missing, or facts are not plain JSON."""
+
+    code = "not_storable"
+
+
+_NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def from_os_error(error: OSError, path: Path) -> StoreError:
+    """Say what an ``OSError`` in the data folder ``path`` means for the player."""
+    if error.errno in _FULL:
+        return full(path)
+    if error.errno in _NOT_WRITABLE:
+        return StoreNotWritable(
+            f"The data folder {path} cannot be written ({error.strerror}). "
+            "Give this user the right to write there, or choose another folder with --data-dir."
+        )
+    return StoreError(f"The disk under the data folder {path} failed: {error.strerror or error}. Check the disk.")
+
+
+def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
+    """Say what an SQLite error in the data folder ``path`` means for the player."""
+    # An extended code keeps its primary code in the low byte.
+    primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return full(path)
+    if primary in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+        return StoreNotWritable(
+            f"The catalogue in {path} cannot be written ({error}). "
+            "Give this user the right to write there, or choose another folder with --data-dir."
+        )
+    if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return StoreDamaged(
+            f"The catalogue in {path} is damaged ({error}). "
+            "Put back a copy of the folder, or choose another folder with --data-dir."
+        )
+    return StoreError(f"The catalogue in {path} failed: {error}. Check the disk.")
+
+
+def full(path: Path) -> StorageFull:
+    """Build the sentence for a full disk."""
+    return StorageFull(f"The disk of the data folder {path} is full. Free some space or delete sounds, then try again.")

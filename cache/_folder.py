@@ -1,0 +1,164 @@
+"""The data folder: where its files are, whose it is, and which version wrote it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from cache._errors import FormatTooNew, NotStorable, StoreDamaged, StoreLocked, from_os_error
+from cache._schema import FORMAT, MIGRATIONS
+
+_ID = re.compile(r"[0-9a-f]{16,64}")
+_FORMAT_NAME = re.compile(r"[a-z0-9_]{1,16}")
+
+
+def check_id(value: str) -> str:
+    """Return a sample or spec id that is safe in a path; raise NotStorable for anything else."""
+    if not _ID.fullmatch(value):
+        raise NotStorable(f"{value!r} is no id: ids are 16 to 64 lower-case hexadecimal digits.")
+    return value
+
+
+def check_format(value: str) -> str:
+    """Return the name of a delivery format that is safe in a path; raise NotStorable for anything else."""
+    if not _FORMAT_NAME.fullmatch(value):
+        raise NotStorable(f"{value!r} is no format: formats are short lower-case words such as wav or flac.")
+    return value
+
+
+class Folder:
+    """Paths inside one data folder, and its lock while it is open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.catalogue = path / "catalogue.sqlite3"
+        self.masters = path / "masters"
+        self.deliveries = path / "deliveries"
+        self.incoming = path / "incoming"
+        self._lock: int | None = None
+
+    def master(self, sample_id: str) -> Path:
+        """Where the sample's master file is; it may be gone."""
+        check_id(sample_id)
+        return self.masters / sample_id[:2] / f"{sample_id}.wav"
+
+    def delivery(self, sample_id: str, fmt: str) -> Path:
+        """Where the sample's file in one format is, or would be."""
+        check_id(sample_id)
+        return self.deliveries / sample_id[:2] / f"{sample_id}.{check_format(fmt)}"
+
+    def open(self) -> None:
+        """Make the folder where it is missing, lock it, bring it to our format and empty ``incoming``.
+
+        Raises StoreNotWritable, StoreLocked, FormatTooNew, StoreDamaged or StorageFull.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._take_lock()
+            try:
+                self._bring_to_format()
+                for folder in (self.masters, self.deliveries, self.incoming):
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                for left in list(self.incoming.iterdir()):
+                    _remove(left)
+            except BaseException:
+                self.close()
+                raise
+        except OSError as error:
+            raise from_os_error(error, self.path) from error
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(lock, 32).decode("ascii", "replace").strip()
+            os.close(lock)
+            raise StoreLocked(
+                f"The data folder {self.path} is in use by process {holder or 'unknown'}. "
+                "Stop that process, or choose another folder with --data-dir.",
+                int(holder) if holder.isdecimal() else None,
+            ) from error
+        except OSError:
+            os.close(lock)
+            raise
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        self._lock = lock
+
+    def _bring_to_format(self) -> None:
+        version = self._version()
+        if version > FORMAT:
+            raise FormatTooNew(
+                f"The data folder {self.path} has format {version}, this program knows formats up to {FORMAT}. "
+                "Update the program, or choose another folder with --data-dir."
+            )
+        while version < FORMAT:
+            MIGRATIONS[version](self.path)
+            version += 1
+            self._write_version(version)
+
+    def _version(self) -> int:
+        file = self.path / "format.json"
+        try:
+            version = json.loads(file.read_bytes())["version"]
+        except FileNotFoundError:
+            # Never settle in a folder that holds somebody's files under our names: `incoming` is emptied at open.
+            for ours in (self.catalogue, self.masters, self.deliveries, self.incoming):
+                if ours.exists():
+                    raise StoreDamaged(
+                        f"{self.path} contains {ours.name} but no format.json, so it is no data folder of ours. "
+                        "Choose another folder with --data-dir."
+                    ) from None
+            self._write_version(FORMAT)
+            return FORMAT
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreDamaged(f"{file} cannot be read. Put back a copy of it, or choose another folder.") from error
+        if type(version) is not int or version < 1:
+            raise StoreDamaged(f"{file} names no format version. Put back a copy of it, or choose another folder.")
+        return version
+
+    def _write_version(self, version: int) -> None:
+        part = self.path / "format.json.part"
+        part.write_text(json.dumps({"version": version}) + "\n", encoding="utf-8")
+        sync(part)
+        part.replace(self.path / "format.json")
+        sync(self.path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's entries, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def files_under(top: Path) -> Iterator[list[os.DirEntry[str]]]:
+    """Yield the files of each two-digit folder below ``top``, a folder at a time."""
+    for folder in sorted(top.iterdir()):
+        if folder.is_dir() and not folder.is_symlink():
+            with os.scandir(folder) as entries:
+                yield [entry for entry in entries if not entry.is_dir(follow_symlinks=False)]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        for child in list(path.iterdir()):
+            _remove(child)
+        path.rmdir()
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()

@@ -1,0 +1,422 @@
+"""The one door to everything that is kept."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, Self, TypeAlias
+
+from cache import _adopting, _events, _eviction, _reading, _search, _sweeping, _writing
+from cache._database import Database
+from cache._deliveries import Deliveries
+from cache._errors import UnknownTake, from_os_error, full
+from cache._folder import Folder
+from cache._model import Event, EventType, NewSample, Published, Sample, Sound, Target
+from cache._reading import Filters, Order
+from cache._sweeping import Damage
+
+Jobs: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+class SampleStore:
+    """What we have: samples, the sounds that show them, and the numbered log of changes.
+
+    Every method may be called from any thread and may wait for the disk: an event loop calls through a thread.
+    Readers wait for nobody, writers for each other. Whatever goes wrong is a StoreError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        masters_limit: int,
+        deliveries_limit: int,
+        disk_reserve: int,
+        undo_seconds: float,
+        durable: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self._folder = Folder(path)
+        self._masters_limit = masters_limit
+        self._disk_reserve = disk_reserve
+        self._undo_seconds = undo_seconds
+        self._durable = durable
+        self._clock = clock
+        self._touched: dict[str, float] = {}
+        self._words: frozenset[str] | None = None
+        self._words_lock = threading.Lock()
+        self._closed = False
+        with ExitStack() as undo:
+            undo.callback(self._folder.close)
+            self._folder.open()
+            self._db = Database(self._folder.catalogue, durable=durable)
+            undo.callback(self._db.close)
+            with self._db.read() as con:
+                self.epoch: str = con.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
+            self._deliveries = Deliveries(self._folder, deliveries_limit, durable=durable)
+            undo.pop_all()
+        self.purge()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        masters_limit: int = 20 * 2**30,
+        deliveries_limit: int = 2 * 2**30,
+        disk_reserve: int = 64 * 2**20,
+        undo_seconds: float = 600,
+        durable: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> Self:
+        """Open a data folder, made when it is missing (mode 0700), and lock it until ``close``.
+
+        ``masters_limit``: bytes of masters that ``evict`` leaves. ``deliveries_limit``: bytes of files that can be made
+        again. ``disk_reserve``: bytes that stay free on the disk. ``undo_seconds``: how long a deleted sound can be
+        restored. ``durable``: survive a power cut too, not only the end of the process. ``clock``: unix seconds.
+
+        Raises FormatTooNew, StoreLocked, StoreNotWritable, StoreDamaged or StorageFull.
+        """
+        return cls(
+            path,
+            masters_limit=masters_limit,
+            deliveries_limit=deliveries_limit,
+            disk_reserve=disk_reserve,
+            undo_seconds=undo_seconds,
+            durable=durable,
+            clock=clock,
+        )
+
+    def close(self) -> None:
+        """Finish what is under way and unlock the folder; a second call does nothing."""
+        with self._db.lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if self._touched:
+                    with self._change():
+                        pass
+            finally:
+                self._deliveries.close()
+                self._db.close()
+                self._folder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def path(self) -> Path:
+        """The data folder."""
+        return self._folder.path
+
+    @property
+    def incoming(self) -> Path:
+        """Where new files are written before they are published; emptied at every open."""
+        return self._folder.incoming
+
+    # --- publishing
+
+    def publish(self, incoming: NewSample | None, targets: Sequence[Target], *, job: Jobs = None) -> Published:
+        """Keep a sample and show it in sounds: all of it, numbered, or nothing.
+
+        ``incoming`` None: each target names the take that it shows. A spec that was made already keeps its first
+        sample, and the incoming files are dropped. ``job``: a job that ends with this, or one for each target; each
+        becomes a numbered event with the ``name`` and ``n`` of its target (the last target's where there are fewer).
+
+        A target's take goes into slot ``n`` when a stand-in is there; otherwise into the slot that shows the same spec
+        already; otherwise into a new slot at the end. A target that changes nothing gives no event.
+
+        Raises NotStorable, UnknownTake, StorageFull (the incoming files stay where they are: make room, try again).
+        """
+        jobs = [job] if isinstance(job, Mapping) else list(job or ())
+        self.check_room()
+        with self._files(), self._db.lock, ExitStack() as undo:
+            write = None if incoming is None else self._adopt(incoming, undo)
+            with self._change() as con:
+                now = self._clock()
+                if write is not None:
+                    write(con, now)
+                published = _publish(con, incoming, targets, jobs, now)
+            undo.pop_all()
+        if incoming is not None:
+            for left in (incoming.master, *incoming.deliveries.values()):
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
+        return published
+
+    def log(self, type: EventType, data: Mapping[str, Any]) -> Event:  # noqa: A002 - the event's own word
+        """Number an event that changes nothing that is kept, e.g. a job that failed."""
+        with self._change() as con:
+            return _events.append(con, type, data)
+
+    # --- reading
+
+    def take(self, spec_id: str) -> Sample | None:
+        """Return what was made of a spec, None when it has to be made (again)."""
+        with self._db.read() as con:
+            taken = _reading.take(con, spec_id)
+        if taken is None or not _adopting.whole(self._folder.master(taken.sample_id), taken.bytes):
+            return None
+        return taken
+
+    def sample(self, sample_id: str) -> Sample | None:
+        """Return a sample; where several specs gave the same audio, with the facts of the first."""
+        with self._db.read() as con:
+            return _reading.sample(con, sample_id)
+
+    def sound(self, name_or_alias: str) -> Sound | None:
+        """Return the sound of that name or alias."""
+        with self._db.read() as con:
+            number = _reading.find(con, name_or_alias)
+            return None if number is None else _reading.sound(con, number)
+
+    def sounds(
+        self,
+        *,
+        kind: str | None = None,
+        licence: str | None = None,
+        commercial: bool | None = None,
+        engine: str | None = None,
+        bpm: float | None = None,
+        key: str | None = None,
+        session: str | None = None,
+        order: Order = "newest",
+        limit: int | None = None,
+        after: int | str | None = None,
+    ) -> list[Sound]:
+        """List sounds, the last changed first, or by name.
+
+        ``after`` goes on where a list ended: the last sound's ``seq`` ("newest") or ``name`` ("name"). ``commercial``
+        asks about every slot of a sound, the other facts about the slot that changed last; ``bpm`` is met within half
+        a beat per minute.
+        """
+        filters = Filters(kind, licence, commercial, engine, bpm, key, session)
+        with self._db.read() as con:
+            return _reading.listed(con, filters, order, limit, after)
+
+    def search(
+        self,
+        terms: Mapping[str, float],
+        *,
+        kind: str | None = None,
+        licence: str | None = None,
+        commercial: bool | None = None,
+        engine: str | None = None,
+        bpm: float | None = None,
+        key: str | None = None,
+        session: str | None = None,
+        limit: int = 20,
+    ) -> list[tuple[Sound, float]]:
+        """Rank the sounds that have one of the terms, with their scores.
+
+        A score is the sum of asked times kept weight over the shared terms. First comes a sound whose name (with or
+        without ``gen_``) is one of the heaviest terms, or all of those joined by ``_``; then sounds without flags; then
+        by score, ties by name.
+        """
+        filters = Filters(kind, licence, commercial, engine, bpm, key, session)
+        with self._db.read() as con:
+            return _search.search(con, terms, filters, limit)
+
+    def words(self) -> frozenset[str]:
+        """Return all terms, names and aliases that a search can find, for correcting typing errors."""
+        with self._words_lock:
+            if self._words is None:
+                with self._db.read() as con:
+                    self._words = _search.words(con)
+            return self._words
+
+    def count(self) -> int:
+        """Count the sounds."""
+        with self._db.read() as con:
+            return _reading.count(con)
+
+    def master(self, sample_id: str) -> Path:
+        """Say where the sample's master file is, without looking."""
+        return self._folder.master(sample_id)
+
+    # --- deliveries
+
+    def delivery(self, sample_id: str, fmt: str) -> Path:
+        """Say where the sample's file in a format is, or would be, without looking."""
+        return self._folder.delivery(sample_id, fmt)
+
+    def deliver(self, sample_id: str, fmt: str, data: bytes) -> Path:
+        """Keep a file that was made from the master; beyond the limit the ones stored first go."""
+        path = self._folder.delivery(sample_id, fmt)
+        self.check_room(len(data))
+        self._deliveries.put(sample_id, fmt, data)
+        return path
+
+    # --- events
+
+    def head(self) -> int:
+        """Return the number of the newest event, 0 before the first."""
+        with self._db.read() as con:
+            return _events.head(con)
+
+    def events_since(self, seq: int, limit: int | None = None) -> list[Event] | None:
+        """Return the events after number ``seq``; None when they are too old, or ``seq`` lies in the future."""
+        with self._db.read() as con:
+            return _events.since(con, seq, limit)
+
+    # --- changing
+
+    def rename(self, name: str, new: str) -> Published:
+        """Give a sound another name. The old one stays as an alias, so that old patterns still play.
+
+        Raises UnknownSound or NameTaken.
+        """
+        with self._change() as con:
+            sound, events = _writing.rename(con, name, new, self._clock())
+        return Published((sound,), events=tuple(events))
+
+    def pin(self, name: str, pinned: bool) -> Sound:
+        """Keep a sound from eviction, or allow it again. No event."""
+        with self._change() as con:
+            number = _reading.need(con, name)
+            con.execute("UPDATE sounds SET pinned = ? WHERE id = ?", (pinned, number))
+            return _reading.sound(con, number)
+
+    def delete(self, name: str) -> Published:
+        """Take a sound away; for ``undo_seconds`` it can be restored. Its samples still answer until then."""
+        with self._change() as con:
+            sound, event = _writing.delete(con, name, self._clock())
+        return Published((sound,), events=(event,))
+
+    def restore(self, name: str) -> Published:
+        """Give back the sound that was deleted last under that name; aliases that are taken by now are lost.
+
+        Raises UnknownSound when it is too late, NameTaken when the name has a new sound.
+        """
+        now = self._clock()
+        with self._change() as con:
+            sound, event = _writing.restore(con, name, now - self._undo_seconds, now)
+        return Published((sound,), events=(event,))
+
+    def touch(self, name: str) -> None:
+        """Remember that a sound was used just now; written together with the next change."""
+        self._touched[name] = self._clock()
+
+    def purge(self) -> int:
+        """Really remove the sounds whose time to be restored is over; return how many."""
+        with self._db.lock:
+            with self._change() as con:
+                count, samples = _eviction.purge(con, self._clock() - self._undo_seconds)
+            self._remove_files(samples)
+        return count
+
+    def evict(self, *, keep: Collection[str] = ()) -> Published | None:
+        """Remove what was used least recently until the masters are within their limit.
+
+        Whole sounds, never one that is pinned or has a name or alias in ``keep``; a sample that two sounds show goes
+        with the last. Returns the sounds and their events, None when nothing had to go.
+        """
+        self.purge()
+        with self._db.lock:
+            with self._change() as con:
+                before = self._clock() - self._undo_seconds
+                sounds, events, samples = _eviction.evict(con, self._masters_limit, keep, before)
+            self._remove_files(samples)
+        return Published(tuple(sounds), events=tuple(events)) if sounds or samples else None
+
+    # --- upkeep
+
+    def check_room(self, size: int = 0) -> None:
+        """Raise StorageFull unless ``size`` more bytes leave the reserve free."""
+        with self._files():
+            disk = os.statvfs(self.path)
+        if disk.f_bavail * disk.f_frsize - size < self._disk_reserve:
+            raise full(self.path)
+
+    def sweep(self) -> int:
+        """Remove what a crash left behind, and mark takes whose master is lost: return how many files went.
+
+        Run it in a thread after opening; the store stays usable.
+        """
+        with self._files():
+            return _sweeping.sweep(self._folder, self._db, self._deliveries)
+
+    def verify(self) -> dict[str, Damage]:
+        """Read every master: return what is wrong with which sample. Takes a while."""
+        with self._files():
+            return _sweeping.verify(self._folder, self._db)
+
+    def _adopt(self, new: NewSample, undo: ExitStack) -> Callable[[Connection, float], None]:
+        """Move a new sample's files in, and return what writes its rows."""
+        facts = _adopting.check(new, self._folder)
+        with self._db.read() as con:
+            plan = _adopting.plan(con, new, self._folder)
+        digest, size = _adopting.measure(new.master)
+        if plan == "new":
+            _adopting.move_in(new, self._folder, self._deliveries, undo, durable=self._durable)
+
+        def write(con: Connection, now: float) -> None:
+            if plan == "new":
+                _adopting.write(con, new, size, digest, now)
+            if plan != "known":
+                _adopting.write_take(con, new, facts, now)
+
+        return write
+
+    def _remove_files(self, sample_ids: Iterable[str]) -> None:
+        listed = list(sample_ids)
+        with self._files():
+            for sample_id in listed:
+                self._folder.master(sample_id).unlink(missing_ok=True)
+            self._deliveries.forget_samples(listed)
+
+    @contextmanager
+    def _change(self) -> Iterator[Connection]:
+        with self._db.lock:
+            touched, self._touched = self._touched, {}
+            with self._db.write() as con:
+                con.executemany(
+                    "UPDATE sounds SET used = ? WHERE id = (SELECT sound FROM names WHERE name = ? AND live)",
+                    [(when, name) for name, when in touched.items()],
+                )
+                yield con
+            with self._words_lock:
+                self._words = None
+
+    @contextmanager
+    def _files(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise from_os_error(error, self.path) from error
+
+
+def _publish(
+    con: Connection,
+    incoming: NewSample | None,
+    targets: Sequence[Target],
+    jobs: Sequence[Mapping[str, Any]],
+    now: float,
+) -> Published:
+    sounds: dict[str, Sound] = {}
+    slots: list[tuple[str, int]] = []
+    events: list[Event] = []
+    sample = None if incoming is None else _reading.take(con, incoming.spec_id)
+    for target in targets:
+        spec_id = target.spec_id or (incoming and incoming.spec_id)
+        if not spec_id:
+            raise UnknownTake(f"The target {target.name!r} names no spec, and nothing new comes in.")
+        sound, n, event = _writing.place(con, target, spec_id, now)
+        sample = sample or _reading.take(con, spec_id)
+        sounds[sound.name] = sound
+        slots.append((sound.name, n))
+        if event is not None:
+            events.append(event)
+    for index, job in enumerate(jobs):
+        place = dict(zip(("name", "n"), slots[min(index, len(slots) - 1)], strict=True)) if slots else {}
+        events.append(_events.append(con, "job", {**job, **place}))
+    return Published(tuple(sounds.values()), tuple(slots), tuple(events), sample)

@@ -1,0 +1,95 @@
+"""MusicGen (Copet et al. 2023, arXiv:2306.05284): text to music, with weights from the Hugging Face hub or a folder.
+
+Importing this package loads neither torch nor transformers; building ``MusicGenEngine`` does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.engines._base import EngineInfo, Report
+from bridge.engines.musicgen.models import SIZES, ModelRef, ModelSize, resolve_model
+from bridge.engines.musicgen.weights import download, find, local_folder, weights_present
+from bridge.errors import EngineUnavailable
+
+if TYPE_CHECKING:
+    from bridge.audio.clip import Clip
+    from prompts import SampleSpec
+
+__all__ = [
+    "SIZES",
+    "ModelRef",
+    "ModelSize",
+    "MusicGenEngine",
+    "download",
+    "installed",
+    "resolve_model",
+    "weights_present",
+]
+
+log = logging.getLogger(__name__)
+
+_NOT_INSTALLED = (
+    "engine 'musicgen' needs torch and transformers: make run ENGINE=musicgen, or pip install 'sample-bridge[musicgen]'"
+)
+
+
+def installed() -> bool:
+    """Say whether torch and transformers are there, without loading them."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "transformers", "huggingface_hub"))
+
+
+class MusicGenEngine:
+    """The engine ``musicgen``.
+
+    ``model``: ``small``, ``medium``, ``large``, ``melody`` (text only), a hub id or a folder; None = small.
+    ``device``: "auto", "cpu" or "cuda". ``data_dir`` is not used: weights belong to the Hugging Face cache, where
+    other programs find them too.
+
+    Building loads the weights, and fetches them from the hub when they are not on this machine.
+    Raises EngineUnavailable, with what to do, when that cannot be done.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        device: str = "auto",
+        data_dir: Path | None = None,  # noqa: ARG002 - every engine is given one
+    ) -> None:
+        if not installed():
+            raise EngineUnavailable(_NOT_INSTALLED)
+        ref = resolve_model(model)
+        folder = local_folder(ref) if ref.folder is not None else find(ref) or _fetch(ref)
+        try:
+            from bridge.engines.musicgen.engine import TransformersEngine
+        except ImportError as error:
+            raise EngineUnavailable(f"{_NOT_INSTALLED} (what is there cannot be loaded: {error})") from error
+        self._engine = TransformersEngine(ref, folder, device)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it is, can and costs."""
+        return self._engine.info
+
+    def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
+        """Yield the clip, once; see ``Engine.stream``."""
+        return self._engine.stream(spec, seconds, report)
+
+
+def _fetch(ref: ModelRef) -> Path:
+    size = f"about {ref.megabytes} MB" if ref.megabytes else "of a size that the hub will say"
+    log.info("fetching %s from huggingface.co: %s, licence %s", ref.name, size, ref.licence or "see its README")
+    heard = -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal heard
+        tenth = 10 * done // max(total, 1)
+        if tenth > heard:
+            heard = tenth
+            log.info("fetching %s: %d of %d MB", ref.name, done // 10**6, total // 10**6)
+
+    return download(ref, tell)

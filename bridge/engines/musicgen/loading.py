@@ -1,0 +1,155 @@
+"""From a folder of weights to a model that is ready to play."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import transformers
+from transformers.utils import logging as transformers_logging
+
+from bridge.errors import EngineUnavailable
+
+log = logging.getLogger(__name__)
+
+_CLASSES: Final = {
+    "musicgen": "MusicgenForConditionalGeneration",
+    "musicgen_melody": "MusicgenMelodyForConditionalGeneration",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model with what has to be known about it."""
+
+    model: Any
+    tokenizer: Any
+    device: str
+    """"cpu" or "cuda"."""
+    dtype: str
+    """"float32", "bfloat16" or "float16": of the text encoder and the decoder; the codec is always float32."""
+    rate: int
+    """Hz."""
+    channels: int
+    hop: int
+    """Frames of audio in one code."""
+    delay: int
+    """Steps by which the last codebook comes after the first (the delay pattern of the MusicGen paper, section 2.2)."""
+    max_steps: int
+    """Positions that the decoder has."""
+
+
+def pick_device(wanted: str) -> str:
+    """Turn "auto", "cpu" or "cuda" into one that is there.
+
+    Raises EngineUnavailable for "cuda" without one, or for another name.
+    """
+    there = torch.cuda.is_available()
+    if wanted == "auto":
+        return "cuda" if there else "cpu"
+    if wanted == "cuda" and not there:
+        raise EngineUnavailable("this machine, or the torch that is installed, has no CUDA: set BRIDGE_DEVICE=auto")
+    if wanted not in {"cpu", "cuda"}:
+        raise EngineUnavailable(f"there is no device {wanted!r}: set BRIDGE_DEVICE to auto, cpu or cuda")
+    return wanted
+
+
+def load(folder: Path, device: str) -> Loaded:
+    """Load the model in ``folder`` onto ``device``, "cpu" or "cuda"; no network, no pickles, no code of others.
+
+    Raises EngineUnavailable when it is no MusicGen, is damaged, or does not fit into the memory.
+    """
+    model_class = getattr(transformers, _CLASSES[_architecture(folder)])
+    dtype = _dtype(device)
+    try:
+        with quiet():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model, report = model_class.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+            )
+            model.eval().to(device)
+            # bfloat16 in the codec is noise 40 dB below the music, and float32 costs next to nothing there
+            model.audio_encoder.float()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise EngineUnavailable(
+            f"{folder.name} does not fit into the memory of {device}: choose a smaller model with BRIDGE_MODEL=small"
+        ) from error
+    except Exception as error:  # whatever a damaged file makes of its reader
+        raise EngineUnavailable(
+            f"the weights in {folder} cannot be loaded ({_first_line(error)}): download or copy them again"
+        ) from error
+    untrained = [name for name in report["missing_keys"] if name.startswith("decoder.") and ".layers." in name]
+    if untrained:
+        raise EngineUnavailable(
+            f"the weights in {folder} lack {len(untrained)} tensors of the decoder, {untrained[0]} for one: "
+            "download or copy them again"
+        )
+    # the checkpoint's own length would contradict the one of each request
+    model.generation_config.max_length = None
+    codec, decoder = model.config.audio_encoder, model.config.decoder
+    log.info("loaded %s on %s as %s", folder, device, dtype)
+    return Loaded(
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        dtype=str(dtype).removeprefix("torch."),
+        rate=int(codec.sampling_rate),
+        channels=int(decoder.audio_channels),
+        hop=math.prod(codec.upsampling_ratios),
+        delay=int(decoder.num_codebooks) // int(decoder.audio_channels) - 1,  # stereo: a left and a right in step
+        max_steps=int(decoder.max_position_embeddings),
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' advice to programmers, and its progress bars, out of the player's terminal.
+
+    Not for use from two threads at once: it changes the process's settings and puts them back.
+    """
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            # torch and transformers deprecate their own calls to each other
+            warnings.filterwarnings("ignore", category=FutureWarning, module=r"(torch|transformers)\b")
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(torch|transformers)\b")
+            yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _architecture(folder: Path) -> str:
+    try:
+        kind = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineUnavailable(
+            f"{folder / 'config.json'} cannot be read as a model's configuration: download or copy the model again"
+        ) from error
+    if kind not in _CLASSES:
+        raise EngineUnavailable(
+            f"{folder} holds a {kind!r}, not a MusicGen: point BRIDGE_MODEL at a MusicGen, or set it to small"
+        )
+    return str(kind)
+
+
+def _dtype(device: str) -> torch.dtype:
+    if device != "cuda":
+        return torch.float32
+    # bfloat16 has float32's range, float16 has not; but before Ampere it is only emulated
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,21 @@
+"""One tiny MusicGen for all tests of the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.engines.musicgen import MusicGenEngine
+from tests.tiny_musicgen import build_tiny_musicgen
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny MusicGen. Not to be changed: copy it."""
+    return build_tiny_musicgen(tmp_path_factory.mktemp("tiny") / "musicgen")
+
+
+@pytest.fixture(scope="session")
+def engine(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> MusicGenEngine:
+    return MusicGenEngine(model=str(tiny), device="cpu", data_dir=tmp_path_factory.mktemp("data"))

@@ -129,6 +129,7 @@ async def raw(client: Client, request: str) -> str:
         ("localhost.evil.example", 421),
         ("127.0.0.1.evil.example", 421),
         ("evillocalhost.example", 421),
+        ("x.evillocalhost", 421),
         ("studio.example.org.evil.example", 421),
         ("notstudio.example.org", 421),
         ("localhost:5001@evil.example", 421),
@@ -487,6 +488,14 @@ async def test_a_set_key_is_asked_for_everywhere_but_for_reading(
             assert (await answer.json())["error"]["code"] == "key_required"
     for path in ("/", "/sounds", "/samples/kick.wav"):
         assert (await ask(client, "GET", path, headers=headers)).status == 200
+
+
+async def test_socket_io_is_asked_for_the_key_later(connect: Connect) -> None:
+    client = await connect(host="0.0.0.0", api_key="k")
+    async with client.ws_connect("/socket.io/?EIO=4&transport=websocket") as socket:
+        assert (await socket.receive()).data.startswith("0")
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await client.ws_connect("/ws/stream/one")
 
 
 async def test_the_key_opens_no_door_to_a_foreign_page(connect: Connect) -> None:

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+/** Wires the page. */
+import {
+  base64ToAudioBuffer,
+  connectPlayer,
+  evalStrudelCode,
+  generateMusic,
+  generateStem,
+  playGeneratedAudio,
+  registerSample,
+} from './api';
+import { Connection } from './connection';
+import { EXAMPLE } from './example';
+import { loadOutline } from './peaks';
+import type { GenerateRequest } from './protocol';
+import { Requests } from './requests';
+import { Samples } from './samples';
+import { StrudelPlayer } from './strudel';
+import { byId } from './ui/dom';
+import { JobList } from './ui/jobs';
+import { PromptBox } from './ui/prompt';
+import { SoundList } from './ui/soundlist';
+import { ConnectionStatus, StatusLine } from './ui/status';
+import { Transport } from './ui/transport';
+import { Watcher } from './ui/waveform';
+
+const CODE_KEY = 'sample-bridge.code';
+const TOKEN_KEY = 'sample-bridge.token';
+
+/** For code in the editor, and for scripts beside the page. */
+const functions = {
+  generateMusic,
+  generateStem,
+  playGeneratedAudio,
+  base64ToAudioBuffer,
+  registerSample,
+  evalStrudelCode,
+};
+
+const status = new StatusLine(byId('status'));
+const problem = (message: string): void => status.say(message, true);
+
+const player = new StrudelPlayer({
+  root: byId('editor'),
+  code: localStorage.getItem(CODE_KEY) || EXAMPLE,
+  scope: functions,
+  onCode: (code) => localStorage.setItem(CODE_KEY, code),
+  onEvaluated: (names) => {
+    for (const name of names) void samples.load(name);
+    requests.evaluated(names);
+  },
+  onPlaying: (playing) => transport.show(playing),
+  onLog: (message, isError) => status.say(message, isError),
+});
+connectPlayer({
+  registerSample: (name, buffer) => player.registerBuffer(name, buffer),
+  evaluate: (code) => player.evaluate(code),
+});
+
+const list = new SoundList(byId('sounds'), {
+  preview: (url, onEnded) => player.preview(url, onEnded),
+  loadOutline,
+  watcher: new Watcher(),
+});
+const samples = new Samples(player, {
+  onReset: (sounds) => list.reset(sounds),
+  onChange: (name, sound) => {
+    if (sound) for (const made of [name, ...sound.aliases]) requests.settled(made);
+    list.change(name, sound);
+  },
+  onProblem: problem,
+});
+
+const transport = new Transport(byId('transport'), {
+  evaluate: () => void player.evaluate(),
+  stop: () => player.stop(),
+  silence: () => void player.silence(),
+});
+const jobs = new JobList(byId('jobs'), (jobId) => {
+  void connection.cancel(jobId).then((error) => error && problem(error.message));
+});
+const prompt = new PromptBox(byId('promptbox'), { generate, leave: () => player.focus() });
+const connectionStatus = new ConnectionStatus(byId('connection'), () => connection.open());
+
+let settle = (): void => undefined;
+const settled = new Promise<void>((resolve) => (settle = resolve));
+const connection = new Connection({
+  ...fromAddress(),
+  onState: (state, why) => {
+    connectionStatus.show(state, why);
+    if (state === 'online') requests.online();
+    else jobs.clear();
+    if (state !== 'connecting') settle();
+  },
+  onServer: (server) => connectionStatus.showServer(server),
+  // The names in the editor are likely to be played first.
+  onReset: (sounds) => samples.reset(sounds, new Set(player.code.toLowerCase().match(/[a-z0-9_]+/g))),
+  onSound: (sound) => void samples.push(sound),
+  onSoundRemoved: (name) => samples.remove(name),
+  onJob: (job) => {
+    if (job.state === 'failed' || job.state === 'cancelled') requests.settled(job.name);
+    jobs.update(job);
+  },
+  onSession: (session) => prompt.session(session),
+});
+const requests = new Requests({
+  knows: (name) => samples.find(name) !== undefined || player.knows(name),
+  placeholder: (name) => player.placeholder(name),
+  generate: (request) => connection.generate(request),
+  isOnline: () => connection.state === 'online',
+  bpm: () => {
+    const bpm = Math.round(player.cps * 240 * 100) / 100;
+    return bpm >= 60 && bpm <= 200 ? bpm : undefined;
+  },
+  onProblem: problem,
+});
+
+async function generate(request: GenerateRequest): Promise<string | null> {
+  const answer = await connection.generate(request);
+  if (!answer.ok) return answer.error.message;
+  const { name, state } = answer.reply;
+  status.say(state === 'completed' ? `${name} is there already.` : `Making ${name}: play it with s("${name}").`);
+  return null;
+}
+
+/** `?session=name` joins a session; `#token=…` is for bridges with a key, and leaves the address bar at once. */
+function fromAddress(): { session?: string; token?: string } {
+  const session = new URLSearchParams(location.search).get('session');
+  const given = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (given) {
+    sessionStorage.setItem(TOKEN_KEY, given);
+    history.replaceState(null, '', location.pathname + location.search);
+  }
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  return { ...(session ? { session } : {}), ...(token ? { token } : {}) };
+}
+
+for (const gesture of ['pointerdown', 'keydown']) {
+  document.addEventListener(gesture, () => void player.wake(), { once: true, capture: true });
+}
+connection.open();
+
+/** For tests, the console, and scripts beside the page. */
+const sampleBridge = {
+  ...functions,
+  connectPlayer,
+  ready: Promise.all([player.ready, settled]).then(() => undefined),
+  evaluate: (code?: string) => player.evaluate(code),
+  stop: () => player.stop(),
+  silence: () => player.silence(),
+  sounds: () => samples.list(),
+  /** What the audio goes through last. */
+  audio: () => ({ context: player.context, output: player.output }),
+  get state() {
+    return connection.state;
+  },
+  get since() {
+    return connection.since;
+  },
+};
+Object.assign(globalThis, { sampleBridge });

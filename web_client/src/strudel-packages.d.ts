@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Strudel comes without types; these are the parts that strudel.ts uses.
+
+declare module '@strudel/core' {
+  export interface Hap {
+    value: unknown;
+  }
+  export interface Pattern {
+    queryArc(begin: number, end: number, controls?: Record<string, unknown>): Hap[];
+  }
+  export const silence: Pattern;
+  export function evalScope(...modules: unknown[]): Promise<unknown>;
+}
+
+declare module '@strudel/codemirror' {
+  import type { Pattern } from '@strudel/core';
+  export interface Repl {
+    evaluate(code: string, autostart?: boolean): Promise<Pattern | undefined>;
+    scheduler: { cps: number; started: boolean };
+    state: { error?: Error };
+  }
+  export class StrudelMirror {
+    constructor(options: Record<string, unknown>);
+    code: string;
+    editor: { focus(): void; contentDOM: HTMLElement };
+    prebaked: Promise<unknown>;
+    repl: Repl;
+    evaluate(autostart?: boolean): Promise<void>;
+    stop(): Promise<void>;
+    setCode(code: string): void;
+    changeSetting(key: string, value: unknown): void;
+  }
+}
+
+declare module '@strudel/draw' {
+  export function getDrawContext(id?: string): CanvasRenderingContext2D;
+}
+declare module '@strudel/mini';
+declare module '@strudel/tonal';
+
+declare module '@strudel/transpiler' {
+  export const transpiler: (code: string, options?: unknown) => unknown;
+}
+
+declare module '@strudel/webaudio' {
+  export type Bank = string[] | Record<string, string[]>;
+  export interface SoundEntry {
+    onTrigger: (time: number, value: Record<string, unknown>, onEnded: () => void, cps?: number) => unknown;
+    data: Record<string, unknown>;
+  }
+  export interface SuperdoughOutput {
+    destinationGain: GainNode;
+    initializeAudio(): void;
+  }
+  export const soundMap: { get(): Record<string, SoundEntry>; set(sounds: Record<string, SoundEntry>): void };
+  export const webaudioOutput: unknown;
+  export function getAudioContext(): AudioContext;
+  export function getSuperdoughAudioController(): { output: SuperdoughOutput };
+  export function resetGlobalEffects(): void;
+  export function initAudio(options?: Record<string, unknown>): Promise<void>;
+  export function registerSynthSounds(): Promise<void> | void;
+  export function registerZZFXSounds(): void;
+  export function loadBuffer(url: string, context: BaseAudioContext, label?: string, n?: number): Promise<AudioBuffer>;
+  export function onTriggerSample(
+    time: number,
+    value: Record<string, unknown>,
+    onEnded: () => void,
+    bank: Bank,
+  ): Promise<unknown>;
+}

@@ -14,9 +14,10 @@ from cache._errors import (
     UnknownSound,
     UnknownTake,
 )
+from cache._events import sound_data
 from cache._model import Event, EventType, Facts, NewSample, Published, Sample, Slot, Sound, Target
-from cache._reading import Order
-from cache._store import SampleStore
+from cache._reading import Order, Wanted
+from cache._store import Options, SampleStore
 from cache._sweeping import Damage
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "NameTaken",
     "NewSample",
     "NotStorable",
+    "Options",
     "Order",
     "PlainDisk",
     "Published",
@@ -44,4 +46,5 @@ __all__ = [
     "Target",
     "UnknownSound",
     "UnknownTake",
+    "sound_data",
 ]

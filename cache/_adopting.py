@@ -23,7 +23,7 @@ def check(new: NewSample, folder: Folder) -> str:
     check_id(new.sample_id)
     check_id(new.spec_id)
     for file in (new.master, *new.deliveries.values()):
-        if file.parent != folder.incoming or not file.is_file():
+        if file.parent.resolve() != folder.incoming.resolve() or file.is_symlink() or not file.is_file():
             raise NotStorable(f"{file} is not a file in {folder.incoming}. Write it there first.")
     for fmt in new.deliveries:
         check_format(fmt)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cache import _schema
-from cache._errors import StoreClosed, StoreError, from_sqlite_error
+from cache._errors import NotStorable, StoreClosed, StoreError, from_sqlite_error
 
 
 class Database:
@@ -19,6 +19,7 @@ class Database:
         self._file = file
         self.lock = threading.RLock()
         """Held by whoever changes the catalogue or the files that belong to it."""
+        self._pool_lock = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
         self._open = True
         self._writer = self._connect()
@@ -36,9 +37,10 @@ class Database:
     def close(self) -> None:
         """Close every connection; a reader that is busy closes its own when it is done."""
         with self.lock:
-            self._open = False
-            while self._readers:
-                self._readers.pop().close()
+            with self._pool_lock:
+                self._open = False
+                while self._readers:
+                    self._readers.pop().close()
             self._writer.close()
 
     @contextmanager
@@ -61,24 +63,32 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """One consistent view; several threads may read at the same time."""
-        if not self._open:
-            raise _closed()
         with self._translated():
-            try:
-                con = self._readers.pop()
-            except IndexError:
-                con = self._connect()
-                con.execute("PRAGMA query_only = ON")
+            con = self._borrow()
             try:
                 con.execute("BEGIN")
                 yield con
             finally:
                 with suppress(sqlite3.Error):
                     con.execute("ROLLBACK")
-                if self._open:
-                    self._readers.append(con)
-                else:
-                    con.close()
+                self._give_back(con)
+
+    def _borrow(self) -> sqlite3.Connection:
+        with self._pool_lock:
+            if not self._open:
+                raise _closed()
+            if self._readers:
+                return self._readers.pop()
+        con = self._connect()
+        con.execute("PRAGMA query_only = ON")
+        return con
+
+    def _give_back(self, con: sqlite3.Connection) -> None:
+        with self._pool_lock:
+            if self._open:
+                self._readers.append(con)
+            else:
+                con.close()
 
     def _connect(self) -> sqlite3.Connection:
         with self._translated():
@@ -93,6 +103,8 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise from_sqlite_error(error, self._file.parent) from error
+        except UnicodeEncodeError as error:
+            raise NotStorable("A name or word is no Unicode text: it contains half of a surrogate pair.") from error
 
 
 def _closed() -> StoreError:

@@ -6,17 +6,16 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import diskcache
 from diskcache.core import MODE_BINARY, UNKNOWN
 
-from cache._errors import NotStorable, from_os_error, from_sqlite_error
-from cache._folder import Folder, files_under, sync
+from cache._errors import NotStorable, StoreClosed, from_os_error, from_sqlite_error, is_damage
+from cache._folder import Folder, sync
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -29,8 +28,9 @@ class PlainDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
     key (str) and two kinds of value (bytes, or the Path of a finished file, which is moved in), and reads no other.
     """
 
-    def __init__(self, directory: str, min_file_size: int = 0, pickle_protocol: int = 0, durable: int = 1) -> None:
-        super().__init__(directory, min_file_size, pickle_protocol)
+    def __init__(self, directory: str, durable: int = 1, **_: object) -> None:
+        # diskcache keeps settings of disks in its database and gives them back, those of other versions too.
+        super().__init__(directory)
         self._folder = Path(directory)
         self._durable = durable
 
@@ -104,11 +104,14 @@ class Deliveries:
         self._durable = durable
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="deliveries")
         self._cache: Any = None
+        self._closed = False
 
     def close(self) -> None:
         """Finish what is under way."""
-        self._thread.submit(self._close).result()
-        self._thread.shutdown()
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self._close).result()
+            self._thread.shutdown()
 
     def put(self, sample_id: str, fmt: str, value: bytes | Path) -> Path:
         """Keep the bytes, or the file, as the sample's delivery in that format; the oldest go when it gets too much.
@@ -130,18 +133,13 @@ class Deliveries:
         folder = self._folder.deliveries
         self.forget(file.name for one in sample_ids for file in (folder / one[:2]).glob(f"{one}.*"))
 
-    def sweep(self, known: Callable[[set[str]], set[str]]) -> int:
-        """Remove files that no row names, rows whose file is gone or cut, and deliveries of samples that are not known.
+    def sweep_files(self, files: Iterable[os.DirEntry[str]], known: Collection[str]) -> int:
+        """Remove those of the files that no row names rightly, or whose sample is not known: return how many went."""
+        return self._do(lambda: sum(self._sweep_file(file, known) for file in files))
 
-        ``known`` answers which of some sample ids are in the catalogue. Returns how many files went.
-        """
-        gone = 0
-        rows: dict[str, int] = self._do(self._rows)
-        for files in files_under(self._folder.deliveries):
-            ours = known({file.name.partition(".")[0] for file in files})
-            gone += self._do(partial(self._sweep_files, files, ours, rows))
-        self._do(lambda: self._sweep_rows(rows))
-        return gone
+    def sweep_rows(self) -> None:
+        """Forget rows whose file is gone."""
+        self._do(self._sweep_rows)
 
     def _put(self, name: str, value: bytes | Path) -> None:
         cache = self._open()
@@ -151,15 +149,13 @@ class Deliveries:
 
     def _open(self) -> Any:
         if self._cache is None:
-            try:
-                self._cache = self._connect()
-            except sqlite3.DatabaseError as error:
-                # Everything in here can be made again.
-                _log.warning("the delivery cache is damaged (%s) and starts empty", error)
-                shutil.rmtree(self._folder.deliveries)
-                self._folder.deliveries.mkdir(mode=0o700)
-                self._cache = self._connect()
+            self._cache = self._connect()
         return self._cache
+
+    def _start_over(self) -> None:
+        self._close()
+        shutil.rmtree(self._folder.deliveries)
+        self._folder.deliveries.mkdir(mode=0o700)
 
     def _connect(self) -> Any:
         return diskcache.Cache(
@@ -175,38 +171,41 @@ class Deliveries:
     def _close(self) -> None:
         if self._cache is not None:
             self._cache.close()
+            self._cache = None
 
-    def _rows(self) -> dict[str, int]:
-        con = self._open()._sql  # noqa: SLF001 - diskcache offers no listing of its rows with their sizes
-        return {name: size for name, size in con("SELECT filename, size FROM Cache") if isinstance(name, str)}
+    def _sweep_file(self, file: os.DirEntry[str], known: Collection[str]) -> bool:
+        path = Path(file.path)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return False
+        query = self._open()._sql  # noqa: SLF001 - diskcache has no call that tells a row's size without reading it
+        row = query("SELECT size FROM Cache WHERE key = ? AND raw", (path.name,)).fetchone()
+        if row == (size,) and path.name.partition(".")[0] in known:
+            return False
+        self._open().delete(path.name, retry=True)
+        path.unlink(missing_ok=True)
+        return True
 
-    def _sweep_files(self, files: list[os.DirEntry[str]], ours: set[str], rows: dict[str, int]) -> int:
-        gone = 0
-        for file in files:
-            name = f"{file.name[:2]}/{file.name}"
-            try:
-                size = file.stat().st_size
-            except FileNotFoundError:
-                continue
-            if file.name.partition(".")[0] in ours and size == rows.get(name, size) and self._has_row(file.name):
-                continue
-            self._open().delete(file.name, retry=True)
-            Path(file.path).unlink(missing_ok=True)
-            gone += 1
-        return gone
-
-    def _sweep_rows(self, rows: dict[str, int]) -> None:
-        for name in rows:
-            key = name.partition("/")[2]
-            if not (self._folder.deliveries / name).exists():
+    def _sweep_rows(self) -> None:
+        query = self._open()._sql  # noqa: SLF001 - likewise, and its own listing trips over keys that are not ours
+        for key, name in query("SELECT key, filename FROM Cache").fetchall():
+            if isinstance(key, str) and not (isinstance(name, str) and (self._folder.deliveries / name).exists()):
                 self._open().delete(key, retry=True)
 
-    def _has_row(self, key: str) -> bool:
-        return key in self._open()
-
     def _do(self, task: Callable[[], _T]) -> _T:
+        if self._closed:
+            raise StoreClosed("The store is closed. Open it again.")
         try:
-            return self._thread.submit(task).result()
+            try:
+                return self._thread.submit(task).result()
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                # Everything in here can be made again.
+                _log.warning("the delivery cache is damaged (%s) and starts empty", error)
+                self._thread.submit(self._start_over).result()
+                return self._thread.submit(task).result()
         except OSError as error:
             raise from_os_error(error, self._folder.path) from error
         except sqlite3.Error as error:

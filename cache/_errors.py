@@ -111,8 +111,7 @@ def from_os_error(error: OSError, path: Path) -> StoreError:
 
 def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Say what an SQLite error in the data folder ``path`` means for the player."""
-    # An extended code keeps its primary code in the low byte.
-    primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    primary = _primary_code(error)
     if primary == sqlite3.SQLITE_FULL:
         return full(path)
     if primary in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
@@ -120,7 +119,7 @@ def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
             f"The catalogue in {path} cannot be written ({error}). "
             "Give this user the right to write there, or choose another folder with --data-dir."
         )
-    if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+    if is_damage(error):
         return StoreDamaged(
             f"The catalogue in {path} is damaged ({error}). "
             "Put back a copy of the folder, or choose another folder with --data-dir."
@@ -128,6 +127,16 @@ def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreError(f"The catalogue in {path} failed: {error}. Check the disk.")
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Is the database file itself broken?"""
+    return _primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
 def full(path: Path) -> StorageFull:
     """Build the sentence for a full disk."""
     return StorageFull(f"The disk of the data folder {path} is full. Free some space or delete sounds, then try again.")
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    # An extended code keeps its primary code in the low byte; errors of the module itself have none.
+    return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF

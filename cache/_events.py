@@ -17,7 +17,7 @@ KEPT = 10_000
 def to_json(value: Mapping[str, Any], what: str) -> str:
     """Write plain JSON; raise NotStorable for NaN, infinities and anything that is no JSON."""
     try:
-        return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise NotStorable(f"The {what} are no plain JSON: {error}.") from error
 

@@ -35,6 +35,7 @@ class Folder:
     """Paths inside one data folder, and its lock while it is open."""
 
     def __init__(self, path: Path) -> None:
+        path = path.absolute()
         self.path = path
         self.catalogue = path / "catalogue.sqlite3"
         self.masters = path / "masters"

@@ -6,8 +6,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from cache._errors import UnknownSound
 from cache._model import Sample, Slot, Sound
@@ -20,31 +19,34 @@ FROM takes JOIN samples ON samples.id = takes.sample_id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a sound must be; None does not ask."""
+class Wanted(TypedDict, total=False):
+    """What a sound must be; None, or nothing, does not ask."""
 
-    kind: str | None = None
-    licence: str | None = None
-    commercial: bool | None = None
-    """True: every slot may be used commercially."""
-    engine: str | None = None
-    bpm: float | None = None
-    """Beats per minute, within half a beat."""
-    key: str | None = None
-    session: str | None = None
+    kind: str | None
+    licence: str | None
+    commercial: bool | None
+    """True: every slot may be used commercially. The other facts are those of the slot that changed last."""
+    engine: str | None
+    bpm: float | None
+    """Beats per minute, met within half a beat."""
+    key: str | None
+    session: str | None
 
-    def where(self) -> tuple[str, list[Any]]:
-        """Build the condition on the table ``sounds`` and its parameters."""
-        clauses, values = ["sounds.removed IS NULL"], list[Any]()
-        for column in ("kind", "licence", "commercial", "engine", "key", "session"):
-            if (value := getattr(self, column)) is not None:
-                clauses.append(f"sounds.{column} = ?")
-                values.append(value)
-        if self.bpm is not None:
-            clauses.append("sounds.bpm BETWEEN ? AND ?")
-            values += [self.bpm - 0.5, self.bpm + 0.5]
-        return " AND ".join(clauses), values
+
+def where(wanted: Wanted) -> tuple[str, list[Any]]:
+    """Build the condition on the table ``sounds`` and its parameters."""
+    clauses, values = ["sounds.removed IS NULL"], list[Any]()
+    for column, value in wanted.items():
+        if column not in Wanted.__annotations__:
+            raise TypeError(f"{column} is nothing that sounds are listed by")
+        if value is not None and column != "bpm":
+            clauses.append(f"sounds.{column} = ?")
+            values.append(value)
+    bpm = wanted.get("bpm")
+    if bpm is not None:
+        clauses.append("sounds.bpm BETWEEN ? AND ?")
+        values += [bpm - 0.5, bpm + 0.5]
+    return " AND ".join(clauses), values
 
 
 def take(con: sqlite3.Connection, spec_id: str) -> Sample | None:
@@ -117,15 +119,15 @@ def sounds(con: sqlite3.Connection, numbers: Sequence[int]) -> list[Sound]:
 
 
 def listed(
-    con: sqlite3.Connection, filters: Filters, order: Order, limit: int | None, after: int | str | None
+    con: sqlite3.Connection, wanted: Wanted, order: Order, limit: int | None, after: int | str | None
 ) -> list[Sound]:
     """Return the sounds that pass, the last changed first or by name, after a sound's ``seq`` or name."""
-    where, values = filters.where()
+    condition, values = where(wanted)
     if after is not None:
-        where += " AND sounds.seq < ?" if order == "newest" else " AND sounds.name > ?"
+        condition += " AND sounds.seq < ?" if order == "newest" else " AND sounds.name > ?"
         values.append(int(after) if order == "newest" else after)
     by = "sounds.seq DESC" if order == "newest" else "sounds.name"
-    query = f"SELECT id FROM sounds WHERE {where} ORDER BY {by} LIMIT ?"  # noqa: S608 - our own words
+    query = f"SELECT id FROM sounds WHERE {condition} ORDER BY {by} LIMIT ?"  # noqa: S608 - our own words
     return sounds(con, _numbers(con.execute(query, [*values, -1 if limit is None else limit])))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from cache._errors import NotStorable
 from cache._model import Sound
-from cache._reading import Filters, sounds
+from cache._reading import Wanted, sounds, where
 
 EXACT = 1000.0
 """What a name or alias that was asked for word by word adds to the score."""
@@ -18,7 +18,7 @@ _PREFIXES = ("", "gen_", "musicgen_")
 
 
 def search(
-    con: sqlite3.Connection, terms: Mapping[str, float], filters: Filters, limit: int
+    con: sqlite3.Connection, terms: Mapping[str, float], wanted: Wanted, limit: int
 ) -> list[tuple[Sound, float]]:
     """Rank the sounds that have one of the terms.
 
@@ -31,7 +31,7 @@ def search(
         asked = json.dumps(dict(terms), allow_nan=False)
     except ValueError as error:
         raise NotStorable("The weights of search terms are finite numbers.") from error
-    where, values = filters.where()
+    condition, values = where(wanted)
     query = f"""
         WITH asked AS (SELECT key AS term, value AS weight FROM json_each(?)),
         hits (sound, score, exact) AS (
@@ -39,7 +39,7 @@ def search(
             UNION ALL
             SELECT DISTINCT sound, {EXACT}, 1 FROM names WHERE live AND name IN (SELECT value FROM json_each(?))
         )
-        SELECT sounds.id, sum(score) AS total FROM hits JOIN sounds ON sounds.id = hits.sound WHERE {where}
+        SELECT sounds.id, sum(score) AS total FROM hits JOIN sounds ON sounds.id = hits.sound WHERE {condition}
         GROUP BY sounds.id ORDER BY max(exact) DESC, flagged, total DESC, name LIMIT ?
     """  # noqa: S608 - our own words
     rows = con.execute(query, [asked, json.dumps(_names(terms)), *values, limit]).fetchall()

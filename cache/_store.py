@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypedDict, Unpack
 
 from cache import _adopting, _events, _eviction, _reading, _search, _sweeping, _writing
 from cache._database import Database
@@ -17,10 +17,27 @@ from cache._deliveries import Deliveries
 from cache._errors import UnknownTake, from_os_error, full
 from cache._folder import Folder
 from cache._model import Event, EventType, NewSample, Published, Sample, Sound, Target
-from cache._reading import Filters, Order
+from cache._reading import Order, Wanted
 from cache._sweeping import Damage
 
 Jobs: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+class Options(TypedDict, total=False):
+    """How a store is opened."""
+
+    masters_limit: int
+    """Bytes of master files that ``evict`` leaves; 20 GiB."""
+    deliveries_limit: int
+    """Bytes of files that can be made again; 2 GiB."""
+    disk_reserve: int
+    """Bytes that stay free on the disk; 64 MiB."""
+    undo_seconds: float
+    """How long a deleted sound can be restored; 600."""
+    durable: bool
+    """Survive a power cut too, not only the end of the process; True."""
+    clock: Callable[[], float]
+    """Unix seconds; ``time.time``."""
 
 
 class SampleStore:
@@ -30,67 +47,37 @@ class SampleStore:
     Readers wait for nobody, writers for each other. Whatever goes wrong is a StoreError.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        masters_limit: int,
-        deliveries_limit: int,
-        disk_reserve: int,
-        undo_seconds: float,
-        durable: bool,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, path: Path, options: Options) -> None:
         self._folder = Folder(path)
-        self._masters_limit = masters_limit
-        self._disk_reserve = disk_reserve
-        self._undo_seconds = undo_seconds
-        self._durable = durable
-        self._clock = clock
+        self._masters_limit = options.get("masters_limit", 20 * 2**30)
+        self._disk_reserve = options.get("disk_reserve", 64 * 2**20)
+        self._undo_seconds = options.get("undo_seconds", 600)
+        self._durable = options.get("durable", True)
+        self._clock = options.get("clock", time.time)
+        self._memory_lock = threading.Lock()
         self._touched: dict[str, float] = {}
         self._words: frozenset[str] | None = None
-        self._words_lock = threading.Lock()
         self._closed = False
         with ExitStack() as undo:
             undo.callback(self._folder.close)
             self._folder.open()
-            self._db = Database(self._folder.catalogue, durable=durable)
+            self._db = Database(self._folder.catalogue, durable=self._durable)
             undo.callback(self._db.close)
             with self._db.read() as con:
                 self.epoch: str = con.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
-            self._deliveries = Deliveries(self._folder, deliveries_limit, durable=durable)
+            limit = options.get("deliveries_limit", 2 * 2**30)
+            self._deliveries = Deliveries(self._folder, limit, durable=self._durable)
+            undo.callback(self._deliveries.close)
+            self.purge()
             undo.pop_all()
-        self.purge()
 
     @classmethod
-    def open(
-        cls,
-        path: Path,
-        *,
-        masters_limit: int = 20 * 2**30,
-        deliveries_limit: int = 2 * 2**30,
-        disk_reserve: int = 64 * 2**20,
-        undo_seconds: float = 600,
-        durable: bool = True,
-        clock: Callable[[], float] = time.time,
-    ) -> Self:
+    def open(cls, path: Path, **options: Unpack[Options]) -> Self:
         """Open a data folder, made when it is missing (mode 0700), and lock it until ``close``.
-
-        ``masters_limit``: bytes of masters that ``evict`` leaves. ``deliveries_limit``: bytes of files that can be made
-        again. ``disk_reserve``: bytes that stay free on the disk. ``undo_seconds``: how long a deleted sound can be
-        restored. ``durable``: survive a power cut too, not only the end of the process. ``clock``: unix seconds.
 
         Raises FormatTooNew, StoreLocked, StoreNotWritable, StoreDamaged or StorageFull.
         """
-        return cls(
-            path,
-            masters_limit=masters_limit,
-            deliveries_limit=deliveries_limit,
-            disk_reserve=disk_reserve,
-            undo_seconds=undo_seconds,
-            durable=durable,
-            clock=clock,
-        )
+        return cls(path, options)
 
     def close(self) -> None:
         """Finish what is under way and unlock the folder; a second call does nothing."""
@@ -164,9 +151,8 @@ class SampleStore:
         """Return what was made of a spec, None when it has to be made (again)."""
         with self._db.read() as con:
             taken = _reading.take(con, spec_id)
-        if taken is None or not _adopting.whole(self._folder.master(taken.sample_id), taken.bytes):
-            return None
-        return taken
+        with self._files():
+            return taken if taken and _adopting.whole(self._folder.master(taken.sample_id), taken.bytes) else None
 
     def sample(self, sample_id: str) -> Sample | None:
         """Return a sample; where several specs gave the same audio, with the facts of the first."""
@@ -182,39 +168,20 @@ class SampleStore:
     def sounds(
         self,
         *,
-        kind: str | None = None,
-        licence: str | None = None,
-        commercial: bool | None = None,
-        engine: str | None = None,
-        bpm: float | None = None,
-        key: str | None = None,
-        session: str | None = None,
         order: Order = "newest",
         limit: int | None = None,
         after: int | str | None = None,
+        **wanted: Unpack[Wanted],
     ) -> list[Sound]:
-        """List sounds, the last changed first, or by name.
+        """List the sounds that are as wanted, the last changed first, or by name.
 
-        ``after`` goes on where a list ended: the last sound's ``seq`` ("newest") or ``name`` ("name"). ``commercial``
-        asks about every slot of a sound, the other facts about the slot that changed last; ``bpm`` is met within half
-        a beat per minute.
+        ``after`` goes on where a list ended: the last sound's ``seq`` ("newest") or ``name`` ("name").
         """
-        filters = Filters(kind, licence, commercial, engine, bpm, key, session)
         with self._db.read() as con:
-            return _reading.listed(con, filters, order, limit, after)
+            return _reading.listed(con, wanted, order, limit, after)
 
     def search(
-        self,
-        terms: Mapping[str, float],
-        *,
-        kind: str | None = None,
-        licence: str | None = None,
-        commercial: bool | None = None,
-        engine: str | None = None,
-        bpm: float | None = None,
-        key: str | None = None,
-        session: str | None = None,
-        limit: int = 20,
+        self, terms: Mapping[str, float], *, limit: int = 20, **wanted: Unpack[Wanted]
     ) -> list[tuple[Sound, float]]:
         """Rank the sounds that have one of the terms, with their scores.
 
@@ -222,13 +189,12 @@ class SampleStore:
         without ``gen_``) is one of the heaviest terms, or all of those joined by ``_``; then sounds without flags; then
         by score, ties by name.
         """
-        filters = Filters(kind, licence, commercial, engine, bpm, key, session)
         with self._db.read() as con:
-            return _search.search(con, terms, filters, limit)
+            return _search.search(con, terms, wanted, limit)
 
     def words(self) -> frozenset[str]:
         """Return all terms, names and aliases that a search can find, for correcting typing errors."""
-        with self._words_lock:
+        with self._memory_lock:
             if self._words is None:
                 with self._db.read() as con:
                     self._words = _search.words(con)
@@ -304,7 +270,8 @@ class SampleStore:
 
     def touch(self, name: str) -> None:
         """Remember that a sound was used just now; written together with the next change."""
-        self._touched[name] = self._clock()
+        with self._memory_lock:
+            self._touched[name] = self._clock()
 
     def purge(self) -> int:
         """Really remove the sounds whose time to be restored is over; return how many."""
@@ -377,14 +344,15 @@ class SampleStore:
     @contextmanager
     def _change(self) -> Iterator[Connection]:
         with self._db.lock:
-            touched, self._touched = self._touched, {}
+            with self._memory_lock:
+                touched, self._touched = self._touched, {}
             with self._db.write() as con:
                 con.executemany(
                     "UPDATE sounds SET used = ? WHERE id = (SELECT sound FROM names WHERE name = ? AND live)",
                     [(when, name) for name, when in touched.items()],
                 )
                 yield con
-            with self._words_lock:
+            with self._memory_lock:
                 self._words = None
 
     @contextmanager

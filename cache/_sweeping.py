@@ -31,7 +31,10 @@ def sweep(folder: Folder, database: Database, deliveries: Deliveries) -> int:
                 if not (file.name.endswith(".wav") and file.name.removesuffix(".wav") in ours):
                     Path(file.path).unlink(missing_ok=True)
                     gone += 1
-    gone += deliveries.sweep(lambda ids: _known(database, ids))
+    for files in files_under(folder.deliveries):
+        with database.lock:
+            gone += deliveries.sweep_files(files, _known(database, {file.name.partition(".")[0] for file in files}))
+    deliveries.sweep_rows()
     _mark_lost(folder, database)
     return gone
 

@@ -21,13 +21,13 @@ def place(con: sqlite3.Connection, target: Target, spec_id: str, now: float) -> 
         number = _new_sound(con, target, now)
     slot, moved = _place(con, number, target, taken)
     named = _add_aliases(con, number, target.aliases)
-    if target.session is not None:
-        con.execute("UPDATE sounds SET session = ? WHERE id = ?", (target.session, number))
     _add_terms(con, number, target.terms)
     con.execute("UPDATE sounds SET used = ? WHERE id = ?", (now, number))
     event = None
     if changed or moved or named:
-        con.execute("UPDATE sounds SET n = ? WHERE id = ?", (slot, number))
+        con.execute(
+            "UPDATE sounds SET n = ?, session = coalesce(?, session) WHERE id = ?", (slot, target.session, number)
+        )
         _describe(con, number)
         event = announce(con, number, now)
     return _reading.sound(con, number), slot, event

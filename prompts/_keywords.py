@@ -15,7 +15,7 @@ MAX_TOTAL: Final = 64
 """Samples of all words together."""
 
 
-class InvalidKeyword(ValueError):  # noqa: N818  (named like bridge.errors.InvalidRequest)
+class InvalidKeyword(ValueError):
     """A list of keywords that cannot be read; the message says what to write instead."""
 
 

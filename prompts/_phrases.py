@@ -13,8 +13,8 @@ _LONGEST = 4  # words in a phrase
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of ``text``: letters and digits, lower case, without accents."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
+    """Return the words of ``text``: letters and digits, lower case, without accents; "&" is "and"."""
+    plain = unicodedata.normalize("NFKD", text).casefold().replace("&", " and ")
     return re.findall(r"[^\W_]+", "".join(sign for sign in plain if not unicodedata.combining(sign)))
 
 

@@ -13,7 +13,7 @@ from prompts._reading import without_bpm
 _SAID = 1.0
 _MEANT = 0.8  # the word that stems and prompts use for what was said
 _PART = 0.5  # a word out of a phrase that means something else as a whole ("oh" in "eight oh eight")
-_ALSO = 0.3  # other words for the same thing
+_ALSO = 0.2  # other words for the same thing
 _GUESSES = 16  # words that are looked up by likeness, which costs time
 _ENOUGH = 78.0  # likeness, 0..100, at which a word counts as another one mistyped
 _CLOSE = 55.0  # likeness at which a name is worth proposing

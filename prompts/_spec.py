@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from prompts._fields import (
     MAX_SECONDS,
@@ -86,20 +86,22 @@ class SampleSpec(BaseModel):
     def _null_is_absent(cls, data: Any) -> Any:
         return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
-    @model_validator(mode="after")
-    def _short_enough(self) -> Self:
-        if self.bars is not None and self.bpm is not None and (self.seconds or 0) > MAX_SECONDS:
+    @field_validator("bpm")
+    @classmethod
+    def _short_enough(cls, bpm: float | None, info: ValidationInfo) -> float | None:
+        bars = info.data.get("bars")
+        if bpm is not None and bars is not None and (seconds := _seconds(bars, bpm)) > MAX_SECONDS:
             raise ValueError(
-                f"{self.bars} bars at {self.bpm:g} bpm last {self.seconds:.0f} seconds; "
+                f"{bars} bars at {bpm:g} bpm last {seconds:.0f} seconds; "
                 f"at most {MAX_SECONDS:g} are made, so ask for fewer bars or a higher bpm"
             )
-        return self
+        return bpm
 
     @property
     def seconds(self) -> float | None:
         """Length in seconds; None lets the sound ring as long as it does by nature."""
         if self.bars is not None:
-            return self.bars * _BEATS_PER_BAR * 60 / (self.bpm or DEFAULT_BPM)
+            return _seconds(self.bars, self.bpm or DEFAULT_BPM)
         if self.duration is None and self.kind in _ENDLESS:
             return NATURAL_SECONDS
         return self.duration
@@ -168,6 +170,10 @@ class SampleSpec(BaseModel):
         if self.seed is None or self.engine == "auto" or self.kind is None:
             raise ValueError("only a resolved spec has an identity; call resolved(engine, model) first")
         return hashlib.sha256(f"{self.canonical()}\n{recipe}".encode()).hexdigest()[:32]
+
+
+def _seconds(bars: int, bpm: float) -> float:
+    return bars * _BEATS_PER_BAR * 60 / bpm
 
 
 def _changed(spec: SampleSpec, **values: Any) -> SampleSpec:

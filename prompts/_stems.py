@@ -9,10 +9,11 @@ from prompts._data import table
 from prompts._kind import Kind
 from prompts._names import sound_name
 from prompts._phrases import joined
+from prompts._search import nearest
 from prompts._spec import SampleSpec
 
 
-class UnknownStemType(ValueError):  # noqa: N818  (says what is wrong, like InvalidKeyword)
+class UnknownStemType(ValueError):
     """No stem type and no common stem has this name; ``nearest`` holds up to three that are close."""
 
     def __init__(self, text: str, nearest: list[str]) -> None:
@@ -81,8 +82,6 @@ def resolve_stem_type(text: str) -> StemType:
     types = _stem_types()
     found = types.get(joined(text))
     if found is None:
-        from prompts._search import nearest
-
         names = [*(entry["name"] for entry in table("stems")["type"]), *(stem.name for stem in common_stems())]
         raise UnknownStemType(text, nearest(text, names))
     return found

@@ -30,6 +30,7 @@ from prompts import slug, sound_aliases, sound_name, valid_name
         ("a_b", "a_b"),
         ("word " * 20, "word_word_word_word_word_word_word_word_word"),
         ("a" * 60, "a" * 48),
+        ("1" * 60, "x_" + "1" * 46),
         ("a" * 47 + " b", "a" * 47),
         ("a" * 46 + " b", "a" * 46 + "_b"),
     ],

@@ -61,6 +61,8 @@ KINDS = {
     Kind.ONESHOT: [
         "kick",
         "808",
+        "synth tom",
+        "vocal riser",
         "snare drum",
         "bass drum",
         "closed hi-hat",

@@ -36,6 +36,7 @@ def test_a_phrase_means_something_of_its_own() -> None:
 def test_stop_words_tempo_and_plain_numbers_are_no_search_words() -> None:
     assert set(terms("give me the kick at 92 bpm please, 7 of 12")) == set(terms("kick"))
     assert terms("808 kick")["808"] == 1
+    assert "and" not in terms("drum and bass")
     assert terms("the") == terms("") == terms("🔥") == terms("92 bpm") == {}
 
 
@@ -47,6 +48,14 @@ def test_a_mistyped_word_finds_what_the_library_has() -> None:
 def test_a_word_that_the_library_has_is_not_taken_for_another() -> None:
     assert "kick" in terms("kickk")
     assert "kick" not in terms("kickk", {"kickk"})
+
+
+def test_another_form_of_a_word_that_the_library_has_counts_nearly_as_much() -> None:
+    assert terms("zorps", {"zorp"})["zorp"] == 0.9
+
+
+def test_accents_do_not_matter() -> None:
+    assert terms("crème brûlée") == terms("CREME brulee")
 
 
 def test_other_scripts_and_markup_are_words_too() -> None:

@@ -207,7 +207,12 @@ def test_a_resolved_spec_has_engine_model_kind_and_a_seed_of_its_own() -> None:
 
 
 def test_only_a_resolved_spec_has_an_identity() -> None:
-    for unresolved in [spec(), spec(seed=1), spec(engine="tone"), spec(engine="tone", seed=1)]:
+    for unresolved in [
+        spec(),
+        spec(engine="tone", seed=1),
+        spec(engine="tone", kind="raw"),
+        spec(kind="raw", seed=1),
+    ]:
         with pytest.raises(ValueError, match="resolved"):
             unresolved.spec_id("1")
 

@@ -27,6 +27,8 @@ KINDS = {
         "acid bassline",
         "amen",
         "rain with a beat",
+        "piano melody",
+        "jazzy chords at 90 bpm",
     ],
     Kind.TEXTURE: [
         "warm pad",

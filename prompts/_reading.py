@@ -38,7 +38,7 @@ _END_OF_PHRASE = re.compile(r"\s*(?:$|[^\w\s]|\d|(?i:and|at|by|for|from|on|over|
 def kind_in(text: str) -> Kind:
     """Guess the kind of sample.
 
-    In this order: "stem"; "one-shot" and the like; a number of bars and words for loops (break, beat, groove, riff, melody);
+    In this order: "stem"; "one-shot" and the like; a number of bars and words for loops (break, beat, riff, melody);
     effects, one-shots; words for textures (pad, drone, rain); drums, one-shots; whatever plays a note (piano, pluck,
     bass, choir, flute): pitched; everything else is a one-shot.
     """

@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 from platformdirs import user_data_dir
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.sources import read_env_file
 
 from bridge import compat
 from bridge.errors import StartupError
@@ -262,7 +261,8 @@ def unknown_variables(environ: Mapping[str, str]) -> list[tuple[str, str | None]
     """Name every ``BRIDGE_*`` variable that is none of ours, with the nearest that is (None: nothing is near)."""
     known = [*VARIABLES, CONFIG_VARIABLE]
     names = sorted(name for name in environ if name.startswith(compat.PREFIX) and name not in known)
-    return [(name, _nearest(name, known)) for name in names]
+    bare = {name.removeprefix(compat.PREFIX): name for name in known}  # the prefix would make all of them alike
+    return [(name, bare.get(_nearest(name.removeprefix(compat.PREFIX), bare) or "")) for name in names]
 
 
 def explain(settings: Settings) -> list[tuple[str, Any, str]]:
@@ -299,8 +299,10 @@ def _unknown_sentence(origin: str, name: str, nearest: str | None) -> str:
 def _read_dotenv(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
+    from dotenv import dotenv_values  # most folders have no such file
+
     try:
-        found = read_env_file(path, encoding="utf-8", case_sensitive=True)
+        found = dotenv_values(path, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StartupError(f"{path} cannot be read ({error}): mend it or move it away.") from error
     return {name: value for name, value in found.items() if value is not None}

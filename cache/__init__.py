@@ -46,5 +46,6 @@ __all__ = [
     "Target",
     "UnknownSound",
     "UnknownTake",
+    "Wanted",
     "sound_data",
 ]

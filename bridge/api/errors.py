@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from bridge import errors
+from bridge.requests import from_validation
 
 logger = logging.getLogger(__name__)
 
@@ -66,16 +67,6 @@ def error_response(error: errors.BridgeError, headers: Mapping[str, str] | None 
     if isinstance(error, errors.Busy):
         response.headers.setdefault("Retry-After", "5")
     return response
-
-
-def from_validation(error: ValidationError) -> errors.InvalidRequest:
-    """Turn pydantic's findings into one sentence that names the field."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    location: Sequence[int | str] = first["loc"]
-    field = ".".join(str(part) for part in location) or "body"
-    text = first["msg"].removeprefix("Value error, ")
-    message = f"{field}: {text[:1].lower()}{text[1:]}" if text else f"{field} is not right"
-    return errors.InvalidRequest(message, field=field)
 
 
 @web.middleware

@@ -19,8 +19,15 @@ from bridge.audio.clip import Clip
 Pcm: TypeAlias = npt.NDArray[np.int32]
 """(frames, channels), 24 bits in the upper part of 32."""
 
-FORMATS = {"wav": ("WAV", "PCM_16"), "flac": ("FLAC", "PCM_16")}
+FORMATS = {
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+}
 """Delivery formats: extension -> libsndfile's container and encoding."""
+_BEST = 0.0
+"""libsndfile's compression level of a lossy file: as little as can be (MP3 at 320 kbit/s)."""
 
 
 def to_pcm(clip: Clip) -> Pcm:
@@ -48,9 +55,12 @@ def read_pcm(path: Path) -> tuple[Pcm, int]:
 
 
 def encode(pcm: Pcm, rate: int, extension: str) -> bytes:
-    """Encode for delivery in one of ``FORMATS``; 16 bits, rounded to the nearest step."""
+    """Encode for delivery in one of ``FORMATS``; WAV and FLAC have 16 bits, rounded to the nearest step."""
     container, subtype = FORMATS[extension]
-    rounded = np.clip((pcm.astype(np.int64) + (1 << 15)) >> 16, -(2**15), 2**15 - 1).astype(np.int16)
     file = io.BytesIO()
+    if extension in ("ogg", "mp3"):
+        soundfile.write(file, pcm, rate, format=container, subtype=subtype, compression_level=_BEST)
+        return file.getvalue()
+    rounded = np.clip((pcm.astype(np.int64) + (1 << 15)) >> 16, -(2**15), 2**15 - 1).astype(np.int16)
     soundfile.write(file, rounded, rate, format=container, subtype=subtype)
     return file.getvalue()

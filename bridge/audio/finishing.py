@@ -13,9 +13,6 @@ from bridge.audio.resample import resample
 from bridge.errors import BadAudio
 from prompts import Kind, SampleSpec
 
-RECIPE = "finish-1"
-"""Version of the chain, part of every sound's identity: a better recipe makes a new slot."""
-
 RATE = 44100
 """Hz of everything finished; ``raw`` keeps the engine's rate."""
 
@@ -37,7 +34,7 @@ def finish(clip: Clip, spec: SampleSpec) -> Clip:
         clip = fade_ends(clip)
     clip = peak_to(clip)
     if float(np.abs(clip.samples).max(initial=0.0)) < _SILENCE:
-        raise BadAudio("The engine's clip is silent in the part that was asked for. Ask for other words or another seed.")
+        raise BadAudio("The engine's clip is silent in the part that was asked for. Try other words or another seed.")
     return clip
 
 

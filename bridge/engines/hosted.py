@@ -273,7 +273,9 @@ class HostedEngine:
             case "cancelled":
                 pending.answer.cancel()
             case "failed":
-                pending.answer.set_exception(_ERRORS.get(head["error"], EngineError)(head["message"], code=head["code"]))
+                pending.answer.set_exception(
+                    _ERRORS.get(head["error"], EngineError)(head["message"], code=head["code"])
+                )
                 if head["code"] == "engine_out_of_memory":
                     # A process that ran out of memory once keeps what it has: begin afresh, without blame.
                     current.blameless_end = True

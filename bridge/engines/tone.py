@@ -12,7 +12,6 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -29,8 +28,8 @@ _FREQUENCY = re.compile(r"(\d+(?:\.\d+)?)\s*hz\b", re.IGNORECASE)
 class ToneEngine:
     """Answers every spec with one sine of 0.5 full scale, in pieces of half a second."""
 
-    def __init__(self, model: str | None = None, device: str = "auto", data_dir: Path | None = None) -> None:
-        """Take what every engine takes; a tone needs none of it."""
+    def __init__(self, **_: object) -> None:
+        """Take what every engine is built with; a tone needs none of it."""
         self._info = EngineInfo(
             name="tone",
             revision="1",

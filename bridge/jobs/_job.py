@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ class Progress:
     """Estimated seconds until it ends, None while nothing is known."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """The making of one thing, known by its key."""
 
@@ -64,6 +65,8 @@ class Job:
     """Unix seconds, like ``started`` and ``ended``."""
     started: float | None = None
     ended: float | None = None
+    finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    """Set when the state has become terminal."""
 
 
 @dataclass
@@ -77,6 +80,8 @@ class Ticket:
     created: float = field(default_factory=time.time)
     withdrawn: bool = False
     """True when this asker cancelled, whatever became of the job."""
+    outcome: Any = None
+    """What came of it for this asker, set by whoever does the work: the slot its sound went to."""
 
     @property
     def state(self) -> State:

@@ -26,6 +26,10 @@ class JobQueue(Protocol):
         """
         ...
 
+    def settle(self, key: str, lane: str, work: Mapping[str, Any], *, asked: Mapping[str, Any]) -> Ticket:
+        """Hand out a ticket for something that is there already: its job is completed, nobody is told."""
+        ...
+
     async def cancel(self, ticket_id: str) -> Ticket:
         """Withdraw one ticket; the last one cancels the job, whose work has stopped when this returns.
 

@@ -44,10 +44,9 @@ class EmbeddedQueue:
         self._kept = kept
         self._order = itertools.count()
         self._waiting: dict[str, list[tuple[int, int, Job]]] = {}
-        self._running: dict[str, dict[str, asyncio.Task[None]]] = {}
+        self._running: dict[str, dict[Job, asyncio.Task[None]]] = {}
         self._alive: dict[str, Job] = {}
         self._tickets: OrderedDict[str, Ticket] = OrderedDict()
-        self._ended: dict[str, asyncio.Event] = {}
         self._watches: list[Watch] = []
         self._closed = False
 
@@ -60,10 +59,11 @@ class EmbeddedQueue:
         job = self._alive.get(key)
         if job is None:
             if self.count(State.QUEUED) >= self._limit:
-                raise Busy(f"{self._limit} sounds are waiting to be made already. Ask again in a moment.", code="queue_full")
+                raise Busy(
+                    f"{self._limit} sounds are waiting to be made already. Ask again in a moment.", code="queue_full"
+                )
             job = Job(key, lane, work, priority)
             self._alive[key] = job
-            self._ended[key] = asyncio.Event()
             self._enqueue(job)
         elif priority < job.priority:
             job.priority = priority
@@ -76,6 +76,17 @@ class EmbeddedQueue:
         self._dispatch(lane)
         return ticket
 
+    def settle(self, key: str, lane: str, work: Mapping[str, Any], *, asked: Mapping[str, Any]) -> Ticket:
+        """Hand out a ticket for something that is there already."""
+        now = time.time()
+        job = Job(key, lane, work, priority=0, state=State.COMPLETED, started=now, ended=now)
+        job.progress = Progress(1.0, 0.0)
+        job.finished.set()
+        ticket = Ticket(job, dict(asked))
+        job.tickets[ticket.id] = ticket
+        self._remember(ticket)
+        return ticket
+
     async def cancel(self, ticket_id: str) -> Ticket:
         """Withdraw a ticket; see JobQueue."""
         ticket = self.ticket(ticket_id)
@@ -85,7 +96,9 @@ class EmbeddedQueue:
         ticket.withdrawn = True
         del job.tickets[ticket_id]
         if not job.tickets:
-            task = self._running.get(job.lane, {}).get(job.key)
+            # Whoever asks from now on gets a new job: this one cannot be saved any more.
+            self._alive.pop(job.key, None)
+            task = self._running.get(job.lane, {}).get(job)
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
@@ -108,7 +121,7 @@ class EmbeddedQueue:
         """Return when the ticket's state is terminal."""
         ticket = self.ticket(ticket_id)
         if ticket.state not in TERMINAL:
-            await self._ended[ticket.job.key].wait()
+            await ticket.job.finished.wait()
         return ticket
 
     def count(self, state: State) -> int:
@@ -137,9 +150,9 @@ class EmbeddedQueue:
         waiting, running = self._waiting.get(lane, []), self._running.setdefault(lane, {})
         while waiting and len(running) < self._capacity(lane) and not self._closed:
             _, _, job = heapq.heappop(waiting)
-            if job.state is not State.QUEUED or job.key in running:
+            if job.state is not State.QUEUED or job in running:
                 continue
-            running[job.key] = asyncio.create_task(self._work(job), name=f"job {job.key}")
+            running[job] = asyncio.create_task(self._work(job), name=f"job {job.key}")
 
     async def _work(self, job: Job) -> None:
         job.state, job.started = State.RUNNING, time.time()
@@ -160,7 +173,7 @@ class EmbeddedQueue:
         else:
             self._end(job, State.COMPLETED, result=result)
         finally:
-            del self._running[job.lane][job.key]
+            del self._running[job.lane][job]
             self._dispatch(job.lane)
 
     def _report(self, job: Job, fraction: float) -> None:
@@ -177,9 +190,10 @@ class EmbeddedQueue:
     def _end(self, job: Job, state: State, *, result: Any = None, error: BridgeError | None = None) -> None:
         job.state, job.result, job.error, job.ended = state, result, error, time.time()
         job.progress = Progress(1.0 if state is State.COMPLETED else job.progress.fraction, 0.0)
-        self._alive.pop(job.key, None)
+        if self._alive.get(job.key) is job:
+            del self._alive[job.key]
         self._tell(job)
-        self._ended.pop(job.key).set()
+        job.finished.set()
 
     def _tell(self, job: Job) -> None:
         for watch in self._watches:
@@ -188,5 +202,7 @@ class EmbeddedQueue:
     def _remember(self, ticket: Ticket) -> None:
         self._tickets[ticket.id] = ticket
         if len(self._tickets) > self._kept:
-            for old in [one for one in self._tickets.values() if one.state in TERMINAL][: len(self._tickets) - self._kept]:
+            for old in [one for one in self._tickets.values() if one.state in TERMINAL][
+                : len(self._tickets) - self._kept
+            ]:
                 del self._tickets[old.id]

@@ -1,0 +1,97 @@
+"""How a sound is answered: contract A's JSON with base64, or the audio itself with its facts in headers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+
+from bridge.api.body import NO_STORE
+from bridge.api.samples import CONTENT_TYPES, SampleFile
+from bridge.errors import InvalidRequest
+from bridge.events import sample_url
+from bridge.service import Placed, SampleService
+
+BASE64 = "base64"
+_ACCEPTED = {f"audio/{name}": extension for name, extension in {
+    "wav": "wav", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "*": "wav",
+    "flac": "flac", "x-flac": "flac", "ogg": "ogg", "vorbis": "ogg", "mpeg": "mp3", "mp3": "mp3",
+}.items()}  # fmt: skip
+
+
+def chosen_format(asked: str | None, accept: str, default: str) -> str:
+    """Decide the format: what is asked for, then the first ``audio/`` type in Accept, then the default.
+
+    Raises InvalidRequest for a format that is not made.
+    """
+    if asked is not None:
+        if asked not in CONTENT_TYPES and asked not in (BASE64, "json"):
+            names = ", ".join([BASE64, *CONTENT_TYPES])
+            raise InvalidRequest(f"format: '{asked[:20]}' is not made here. Choose one of {names}.",
+                                 code="unknown_format", field="format")  # fmt: skip
+        return asked
+    for part in accept.lower().split(","):
+        extension = _ACCEPTED.get(part.partition(";")[0].strip())
+        if extension:
+            return extension
+    return default
+
+
+async def answer_sound(
+    service: SampleService, placed: Placed, extension: str, *, task_id: str | None, seconds: float
+) -> web.StreamResponse:
+    """Answer a sound in ``extension`` or as base64. ``seconds``: how long the answer took to make."""
+    facts = _facts(placed, task_id, seconds)
+    if extension != BASE64:
+        sample = placed.sample
+        path = await service.library.audio(sample.sample_id, extension)
+        headers = {f"X-Bridge-{name}": quote(str(value), safe=" :;,./()\"'=") for name, value in {
+            "Name": placed.name, "N": placed.n, "Task-Id": task_id or "", "Duration": facts["duration"],
+            "Sampling-Rate": facts["sampling_rate"], "Generation-Time": facts["generation_time"],
+            "Cached": str(placed.cached).lower(), "Engine": facts["engine"], "Licence": facts["licence"],
+            "Strudel": placed.strudel,
+        }.items()}  # fmt: skip
+        headers["Content-Location"] = sample_url(sample.sample_id, extension)
+        headers["Content-Disposition"] = f'inline; filename="{placed.name}_{placed.n}.{extension}"'
+        headers[hdrs.CACHE_CONTROL] = "no-store"
+        return SampleFile(path, sample.sample_id, extension, **headers)
+    path = await service.library.audio(placed.sample.sample_id, "wav")
+    body = await asyncio.to_thread(_with_base64, facts, path)
+    return web.Response(body=body, content_type="application/json", headers=NO_STORE)
+
+
+def _facts(placed: Placed, task_id: str | None, seconds: float) -> dict[str, Any]:
+    sample, facts = placed.sample, placed.sample.facts
+    return {
+        "success": True,
+        "prompt": facts["prompt"],
+        "duration": sample.frames / sample.rate,
+        "sampling_rate": sample.rate,
+        "generation_time": round(seconds, 3),
+        "cached": placed.cached,
+        "name": placed.name,
+        "n": placed.n,
+        "task_id": task_id,
+        "status": "completed",
+        "audio_url": sample_url(sample.sample_id),
+        "strudel": placed.strudel,
+        "kind": facts["kind"],
+        "bpm": facts["bpm"],
+        "bars": facts["bars"],
+        "key": facts["key"],
+        "seed": facts["seed"],
+        "engine": facts["engine"],
+        "model": facts["model"],
+        "licence": facts["licence"],
+    }
+
+
+def _with_base64(facts: dict[str, Any], path: Path) -> bytes:
+    """Write the answer in a thread: the audio is most of it, and needs no escaping."""
+    head = json.dumps(facts, ensure_ascii=False, allow_nan=False)[:-1]
+    return b'%s, "audio_base64": "%s"}' % (head.encode(), base64.b64encode(path.read_bytes()))

@@ -1,0 +1,59 @@
+"""Reading requests and writing JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from bridge.errors import InvalidRequest, MalformedBody, TooLarge
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+async def read_json(request: web.Request) -> Any:
+    """Parse the body; an empty one means ``{}``. Raises MalformedBody or TooLarge."""
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        limit = request.client_max_size // 1024
+        raise TooLarge(f"The body is larger than {limit} KiB. A prompt has at most 500 characters.") from None
+    if not raw.strip():
+        return {}
+    try:
+        return json.loads(raw, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBody(f"The body is not JSON ({_short(error)}).") from None
+
+
+def json_response(document: Any, status: int = 200) -> web.Response:
+    """Answer JSON that no cache keeps."""
+    return web.Response(
+        status=status,
+        text=json.dumps(document, ensure_ascii=False, allow_nan=False),
+        content_type="application/json",
+        headers=NO_STORE,
+    )
+
+
+def query_number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    """A whole number from the query. Raises InvalidRequest."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise InvalidRequest(f"{name}: give a whole number from {low} to {high}.", field=name)
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _short(error: Exception) -> str:
+    return str(error)[:120] or type(error).__name__

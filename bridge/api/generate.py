@@ -1,0 +1,103 @@
+"""Contract A, and the task calls that B shares with it."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from bridge.api.answers import answer_sound, chosen_format
+from bridge.api.body import json_response, read_json
+from bridge.api.keys import SERVICE
+from bridge.events import sample_url
+from bridge.jobs import State, Ticket
+from bridge.requests import GenerateBody, Order, generate_order, stem_order
+from bridge.service import Placed, SampleService
+
+_MESSAGES = {
+    State.QUEUED: "Waiting for its turn.",
+    State.RUNNING: "Being made.",
+    State.COMPLETED: "Ready.",
+    State.CANCELLED: "Cancelled.",
+}
+
+
+async def post_generate(request: web.Request) -> web.StreamResponse:
+    """Make a sound from words; answered when it is made, or at once with 202."""
+    order, body = generate_order(await read_json(request))
+    return await _answer(request, order, body)
+
+
+async def post_generate_stem(request: web.Request) -> web.StreamResponse:
+    """Make a stem of a type; the prompt is built from style, mood, key and tempo."""
+    order, body = stem_order(await read_json(request))
+    return await _answer(request, order, body)
+
+
+async def get_task(request: web.Request) -> web.StreamResponse:
+    """How a task stands."""
+    service = request.app[SERVICE]
+    return json_response(task_document(service.queue.ticket(request.match_info["task_id"])))
+
+
+async def get_download(request: web.Request) -> web.StreamResponse:
+    """The audio of a completed task."""
+    service = request.app[SERVICE]
+    ticket = service.queue.ticket(request.match_info["task_id"])
+    extension = chosen_format(request.query.get("format"), request.headers.get("Accept", ""), "wav")
+    return await answer_sound(service, service.placed(ticket), extension, task_id=ticket.id, seconds=_took(ticket))
+
+
+def task_document(ticket: Ticket) -> dict[str, object]:
+    """Contract B's status of a task."""
+    job = ticket.job
+    document: dict[str, object] = {
+        "task_id": ticket.id,
+        "status": str(ticket.state),
+        "progress": round(job.progress.fraction, 4),
+        "message": job.error.message if ticket.state is State.FAILED and job.error else _MESSAGES.get(ticket.state, ""),
+        "audio_url": None,
+        "duration": None,
+        "eta_s": job.progress.eta_s,
+    }
+    if isinstance(ticket.outcome, Placed) and ticket.state is State.COMPLETED:
+        placed = ticket.outcome
+        document |= {
+            "audio_url": f"/download/{ticket.id}",
+            "duration": placed.sample.frames / placed.sample.rate,
+            "name": placed.name,
+            "n": placed.n,
+            "sample_url": sample_url(placed.sample.sample_id),
+            "strudel": placed.strudel,
+        }
+    if ticket.state is State.FAILED and job.error is not None:
+        document["error"] = {"code": job.error.code, "message": job.error.message}
+    return document
+
+
+async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web.StreamResponse:
+    service: SampleService = request.app[SERVICE]
+    asked = body.format if "format" in body.model_fields_set else None
+    extension = chosen_format(asked, request.headers.get("Accept", ""), "base64")
+    at_once = not body.wait or _prefers_async(request)
+    begun = time.monotonic()
+    ticket = await service.ask(order, standin=at_once)
+    if at_once:
+        answer = json_response(task_document(ticket), status=202)
+        answer.headers["Location"] = f"/generate/{ticket.id}"
+        if _prefers_async(request):
+            answer.headers["Preference-Applied"] = "respond-async"
+        return answer
+    await service.queue.wait(ticket.id)
+    placed = service.placed(ticket)
+    return await answer_sound(service, placed, extension, task_id=ticket.id, seconds=time.monotonic() - begun)
+
+
+def _prefers_async(request: web.Request) -> bool:
+    preferences = ",".join(request.headers.getall("Prefer", ())).lower().split(",")
+    return any(preference.partition(";")[0].strip() == "respond-async" for preference in preferences)
+
+
+def _took(ticket: Ticket) -> float:
+    job = ticket.job
+    return (job.ended or 0.0) - job.started if job.started is not None else 0.0

@@ -1,0 +1,63 @@
+"""Probes: one document for all contracts."""
+
+from __future__ import annotations
+
+import glob
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from bridge import __version__
+from bridge.api.body import json_response
+from bridge.api.keys import SERVICE
+from bridge.errors import EngineUnavailable
+from bridge.jobs import State
+from bridge.service import SampleService
+
+
+async def get_health(request: web.Request) -> web.StreamResponse:
+    """200 for as long as the process answers."""
+    return json_response(await health_document(request.app[SERVICE]))
+
+
+async def get_live(_: web.Request) -> web.StreamResponse:
+    """The event loop turns."""
+    return json_response({"status": "alive"})
+
+
+async def get_ready(request: web.Request) -> web.StreamResponse:
+    """503 until a new sound can be made."""
+    service = request.app[SERVICE]
+    if service.ready:
+        return json_response({"status": "ready", "engine": service.choice.name})
+    error = service.engine_error
+    raise EngineUnavailable(
+        error.message if error else f"Engine '{service.choice.name}' is starting. Ask again in a moment.",
+        code="not_ready",
+    )
+
+
+async def health_document(service: SampleService) -> dict[str, Any]:
+    """How the service stands (rule 1 of the wire contracts)."""
+    choice = service.choice
+    info = service.engines.known(choice.name)
+    store = service.library.store
+    return {
+        "status": "degraded" if service.engine_error else "healthy",
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "version": __version__,
+        "engine": choice.name,
+        "engine_reason": service.engine_error.message if service.engine_error else choice.why,
+        "model": info.model if info else None,
+        "device": info.device if info else "cpu",
+        "gpu_available": bool(glob.glob("/dev/nvidia[0-9]*")),  # noqa: PTH207  a pattern, not a path
+        "services": {
+            "musicgen": "available" if service.has_weights else "not_loaded",
+            "stable_audio": "not_loaded",
+            "storage": "connected",
+            "mode": "musicgen" if choice.name == "musicgen" else "mock",
+        },
+        "jobs": {"queued": service.queue.count(State.QUEUED), "running": service.queue.count(State.RUNNING)},
+        "sounds": await service.library.read(store.count),
+    }

@@ -1,0 +1,11 @@
+"""What an application carries, by typed keys."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bridge.service import SampleService
+from bridge.settings import Settings
+
+SETTINGS = web.AppKey("settings", Settings)
+SERVICE = web.AppKey("service", SampleService)

@@ -1,0 +1,33 @@
+"""Every route, on one screen."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bridge.api import generate, health, page, samples, sounds, strudel
+
+ROUTES = (
+    # the page and Strudel's own conventions
+    web.get("/", page.get_root),
+    web.get("/assets/{name}", page.get_asset),
+    web.get("/sample-bridge.js", page.get_client_module),
+    web.get("/notices", page.get_notices),
+    web.get("/licence", page.get_licence),
+    web.get("/source", page.get_source),
+    web.get("/strudel.json", strudel.get_strudel_map),
+    # contract A, and B's tasks
+    web.post("/generate", generate.post_generate),
+    web.post("/generate_stem", generate.post_generate_stem),
+    web.get("/generate/{task_id}", generate.get_task),
+    web.get("/download/{task_id}", generate.get_download),
+    # the sounds
+    web.get("/sounds", sounds.list_sounds),
+    web.get("/sounds/{keyword}", sounds.get_sound),
+    web.patch("/sounds/{keyword}", sounds.change_sound),
+    web.delete("/sounds/{keyword}", sounds.delete_sound),
+    web.get("/samples/{file}", samples.get_sample),
+    # probes
+    web.get("/health", health.get_health),
+    web.get("/health/live", health.get_live),
+    web.get("/health/ready", health.get_ready),
+)

@@ -1,0 +1,130 @@
+"""``sample-bridge serve``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridge.errors import StartupError
+
+if TYPE_CHECKING:
+    from bridge.settings import Settings
+
+logger = logging.getLogger("bridge")
+
+_GRACE_SECONDS = 5.0
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser("serve", help="start the server and its page")
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="TCP port (5001); 0 takes a free one")
+    parser.add_argument("--also-port", type=int, help="a second port, such as 5432 for samples('local:')")
+    parser.add_argument("--data-dir", type=Path, help="folder of the catalogue and the sounds")
+    parser.add_argument("--engine", help="procedural, musicgen, tone, ... or auto")
+    parser.add_argument("--model", help="hub id, folder or size of MusicGen's weights")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--no-pregenerate", dest="pregenerate", action="store_false", default=None,
+                        help="do not make the common stems after start")  # fmt: skip
+    parser.add_argument("--config", type=Path, help="a TOML file instead of ./bridge.toml")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    from bridge import settings as settings_module
+    from bridge.logs import configure_logging
+
+    names = ("host", "port", "also_port", "data_dir", "engine", "model", "device", "pregenerate")
+    settings = settings_module.load({name: getattr(options, name) for name in names}, config=options.config)
+    configure_logging(settings)
+    for note in settings.notes:
+        logger.warning("%s", note)
+    asyncio.run(serve(settings))
+    return 0
+
+
+async def serve(settings: Settings) -> None:
+    """Listen, open the service, answer. Ports are taken before the data folder is touched."""
+    from aiohttp import web
+
+    from bridge.access import exposure_notice
+    from bridge.app import create_app
+    from bridge.server_file import announced
+    from bridge.service import open_service
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    listener = _listen(settings.host, settings.port)
+    also = _listen_also(settings)
+    async with open_service(settings) as service:
+        runner = web.AppRunner(create_app(service), access_log=None, shutdown_timeout=_GRACE_SECONDS)
+        await runner.setup()
+        try:
+            for each in filter(None, (listener, also)):
+                await web.SockSite(runner, each).start()
+            port = listener.getsockname()[1]
+            with announced(settings, port):
+                _greet(settings, port, service.choice.why, exposure_notice(settings))
+                await stop.wait()
+                logger.info("Stopping.")
+        finally:
+            await runner.cleanup()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            message = f"Port {port} is in use. Stop what runs there, or choose another with --port {port + 1}."
+            raise StartupError(message, code="port_in_use") from None
+        if error.errno == errno.EACCES:
+            message = f"Port {port} may not be used by this user. Choose one from 1024 up with --port."
+            raise StartupError(message, code="port_forbidden") from None
+        message = f"The address {host}:{port} cannot be listened on ({error.strerror}). Check --host and --port."
+        raise StartupError(message, code="bad_address") from None
+    except OverflowError:
+        listener.close()
+        raise StartupError(f"{port} is no port. Choose one from 0 to 65535 with --port.", code="bad_address") from None
+    return listener
+
+
+def _listen_also(settings: Settings) -> socket.socket | None:
+    if settings.also_port is None:
+        return None
+    try:
+        return _listen(settings.host, settings.also_port)
+    except StartupError:
+        # The first port serves on: a set must not fail to start for a convenience.
+        logger.warning(
+            "Port %d is taken%s, so samples('local:') will not find this server.",
+            settings.also_port,
+            " (PostgreSQL and @strudel/sampler use it)" if settings.also_port == 5432 else "",
+        )
+        return None
+
+
+def _greet(settings: Settings, port: int, why: str, exposure: str | None) -> None:
+    shown = "localhost" if settings.host in ("127.0.0.1", "::1") else settings.host
+    logger.info("Sample Bridge listens on http://%s:%d (data folder: %s)", shown, port, settings.data_dir)
+    logger.info("%s", why)
+    if exposure:
+        logger.warning("%s", exposure)
+    if sys.stdout.isatty():
+        print(f"\n  Open http://{shown}:{port} in your browser.\n", flush=True)

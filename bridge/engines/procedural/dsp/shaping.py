@@ -1,0 +1,30 @@
+"""Distortion, on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from .filters import lowpass
+from .signal import RATE, Signal
+
+
+def saturated(x: Signal, drive: float) -> Signal:
+    """tanh soft clipping; ``drive`` 1 is gentle, 5 strong; a peak of 1 stays 1."""
+    return np.tanh(x * drive) / np.tanh(drive)
+
+
+def oversampled(shape: Callable[[Signal], Signal], x: Signal, times: int = 4) -> Signal:
+    """Apply a waveshaper at ``times`` the rate, so that what it adds above Nyquist does not fold back."""
+    up = resample_poly(x, times, 1, axis=-1)
+    return np.asarray(resample_poly(shape(up), 1, times, axis=-1))
+
+
+def crushed(x: Signal, bits: float, rate: float) -> Signal:
+    """An old sampler: ``bits`` of depth and a rate of ``rate`` Hz, held between samples."""
+    hold = max(1, round(RATE / rate))
+    index = np.arange(x.shape[-1]) // hold * hold
+    steps = 2 ** (bits - 1)
+    return np.round(lowpass(x, 0.45 * rate)[..., index] * steps) / steps

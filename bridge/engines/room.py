@@ -1,0 +1,94 @@
+"""All engines of one server, each in its process, started when first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from pathlib import Path
+
+from bridge.engines import registry
+from bridge.engines._base import EngineInfo
+from bridge.engines.hosted import HostedEngine
+from bridge.errors import InvalidRequest
+from bridge.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class EngineRoom:
+    """Hands out engines by name, and remembers what each said about itself.
+
+    What an engine says is kept in ``engines.json`` of the data folder: a kept sound is found again after a restart
+    without loading a model first.
+    """
+
+    def __init__(self, settings: Settings, incoming: Path) -> None:
+        self._settings = settings
+        self._incoming = incoming
+        self._known_file = settings.data_dir / "engines.json"
+        self._hosted: dict[str, HostedEngine] = {}
+        self._names = registry.names()
+        self._known = self._read_known()
+
+    @property
+    def names(self) -> list[str]:
+        """All registered engines."""
+        return self._names
+
+    def hosted(self, name: str) -> HostedEngine:
+        """The engine of that name; its process may not run yet. Raises InvalidRequest for an unknown name."""
+        if name not in self._names:
+            raise InvalidRequest(
+                f"engine: there is no engine '{name}'. Choose one of {', '.join(self._names)}, or auto.",
+                code="unknown_engine",
+                field="engine",
+                engines=self._names,
+            )
+        if name not in self._hosted:
+            model = self._settings.model if name == "musicgen" else None
+            options = {"model": model, "device": self._settings.device, "data_dir": str(self._settings.data_dir)}
+            self._hosted[name] = HostedEngine(name, incoming=self._incoming, options=options)
+        return self._hosted[name]
+
+    def running(self) -> list[HostedEngine]:
+        """Engines whose process is there."""
+        return [engine for engine in self._hosted.values() if engine.running]
+
+    def known(self, name: str) -> EngineInfo | None:
+        """What the engine said last, now or before a restart, without starting it."""
+        hosted = self._hosted.get(name)
+        return (hosted.info if hosted else None) or self._known.get(self._key(name))
+
+    async def info(self, name: str) -> EngineInfo:
+        """What the engine says about itself, starting it when nothing is known. Raises EngineUnavailable."""
+        hosted = self.hosted(name)
+        info = self.known(name)
+        if info is None or hosted.running:
+            info = await hosted.start()
+            if self._known.get(self._key(name)) != info:
+                self._known[self._key(name)] = info
+                await asyncio.to_thread(self._write_known)
+        return info
+
+    async def close(self) -> None:
+        """End all processes."""
+        await asyncio.gather(*(engine.close() for engine in self._hosted.values()))
+
+    def _key(self, name: str) -> str:
+        return f"{name}:{self._settings.model or ''}" if name == "musicgen" else name
+
+    def _read_known(self) -> dict[str, EngineInfo]:
+        try:
+            document = json.loads(self._known_file.read_text())
+            return {key: EngineInfo(**info) for key, info in document.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def _write_known(self) -> None:
+        text = json.dumps({key: info.as_dict() for key, info in self._known.items()}, indent=1)
+        temporary = self._known_file.with_suffix(".part")
+        with contextlib.suppress(OSError):  # it only saves time
+            temporary.write_text(text)
+            temporary.replace(self._known_file)

@@ -1,0 +1,172 @@
+"""Every message to a browser, one type each; ``tests/protocol/`` holds an example of each that both sides read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NotRequired, TypeAlias
+
+from typing_extensions import TypedDict
+
+Urls: TypeAlias = list[str] | dict[str, str]
+"""All slots in their order, or, for pitched sounds, note name -> URL."""
+
+
+class ErrorBody(TypedDict):
+    """Why something failed: a stable code and a sentence for the player."""
+
+    code: str
+    message: str
+
+
+class SoundMessage(TypedDict):
+    """``sound``: a playable name has a new or better sample in slot ``n``."""
+
+    seq: int
+    name: str
+    aliases: list[str]
+    n: int
+    standin: bool
+    revision: int
+    urls: Urls
+    kind: str
+    bpm: float | None
+    bars: int | None
+    beats: float | None
+    key: str | None
+    root: str | None
+    seconds: float
+    prompt: str
+    engine: str
+    model: str | None
+    licence: str
+    commercial: bool
+    flags: list[str]
+    session: str | None
+    strudel: str
+
+
+class SoundRemovedMessage(TypedDict):
+    """``sound_removed``: the name is gone with all its slots."""
+
+    seq: int
+    name: str
+
+
+class JobMessage(TypedDict):
+    """``job``: how a job goes. Numbered when it ended; progress is not numbered and comes at most 5 times a second."""
+
+    seq: NotRequired[int]
+    job_id: str
+    spec_id: str
+    name: str
+    n: int | None
+    state: str
+    progress: float
+    eta_s: float | None
+    error: NotRequired[ErrorBody]
+    session: str | None
+
+
+class HeadMessage(TypedDict):
+    """``head``: the last number given; a client that is behind says hello again."""
+
+    epoch: str
+    head: int
+
+
+class SessionMessage(TypedDict):
+    """``session``: what the players of one session share."""
+
+    session: str
+    bpm: NotRequired[float | None]
+    key: NotRequired[str | None]
+
+
+class ServerFacts(TypedDict):
+    """Who answers, with which engine, and why that one."""
+
+    version: str
+    engine: str
+    device: str
+    why: str
+
+
+class HelloReply(TypedDict):
+    """Acknowledgement of ``hello``: what was missed, or everything."""
+
+    epoch: str
+    head: int
+    server: ServerFacts
+    events: NotRequired[list[dict[str, Any]]]
+    """What was missed: messages with their ``type``."""
+    reset: NotRequired[Literal[True]]
+    sounds: NotRequired[list[SoundMessage]]
+
+
+class GenerateReply(TypedDict):
+    """Acknowledgement of ``generate``."""
+
+    job_id: str
+    name: str
+    n: int | None
+    state: str
+    standin_url: NotRequired[str]
+
+
+def sample_url(sample_id: str, extension: str = "wav") -> str:
+    """The immutable address of a sample's bytes, relative to the server's root."""
+    return f"/samples/{sample_id}.{extension}"
+
+
+def sound_message(seq: int, snapshot: Mapping[str, Any]) -> SoundMessage:
+    """Build a ``sound`` message from the catalogue's snapshot: name, slots, and the facts of slot ``n``."""
+    facts: Mapping[str, Any] = snapshot["facts"]
+    return SoundMessage(
+        seq=seq,
+        name=snapshot["name"],
+        aliases=list(snapshot["aliases"]),
+        n=snapshot["n"],
+        standin=snapshot["standin"],
+        revision=snapshot["revision"],
+        urls=sound_urls(snapshot["slots"]),
+        kind=facts["kind"],
+        bpm=facts.get("bpm"),
+        bars=facts.get("bars"),
+        beats=facts.get("beats"),
+        key=facts.get("key"),
+        root=facts.get("root"),
+        seconds=facts["seconds"],
+        prompt=facts["prompt"],
+        engine=facts["engine"],
+        model=facts.get("model"),
+        licence=facts["licence"],
+        commercial=facts["commercial"],
+        flags=list(facts.get("flags", ())),
+        session=snapshot.get("session"),
+        strudel=strudel_code(snapshot["name"], snapshot["n"], facts),
+    )
+
+
+def sound_urls(slots: Sequence[Mapping[str, Any]]) -> Urls:
+    """URLs of all slots: by note when every slot knows its root, otherwise in the order of the slots."""
+    if slots and all(slot.get("root") for slot in slots) and len({slot["root"] for slot in slots}) == len(slots):
+        return {slot["root"]: sample_url(slot["sample_id"]) for slot in slots}
+    return [sample_url(slot["sample_id"]) for slot in slots]
+
+
+def strudel_code(name: str, n: int, facts: Mapping[str, Any]) -> str:
+    """Code to paste that plays a slot as its kind wants to be played; one cycle is one bar of four beats."""
+    sound = f's("{name}:{n}")' if n else f's("{name}")'
+    if facts.get("root"):
+        return f'note("{facts["root"]}").s("{name}")'
+    if facts.get("bars"):
+        return f"{sound}.loopAt({facts['bars']})"
+    cycles = float(facts["seconds"]) * float(facts.get("bpm") or 120.0) / 240.0
+    return sound if cycles <= 1.0 else f"{sound}.slow({-int(-cycles // 1)})"
+
+
+def wire_event(kind: str, seq: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    """One numbered event of the catalogue's log as the message that its listeners get."""
+    if kind == "sound":
+        return dict(sound_message(seq, data))
+    return {"seq": seq, **data}

@@ -1,0 +1,56 @@
+"""What is known of a sample, and what makes two samples the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.audio import RECIPE
+from bridge.engines import EngineInfo
+from bridge.engines.hosted import Made
+from prompts import SampleSpec, terms
+
+_TAG_WEIGHT = 1.5
+"""A word of a sound's name counts more than one of its prompt."""
+
+
+def recipe_of(info: EngineInfo) -> str:
+    """What decides how a spec sounds, beside the spec: the engine's revision and the version of finishing."""
+    return f"{info.name}/{info.revision}/{RECIPE}"
+
+
+def facts_of(spec: SampleSpec, info: EngineInfo, made: Made) -> dict[str, Any]:
+    """Everything that is known of a new sample; it stays with it in the catalogue."""
+    return {
+        "prompt": spec.prompt,
+        "kind": str(spec.kind),
+        "seconds": made.frames / made.rate,
+        "bpm": spec.bpm,
+        "bars": spec.bars,
+        "beats": spec.beats,
+        "key": spec.key,
+        "root": None,
+        "seed": spec.seed,
+        "engine": info.name,
+        "revision": info.revision,
+        "model": info.model,
+        "licence": info.licence,
+        "commercial": info.commercial,
+        "digital_source_type": "trainedAlgorithmicMedia" if info.generative_model else "algorithmicMedia",
+        "recipe": recipe_of(info),
+        "flags": [],
+        "measures": dict(made.measures),
+        "spec": spec.model_dump(mode="json"),
+        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def search_terms(prompt: str, name: str, aliases: Sequence[str]) -> Mapping[str, float]:
+    """Words under which a sound is found, with their weights: its prompt's, and above them its names'."""
+    words = dict(terms(prompt))
+    for each in (name, *aliases):
+        for word in each.removeprefix("gen_").removeprefix("musicgen_").split("_"):
+            if word:
+                words[word] = max(words.get(word, 0.0), _TAG_WEIGHT)
+    return words

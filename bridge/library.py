@@ -1,0 +1,164 @@
+"""The kept sounds as the event loop sees them: finding, changing, delivering, and telling who listens.
+
+The store is synchronous; here every call goes to a thread, its errors become ours, and the events of each change
+reach the listeners in the order of their numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import cache
+from bridge.errors import BridgeError, Conflict, InvalidRequest, NotFound, StorageFull
+from cache import Event, Published, SampleStore, Sound
+from prompts import nearest, terms
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+OnEvent: TypeAlias = Callable[[Event], None]
+
+
+class Library:
+    """One store, for one event loop."""
+
+    def __init__(self, store: SampleStore) -> None:
+        self.store = store
+        self._listeners: list[OnEvent] = []
+        self._writing = asyncio.Lock()
+        self._encoding: dict[str, asyncio.Task[Path]] = {}
+
+    def listen(self, on_event: OnEvent) -> None:
+        """Be told of every numbered event, in order."""
+        self._listeners.append(on_event)
+
+    async def read(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+        """Call a method of the store in a thread; its errors leave as ours."""
+        try:
+            return await asyncio.to_thread(function, *arguments, **keywords)
+        except cache.NameTaken as error:
+            raise Conflict(str(error), code=error.code) from None
+        except cache.UnknownSound as error:
+            raise NotFound(str(error), code=error.code) from None
+        except cache.StorageFull as error:
+            raise StorageFull(str(error)) from None
+        except cache.StoreError as error:
+            raise BridgeError(str(error), code=error.code) from error
+
+    async def change(self, function: Callable[..., Published], *arguments: Any, **keywords: Any) -> Published:
+        """Call a changing method of the store, one at a time, and tell everybody what it published."""
+        async with self._writing:
+            published = await self.read(function, *arguments, **keywords)
+            self._tell(*published.events)
+        return published
+
+    async def log(self, kind: cache.EventType, data: dict[str, Any]) -> None:
+        """Number an event of its own, such as a job that failed."""
+        async with self._writing:
+            self._tell(await self.read(self.store.log, kind, data))
+
+    # ------------------------------------------------------------------ finding
+
+    async def sound(self, name: str) -> Sound:
+        """A sound by its name or alias. Raises NotFound with the nearest names."""
+        found = await self.read(self.store.sound, name.lower())
+        if found is None:
+            raise await self._nothing_like(name)
+        return found
+
+    async def find(self, keyword: str, **filters: Any) -> Sound:
+        """The best match for a keyword: the exact name first, then tags and words. Raises NotFound."""
+        if all(value is None for value in filters.values()):
+            exact = await self.read(self.store.sound, keyword.lower())
+            if exact is not None:
+                return exact
+        matches = await self.search(keyword, limit=1, **filters)
+        if not matches:
+            raise await self._nothing_like(keyword)
+        return matches[0]
+
+    async def search(self, keyword: str, *, limit: int = 20, **filters: Any) -> list[Sound]:
+        """Sounds that match the words, best first; words that nobody knows are read as their nearest neighbours."""
+
+        def look() -> list[Sound]:
+            words = terms(keyword, known=self.store.words())
+            return [sound for sound, _ in self.store.search(words, limit=limit, **filters)]
+
+        return await self.read(look)
+
+    async def audio(self, sample_id: str, extension: str) -> Path:
+        """The file of a sample in a delivery format, made again from its master when it is not there.
+
+        Raises NotFound for an unknown sample.
+        """
+        path = self.store.delivery(sample_id, extension)
+        if path.exists():
+            return path
+        key = f"{sample_id}.{extension}"
+        if key not in self._encoding:
+            task = asyncio.create_task(self.read(self._encode, sample_id, extension))
+            self._encoding[key] = task
+            task.add_done_callback(lambda _: self._encoding.pop(key, None))
+        return await asyncio.shield(self._encoding[key])
+
+    # ------------------------------------------------------------------ changing
+
+    async def rename(self, name: str, new: str) -> Sound:
+        """Give a sound another name; the old one stays as an alias. Raises NotFound, Conflict."""
+        sound = await self.sound(name)
+        return (await self.change(self.store.rename, sound.name, new)).sounds[0]
+
+    async def pin(self, name: str, pinned: bool) -> Sound:
+        """Keep a sound from ever being evicted, or allow it again. Raises NotFound."""
+        sound = await self.sound(name)
+        return await self.read(self.store.pin, sound.name, pinned)
+
+    async def delete(self, name: str) -> Sound:
+        """Take a sound away; ``restore`` brings it back for a while. Raises NotFound."""
+        sound = await self.sound(name)
+        await self.change(self.store.delete, sound.name)
+        return sound
+
+    async def restore(self, name: str) -> Sound:
+        """Bring a deleted sound back. Raises NotFound when its time is over."""
+        return (await self.change(self.store.restore, name.lower())).sounds[0]
+
+    async def evict(self) -> None:
+        """Make room: the sounds used least recently go until the limit holds."""
+        async with self._writing:
+            published = await self.read(self.store.evict)
+            self._tell(*(published.events if published else ()))
+
+    # ------------------------------------------------------------------ small things
+
+    def _tell(self, *events: Event) -> None:
+        for event in events:
+            for listener in self._listeners:
+                listener(event)
+
+    def _encode(self, sample_id: str, extension: str) -> Path:
+        # numpy and soundfile are loaded when they are first needed: a server of kept sounds may never need them
+        from bridge.audio import codecs
+
+        if extension not in codecs.FORMATS:
+            raise InvalidRequest(
+                f"format: '{extension}' is not made here. Choose one of {', '.join(codecs.FORMATS)}.",
+                code="unknown_format",
+                field="format",
+            )
+        master = self.store.master(sample_id)
+        if not master.exists():
+            raise NotFound(f"No sample has the id '{sample_id[:64]}'.", code="unknown_sample")
+        return self.store.deliver(sample_id, extension, codecs.encode(*codecs.read_pcm(master), extension))
+
+    async def _nothing_like(self, keyword: str) -> NotFound:
+        def look() -> list[str]:
+            return nearest(keyword.lower(), self.store.words(), limit=5)
+
+        names = await self.read(look)
+        advice = f"The nearest words: {', '.join(names)}." if names else "POST /generate makes it."
+        return NotFound(f"No sound is like '{keyword[:64]}'. {advice}", code="unknown_sound", nearest=names)

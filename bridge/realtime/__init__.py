@@ -1,0 +1,1 @@
+"""Push: numbered events over Socket.IO."""

@@ -1,0 +1,195 @@
+"""The Socket.IO hub: hello, generate, cancel, session; numbered events out to everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import socketio
+from aiohttp import web
+from pydantic import ValidationError
+
+from bridge import __version__
+from bridge.access import check_key
+from bridge.errors import BridgeError, Forbidden, InvalidRequest
+from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
+from bridge.realtime.driver import without_compression
+from bridge.realtime.sessions import Sessions
+from bridge.realtime.slow import drop_slow_clients
+from bridge.realtime.sync import everything, missed, wire
+from bridge.requests import from_validation, generate_order
+from bridge.service import SampleService
+from cache import Event
+
+logger = logging.getLogger(__name__)
+
+HEAD_SECONDS = 10.0
+MAX_MESSAGE_BYTES = 64 * 1024
+"""Largest message that a client may send; announcements going out are under 2 KB."""
+
+ROOM = "listeners"
+Handler = Callable[[str, dict[str, Any]], Coroutine[Any, Any, Any]]
+
+
+class Hub:
+    """Owns the Socket.IO server of one application."""
+
+    def __init__(self, service: SampleService) -> None:
+        self._service = service
+        self._sessions = Sessions()
+        self._trusted: set[str] = set()
+        self._clients = 0
+        self.sio = socketio.AsyncServer(
+            async_mode="aiohttp",
+            transports=["websocket"],
+            # The guard in front of everything has already looked at the Origin, by better rules.
+            cors_allowed_origins="*",
+            max_http_buffer_size=MAX_MESSAGE_BYTES,
+            http_compression=False,
+            logger=False,
+            engineio_logger=False,
+        )
+        without_compression(self.sio)
+        self.sio.on("connect", self._connect)
+        self.sio.on("disconnect", self._disconnect)
+        for name, handler in {
+            "hello": self._hello,
+            "generate": self._generate,
+            "cancel": self._cancel,
+            "session": self._session,
+        }.items():
+            self.sio.on(name, _answering(handler))
+        service.pages = lambda: self._clients
+        service.library.listen(self._on_event)
+        service.watch(self._on_progress)
+        self._outbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+
+    def attach(self, app: web.Application) -> None:
+        """Serve ``/socket.io/`` in ``app`` and run the hub's tasks while it runs."""
+        self.sio.attach(app)
+        app.cleanup_ctx.append(self._tasks)
+
+    async def _tasks(self, _: web.Application) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(work) for work in (self._send_outbox(), self._send_heads(), drop_slow_clients(self.sio))
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.sio.shutdown()
+
+    # ------------------------------------------------------------------ in
+
+    async def _connect(self, sid: str, _: Any, auth: Any = None) -> bool:
+        limit = self._service.settings.max_clients
+        if limit and self._clients >= limit:
+            raise socketio.exceptions.ConnectionRefusedError("Too many pages are connected.")
+        self._clients += 1
+        if isinstance(auth, dict) and check_key(self._service.settings, str(auth.get("token", ""))):
+            self._trusted.add(sid)
+        return True
+
+    async def _disconnect(self, sid: str, *_: Any) -> None:
+        self._clients -= 1
+        self._trusted.discard(sid)
+
+    async def _hello(self, sid: str, data: dict[str, Any]) -> HelloReply:
+        token = data.get("token")
+        if isinstance(token, str) and check_key(self._service.settings, token):
+            self._trusted.add(sid)
+        session = data.get("session")
+        if isinstance(session, str) and session:
+            await self.sio.enter_room(sid, f"session:{session[:64]}")
+        # In the room first: what is published from now on comes as an event, what was before in the answer.
+        await self.sio.enter_room(sid, ROOM)
+        store = self._service.library.store
+        reply = HelloReply(epoch=store.epoch, head=0, server=self._server_facts())
+        events = None
+        since = data.get("since")
+        if data.get("epoch") == store.epoch and isinstance(since, int) and not isinstance(since, bool):
+            events = await asyncio.to_thread(missed, store, since)
+        if events is not None:
+            reply["events"] = events
+            reply["head"] = events[-1]["seq"] if events else int(since or 0)
+        else:
+            reply["head"], reply["sounds"] = await asyncio.to_thread(everything, store)
+            reply["reset"] = True
+        return reply
+
+    async def _generate(self, sid: str, data: dict[str, Any]) -> GenerateReply:
+        self._may_change(sid)
+        order, _ = generate_order(data, guess_kind=True)
+        order = self._sessions.fill(order)
+        ticket = await self._service.ask(order, standin=True)
+        message = self._service.job_message(ticket)
+        reply = GenerateReply(job_id=ticket.id, name=message["name"], n=message["n"], state=message["state"])
+        if "standin_id" in ticket.asked:
+            reply["standin_url"] = sample_url(ticket.asked["standin_id"])
+        return reply
+
+    async def _cancel(self, sid: str, data: dict[str, Any]) -> dict[str, Any]:
+        self._may_change(sid)
+        job_id = data.get("job_id")
+        if not isinstance(job_id, str):
+            raise InvalidRequest("job_id: say which job, by the id that generate answered.", field="job_id")
+        ticket = await self._service.cancel(job_id)
+        return {"job_id": ticket.id, "state": str(ticket.state)}
+
+    async def _session(self, sid: str, data: dict[str, Any]) -> SessionMessage:
+        self._may_change(sid)
+        message = self._sessions.change(data)
+        room = f"session:{message['session']}"
+        await self.sio.enter_room(sid, room)
+        await self.sio.emit("session", message, room=room, skip_sid=sid)
+        return message
+
+    def _may_change(self, sid: str) -> None:
+        if self._service.settings.api_key is not None and sid not in self._trusted:
+            raise Forbidden("This bridge wants its key: put it into the page's settings.", code="key_required")
+
+    # ------------------------------------------------------------------ out
+
+    def _on_event(self, event: Event) -> None:
+        self._outbox.put_nowait((event.type, wire(event)))
+
+    def _on_progress(self, message: JobMessage) -> None:
+        self._outbox.put_nowait(("job", dict(message)))
+
+    async def _send_outbox(self) -> None:
+        while True:
+            name, message = await self._outbox.get()
+            await self.sio.emit(name, message, room=ROOM)
+
+    async def _send_heads(self) -> None:
+        while True:
+            await asyncio.sleep(HEAD_SECONDS)
+            head = await asyncio.to_thread(self._service.library.store.head)
+            await self.sio.emit("head", {"epoch": self._service.library.store.epoch, "head": head}, room=ROOM)
+
+    def _server_facts(self) -> ServerFacts:
+        choice = self._service.choice
+        info = self._service.engines.known(choice.name)
+        return ServerFacts(
+            version=__version__, engine=choice.name, device=info.device if info else "cpu", why=choice.why
+        )
+
+
+def _answering(handler: Handler) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Give a handler an object, whatever came, and turn its errors into ``{"error": {code, message}}``."""
+
+    async def answer(sid: str, data: Any = None, *_: Any) -> Any:
+        try:
+            return await handler(sid, data if isinstance(data, dict) else {})
+        except ValidationError as error:
+            found: BridgeError = from_validation(error)
+        except BridgeError as error:
+            found = error
+        except Exception:
+            logger.exception("a message could not be answered")
+            found = BridgeError("Something broke in the bridge; its log has the details.")
+        return {"error": {"code": found.code, "message": found.message}}
+
+    return answer

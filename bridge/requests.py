@@ -1,0 +1,208 @@
+"""What may be asked for over HTTP, Socket.IO and the command line, read into one order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bridge.errors import InvalidRequest
+from prompts import (
+    Bpm,
+    Duration,
+    Guidance,
+    Key,
+    KindName,
+    SampleSpec,
+    Seed,
+    build_prompt,
+    resolve_stem_type,
+    valid_name,
+)
+
+SAME: Final = {
+    "bpm": ("tempo", "target_bpm"),
+    "seed": ("random_seed",),
+    "duration": ("duration_seconds",),
+    "guidance": ("cfg_coef",),
+}
+"""Our names and what the other contracts call the same value."""
+
+MAX_VARIATIONS: Final = 16
+
+
+def _name(text: str) -> str:
+    lowered = text.lower()
+    if not valid_name(lowered):
+        raise ValueError("a sound's name has 1 to 64 letters, digits and _, not digits alone, and no wt_ in front")
+    return lowered
+
+
+def _finite_tempo(value: float) -> float:
+    if not 60 <= value <= 200:
+        raise ValueError("tempo is a number from 60 to 200; use bpm for 20 to 400")
+    return value
+
+
+SoundName = Annotated[str, AfterValidator(_name)]
+Words = Annotated[str, Field(max_length=200)]
+
+
+class Order(BaseModel):
+    """One sound that somebody wants: the spec, and where it goes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    spec: SampleSpec
+    """Not yet resolved: engine and seed may be open."""
+    name: str | None = None
+    """The sound to append to; without it the name comes from the words."""
+    numbered: bool = False
+    """Register the new slot alone too, as ``<name>_<k>``, k from 1: contract A's stems."""
+    aliases: tuple[str, ...] = ()
+    session: str | None = None
+    variations: int = 1
+    fresh: bool = False
+    """A new sound even if these words were answered before."""
+
+
+class GenerateBody(BaseModel):
+    """``POST /generate`` of contracts A and B, and Socket.IO's ``generate``; ranges of a spec's fields are prompts'."""
+
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
+    format: Literal["base64", "wav", "flac", "ogg", "mp3"] = "base64"
+    """How the answer brings the audio."""
+    wait: bool = True
+    """false answers 202 with the task at once."""
+    name: SoundName | None = None
+    """The sound to append to."""
+    session: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Players who share bpm, key and new sounds."""
+    variations: Annotated[int, Field(ge=1, le=MAX_VARIATIONS, strict=True)] = 1
+    """So many seeds, each in a slot."""
+    fresh: Annotated[bool, Field(strict=True)] = False
+    """true makes a new sound even when these words were answered before."""
+    genre: Words | None = None
+    mood: Words | None = None
+    style: Words | None = None
+    instruments: Annotated[list[Words], Field(max_length=16)] = Field(default_factory=list)
+    tempo: Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_finite_tempo)] | None = None
+    target_bpm: Bpm | None = None
+    bpm: Bpm | None = None
+    seed: Seed | None = None
+    random_seed: Seed | None = None
+    duration: Duration | None = None
+    duration_seconds: Duration | None = None
+    guidance: Guidance | None = None
+    cfg_coef: Guidance | None = None
+
+    @model_validator(mode="after")
+    def _one_value(self) -> GenerateBody:
+        for ours, others in SAME.items():
+            values = {name: getattr(self, name) for name in (ours, *others) if getattr(self, name) is not None}
+            if len(set(values.values())) > 1:
+                raise ValueError(f"{' and '.join(values)} mean the same and differ; give one of them")
+        return self
+
+    def same(self, ours: str) -> Any:
+        """The value of a field under whichever of its names it came."""
+        return next((value for name in (ours, *SAME[ours]) if (value := getattr(self, name)) is not None), None)
+
+
+class StemBody(GenerateBody):
+    """``POST /generate_stem`` of contract A."""
+
+    type: Annotated[str, Field(min_length=1, max_length=64)]
+    """drums, bass, melody, voice, guitar, piano, synth, fx, other, or the name of a common stem."""
+    prompt: Words | None = None
+    kind: KindName | None = None
+    bars: Annotated[int, Field(strict=True)] | None = None
+    key: Key | None = None
+    chords: Annotated[list[Words], Field(max_length=32)] = Field(default_factory=list)
+    chord_progression: Annotated[list[Words], Field(max_length=32)] = Field(default_factory=list)
+
+
+def read_body(document: Any, model: type[GenerateBody]) -> tuple[dict[str, Any], GenerateBody]:
+    """Validate a JSON document; ``null`` means absent, unknown fields are ignored.
+
+    Raises pydantic's ValidationError, and InvalidRequest when the document is no object.
+    """
+    if document is None:
+        document = {}
+    if not isinstance(document, Mapping):
+        raise InvalidRequest('The body is to be a JSON object, such as {"prompt": "dusty vinyl break"}.')
+    present = {name: value for name, value in document.items() if value is not None}
+    return present, model.model_validate(present)
+
+
+def from_validation(error: ValidationError) -> InvalidRequest:
+    """Turn pydantic's findings into one sentence that names the field."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    location = first["loc"]
+    field = ".".join(str(part) for part in location) or "body"
+    text = first["msg"].removeprefix("Value error, ")
+    message = f"{field}: {text[:1].lower()}{text[1:]}" if text else f"{field} is not right"
+    return InvalidRequest(message, field=field)
+
+
+def generate_order(document: Any, *, guess_kind: bool = False) -> tuple[Order, GenerateBody]:
+    """Read ``POST /generate``: without ``kind`` and ``bars`` the audio comes as the engine made it.
+
+    ``guess_kind``: let the words decide instead (Socket.IO, command line); ``"kind": "auto"`` asks for that, too.
+    """
+    present, body = read_body(document, GenerateBody)
+    kind = present.get("kind")
+    if isinstance(kind, str) and kind.strip().lower() == "auto":
+        kind = None
+    elif kind is None and "bars" not in present and not guess_kind:
+        kind = "raw"
+    fields = _spec_fields(present, body) | {"kind": kind}
+    extra = {"genre": body.genre, "mood": body.mood, "style": body.style, "instruments": tuple(body.instruments)}
+    if any(extra.values()):
+        # Validated first: what is wrong with the prompt is said of the prompt, not of the text built from it.
+        asked = SampleSpec.model_validate(fields)
+        fields["prompt"] = build_prompt(prompt=asked.prompt, **extra)
+    return _order(fields, body), body
+
+
+def stem_order(document: Any) -> tuple[Order, StemBody]:
+    """Read ``POST /generate_stem``: the prompt is built, the sound is ``musicgen_<type>``."""
+    present, body = read_body(document, StemBody)
+    assert isinstance(body, StemBody)  # noqa: S101  the model asked for
+    stem = resolve_stem_type(body.type)
+    fields = _spec_fields(present, body)
+    kind = body.kind or (None if body.bars is not None else "stem")
+    fields["prompt"] = build_prompt(
+        type=body.type,
+        style=body.style,
+        mood=body.mood,
+        key=body.key,
+        bpm=body.same("bpm"),
+        genre=body.genre,
+        instruments=tuple(body.instruments),
+        chords=tuple(body.chords or body.chord_progression),
+        prompt=body.prompt,
+    )
+    fields["kind"] = kind
+    order = _order(fields, body)
+    if order.name is None:
+        order = order.model_copy(update={"name": f"musicgen_{stem.name}", "numbered": True})
+    return order, body
+
+
+def _spec_fields(present: Mapping[str, Any], body: GenerateBody) -> dict[str, Any]:
+    fields = {name: value for name, value in present.items() if name in SampleSpec.model_fields}
+    return fields | {ours: body.same(ours) for ours in SAME}
+
+
+def _order(fields: Mapping[str, Any], body: GenerateBody) -> Order:
+    present = {name: value for name, value in fields.items() if value is not None}
+    return Order(
+        spec=SampleSpec.model_validate(present),
+        name=body.name,
+        session=body.session,
+        variations=body.variations,
+        fresh=body.fresh,
+    )

@@ -1,0 +1,394 @@
+"""The one service behind every door: what is wanted in, a playable sound out.
+
+``open_service`` is the only place where store, engines and queue are put together; server, command line and tests
+all come through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from bridge.engines import EngineInfo
+from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
+from bridge.engines.room import EngineRoom
+from bridge.errors import BridgeError, Conflict, InvalidRequest, StartupError
+from bridge.events import JobMessage, strudel_code
+from bridge.facts import facts_of, recipe_of, search_terms
+from bridge.jobs import TERMINAL, EmbeddedQueue, Job, JobQueue, Priority, State, Ticket
+from bridge.library import Library
+from bridge.requests import Order
+from bridge.settings import Settings
+from cache import NewSample, Published, Sample, SampleStore, StoreError, Target
+from prompts import SampleSpec, common_stems, sound_aliases, sound_name
+
+logger = logging.getLogger(__name__)
+
+OnProgress: TypeAlias = Callable[[JobMessage], None]
+
+KEPT_LANE = "kept"
+_NO_LIMIT = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where one asker's sound has gone."""
+
+    name: str
+    n: int
+    sample: Sample
+    cached: bool
+    """True when the audio was there before it was asked for."""
+
+    @property
+    def strudel(self) -> str:
+        """Code to paste."""
+        return strudel_code(self.name, self.n, self.sample.facts)
+
+
+class SampleService:
+    """Makes, keeps and finds sounds. All methods belong to one event loop; disk work is done in threads."""
+
+    def __init__(self, settings: Settings, library: Library, engines: EngineRoom) -> None:
+        self.settings = settings
+        self.library = library
+        self.engines = engines
+        self.choice: Choice = choose(settings)
+        self.queue: JobQueue = EmbeddedQueue(
+            self._run,
+            capacity=self._capacity,
+            estimate=self._estimate,
+            limit=settings.max_queue,
+            job_seconds=settings.job_timeout,
+        )
+        self.queue.watch(self._on_job)
+        self.pages: Callable[[], int] = lambda: 0
+        """How many pages are connected; sounds that they know are not evicted."""
+        self._on_progress: list[OnProgress] = []
+        self._speed: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # ------------------------------------------------------------------ asking
+
+    async def ask(self, order: Order, *, priority: Priority = Priority.PLAYER, standin: bool = False) -> Ticket:
+        """Take a ticket for a sound; ``queue.wait`` waits for it and ``placed`` says where it went.
+
+        With ``standin`` a name whose wanted sound takes long gets something to play at once, in the same slot.
+        ``variations`` above 1 ask for as many seeds; the ticket is the first one's.
+
+        Raises InvalidRequest, EngineUnavailable, Busy.
+        """
+        first: Ticket | None = None
+        for number in range(order.variations):
+            spec, spec_id, info = await self._resolve(order, number)
+            asked = self._asked(order, spec, spec_id)
+            sample = await self.library.read(self.library.store.take, spec_id)
+            if sample is not None:
+                ticket = self.queue.settle(spec_id, KEPT_LANE, {}, asked=asked)
+                await self._publish([ticket], kept=sample)
+            else:
+                if standin and not info.instant and spec.engine != PROCEDURAL:
+                    asked |= await self._stand_in(order, asked["name"])
+                work = {"spec": spec.model_dump(mode="json"), "spec_id": spec_id}
+                ticket = await self.queue.submit(spec_id, spec.engine, work, priority=priority, asked=asked)
+            first = first or ticket
+        assert first is not None  # noqa: S101  variations is at least 1
+        return first
+
+    async def make(self, order: Order, *, priority: Priority = Priority.PLAYER) -> Placed:
+        """Ask, wait, and answer the sound. Raises what the job failed with."""
+        ticket = await self.queue.wait((await self.ask(order, priority=priority)).id)
+        return self.placed(ticket)
+
+    def placed(self, ticket: Ticket) -> Placed:
+        """Where a completed ticket's sound is. Raises the job's own error, or Conflict while it is not made."""
+        if ticket.state is State.COMPLETED and isinstance(ticket.outcome, Placed):
+            return ticket.outcome
+        if ticket.job.error is not None and ticket.state in TERMINAL:
+            raise ticket.job.error
+        raise Conflict(f"That sound is {ticket.state}; ask again when it is completed.", code="not_ready")
+
+    async def cancel(self, ticket_id: str) -> Ticket:
+        """Take back one ask; see JobQueue.cancel."""
+        ticket = await self.queue.cancel(ticket_id)
+        await self._log_ends([ticket])
+        return ticket
+
+    def job_message(self, ticket: Ticket) -> JobMessage:
+        """How a ticket's job goes, as the message that listeners get."""
+        job, placed = ticket.job, ticket.outcome
+        message = JobMessage(
+            job_id=ticket.id,
+            spec_id=job.key,
+            name=placed.name if isinstance(placed, Placed) else ticket.asked["name"],
+            n=placed.n if isinstance(placed, Placed) else ticket.asked.get("n"),
+            state=str(ticket.state),
+            progress=round(job.progress.fraction, 4),
+            eta_s=job.progress.eta_s,
+            session=ticket.asked.get("session"),
+        )
+        if job.error is not None:
+            message["error"] = {"code": job.error.code, "message": job.error.message}
+        return message
+
+    # ------------------------------------------------------------------ readiness
+
+    def watch(self, on_progress: OnProgress) -> None:
+        """Be told of the progress of every ticket; ends come as numbered events, see Library.listen."""
+        self._on_progress.append(on_progress)
+
+    @property
+    def engine_error(self) -> BridgeError | None:
+        """Why the chosen engine cannot make anything new, None when it can or has not been tried."""
+        return self.engines.hosted(self.choice.name).error if self.choice.name in self.engines.names else None
+
+    @property
+    def ready(self) -> bool:
+        """Can a new sound be made?"""
+        return self.choice.name in self.engines.names and self.engines.hosted(self.choice.name).running
+
+    @property
+    def has_weights(self) -> bool:
+        """Are MusicGen's weights on disk?"""
+        return weights_on_disk(self.settings.model)
+
+    def begin(self) -> None:
+        """Start what runs beside the requests: the engine, the common stems, the sweep of the store."""
+        self._spawn(self._warm_up())
+        self._spawn(asyncio.to_thread(self.library.store.sweep))
+
+    async def pregenerate(self) -> None:
+        """Make the common stems that are not there yet; a player's wishes go first."""
+        for stem in common_stems():
+            order = Order(spec=stem.spec.model_copy(update={"engine": PROCEDURAL}), name=f"gen_{stem.name}",
+                          aliases=stem.aliases)  # fmt: skip
+            try:
+                await self.ask(order, priority=Priority.PREGENERATION)
+            except BridgeError as error:
+                logger.warning("common stem %s: %s", stem.name, error.message)
+
+    async def close(self) -> None:
+        """Stop working; what is kept stays kept."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.queue.close()
+        await self.engines.close()
+
+    # ------------------------------------------------------------------ from order to spec
+
+    async def _resolve(self, order: Order, number: int) -> tuple[SampleSpec, str, EngineInfo]:
+        spec = order.spec
+        name = self.choice.name if spec.engine == "auto" else spec.engine
+        info = await self.engines.info(name)
+        if spec.model is not None and spec.model != info.model and spec.model != self.settings.model:
+            raise InvalidRequest(
+                f"model: '{spec.model}' is not configured here. Set BRIDGE_MODEL, or leave the model out.",
+                code="unknown_model",
+                field="model",
+            )
+        resolved = spec.resolved(name, info.model)
+        seconds = resolved.seconds or 0.0
+        longest = min(self.settings.max_duration, info.max_seconds)
+        if seconds > longest + 1e-9:
+            raise InvalidRequest(
+                f"duration: {seconds:g} s is more than the {longest:g} s that engine '{name}' makes here.",
+                code="too_long",
+                field="duration",
+            )
+        if order.fresh:
+            resolved = resolved.model_copy(update={"seed": secrets.randbits(32)})
+        elif number:
+            resolved = resolved.model_copy(update={"seed": ((resolved.seed or 0) + number * 0x9E3779B1) % 2**32})
+        return resolved, resolved.spec_id(recipe_of(info)), info
+
+    def _asked(self, order: Order, spec: SampleSpec, spec_id: str) -> dict[str, Any]:
+        name = order.name or sound_name(spec.prompt, spec_id)
+        return {
+            "name": name,
+            "numbered": order.numbered,
+            "aliases": [*sound_aliases(name), *order.aliases],
+            "session": order.session,
+            "prompt": order.spec.prompt,
+        }
+
+    async def _stand_in(self, order: Order, name: str) -> dict[str, Any]:
+        """Put something that can be made at once into a new slot, until the wanted sound takes its place."""
+        quick = order.model_copy(
+            update={
+                "spec": order.spec.model_copy(update={"engine": PROCEDURAL, "model": None}),
+                "name": name,
+                "numbered": False,
+                "variations": 1,
+            }
+        )
+        try:
+            spec, spec_id, _ = await self._resolve(quick, 0)
+            asked = self._asked(quick, spec, spec_id) | {"standin": True}
+            work = {"spec": spec.model_dump(mode="json"), "spec_id": spec_id}
+            sample = await self.library.read(self.library.store.take, spec_id)
+            if sample is not None:
+                ticket = self.queue.settle(spec_id, KEPT_LANE, {}, asked=asked)
+                await self._publish([ticket], kept=sample)
+            else:
+                ticket = await self.queue.submit(spec_id, PROCEDURAL, work, priority=Priority.PLAYER, asked=asked)
+                await self.queue.wait(ticket.id)
+            placed = self.placed(ticket)
+        except BridgeError as error:
+            logger.info("no stand-in for %s: %s", name, error.message)
+            return {}
+        return {"n": placed.n, "standin_id": placed.sample.sample_id}
+
+    # ------------------------------------------------------------------ doing a job
+
+    def _capacity(self, lane: str) -> int:
+        info = self.engines.known(lane)
+        return min(info.concurrency if info else 1, self.settings.max_concurrent_jobs)
+
+    def _estimate(self, job: Job) -> float | None:
+        speed = self._speed.get(job.lane)
+        spec = SampleSpec.model_validate(job.work["spec"])
+        return None if speed is None else speed * (spec.seconds or 1.0)
+
+    async def _run(self, job: Job, report: Callable[[float], None]) -> Sample:
+        """The body of every job: make the audio, then publish it for everybody who waits."""
+        spec = SampleSpec.model_validate(job.work["spec"])
+        hosted = self.engines.hosted(job.lane)
+        begun = time.monotonic()
+        info = await hosted.start()
+        made = await hosted.make(spec, report)
+        took = time.monotonic() - begun
+        self._speed[job.lane] = took / max(made.frames / made.rate, 0.1)
+        spec_id = spec.spec_id(recipe_of(info))
+        new = NewSample(
+            sample_id=made.sample_id,
+            spec_id=spec_id,
+            master=made.master,
+            deliveries=made.deliveries,
+            rate=made.rate,
+            channels=made.channels,
+            frames=made.frames,
+            facts=facts_of(spec, info, made),
+        )
+        sample: Sample | None = None
+        while waiting := [ticket for ticket in job.tickets.values() if ticket.outcome is None]:
+            # Published once; who joined meanwhile gets a slot of the kept sample.
+            sample = await self._publish(waiting, kept=sample, new=None if sample else new)
+        assert sample is not None  # noqa: S101  a job without tickets has been cancelled
+        if not self.pages():
+            self._spawn(self.library.evict())
+        return sample
+
+    async def _publish(
+        self, tickets: Sequence[Ticket], *, kept: Sample | None = None, new: NewSample | None = None
+    ) -> Sample:
+        """Put one sample into the slot of every ticket, in one transaction with the events that say so."""
+        spec_id = new.spec_id if new else kept.spec_id if kept else ""
+
+        def place() -> Published:
+            targets = [self._target(ticket, spec_id) for ticket in tickets]
+            alone = [self._alone(target) for ticket, target in zip(tickets, targets, strict=True)
+                     if ticket.asked["numbered"]]  # fmt: skip
+            jobs = [self._completed(ticket) for ticket in tickets] if new else []
+            return self.library.store.publish(new, [*targets, *alone], job=jobs)
+
+        try:
+            published = await self.library.change(place)
+        except BaseException:
+            if new:
+                for path in (new.master, *new.deliveries.values()):
+                    path.unlink(missing_ok=True)
+            raise
+        sample = published.sample
+        assert sample is not None  # noqa: S101  there was at least one target
+        for ticket, (name, n) in zip(tickets, published.slots, strict=False):
+            ticket.outcome = Placed(name, n, sample, cached=new is None)
+        return sample
+
+    def _target(self, ticket: Ticket, spec_id: str) -> Target:
+        asked = ticket.asked
+        return Target(
+            name=asked["name"],
+            n=asked.get("n"),
+            standin=bool(asked.get("standin")),
+            aliases=tuple(asked["aliases"]),
+            session=asked.get("session"),
+            terms=search_terms(asked["prompt"], asked["name"], asked["aliases"]),
+            spec_id=spec_id,
+        )
+
+    def _alone(self, listed: Target) -> Target:
+        """The second name of contract A: the slot that ``listed`` gets, as a sound of its own, counted from 1."""
+        sound = self.library.store.sound(listed.name)
+        slots = sound.slots if sound else ()
+        n = next((slot.n for slot in slots if slot.spec_id == listed.spec_id), len(slots))
+        return replace(listed, name=f"{listed.name}_{n + 1}", n=None, aliases=())
+
+    def _completed(self, ticket: Ticket) -> dict[str, Any]:
+        return {**self.job_message(ticket), "state": str(State.COMPLETED), "progress": 1.0, "eta_s": 0.0}
+
+    # ------------------------------------------------------------------ telling
+
+    def _on_job(self, job: Job) -> None:
+        tickets = list(job.tickets.values())
+        if job.state in TERMINAL:
+            # What was completed has been announced with its sound, in one transaction.
+            self._spawn(self._log_ends([ticket for ticket in tickets if ticket.outcome is None]))
+            return
+        for ticket in tickets:
+            message = self.job_message(ticket)
+            for on_progress in self._on_progress:
+                on_progress(message)
+
+    async def _log_ends(self, tickets: Sequence[Ticket]) -> None:
+        for ticket in tickets:
+            await self.library.log("job", dict(self.job_message(ticket)))
+
+    # ------------------------------------------------------------------ small things
+
+    async def _warm_up(self) -> None:
+        for name in dict.fromkeys((PROCEDURAL, self.choice.name)):
+            try:
+                await self.engines.info(name)
+                await self.engines.hosted(name).start()
+            except BridgeError as error:
+                logger.warning("%s", error.message)
+            if name == PROCEDURAL and self.settings.pregenerate:
+                self._spawn(self.pregenerate())
+
+    def _spawn(self, work: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
+    """Open the store, the engines and the queue of one data folder, and close them again.
+
+    Raises StartupError when the folder cannot be used: locked, read-only, full, of a newer version.
+    """
+    try:
+        store = await asyncio.to_thread(
+            SampleStore.open,
+            settings.data_dir,
+            masters_limit=settings.masters_limit_mb * 2**20 or _NO_LIMIT,
+            deliveries_limit=settings.deliveries_limit_mb * 2**20,
+            undo_seconds=settings.undo_seconds,
+        )
+    except StoreError as error:
+        raise StartupError(str(error), code=error.code) from None
+    try:
+        service = SampleService(settings, Library(store), EngineRoom(settings, store.incoming))
+        try:
+            yield service
+        finally:
+            await service.close()
+    finally:
+        await asyncio.to_thread(store.close)

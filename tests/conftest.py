@@ -1,0 +1,34 @@
+"""Rules for the whole suite: what may be skipped where."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+MAY_BE_SKIPPED = {"gpu", "extra", "arch"}
+_skipped: list[tuple[str, str, bool]] = []
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """Note every skipped test, its reason, and whether it may be skipped on the build machine."""
+    report = (yield).get_result()
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        allowed = any(item.get_closest_marker(name) for name in MAY_BE_SKIPPED)
+        _skipped.append((item.nodeid, reason, allowed))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many were skipped, and why."""
+    terminalreporter.section("skipped")
+    terminalreporter.write_line(f"{len(_skipped)} skipped")
+    for name, reason, allowed in _skipped:
+        terminalreporter.write_line(f"  {name}: {reason}" + ("" if allowed else "  <- may not be skipped when CI=true"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI=true a skip without one of the three markers fails the run."""
+    if os.environ.get("CI") == "true" and any(not allowed for *_, allowed in _skipped):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -258,7 +258,7 @@ export class Connection {
 
   private head(message: unknown): void {
     const head = parseHead(message);
-    if (head && this.sequence.isBehind(head.epoch, head.head)) void this.hello();
+    if (head && this.sequence.isBehind(head)) void this.hello();
   }
 
   private handOver(event: NumberedEvent): void {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 /** Numbered events in their order: each once, none left out. Knows no socket. */
-import type { HelloReply, HelloRequest, NumberedEvent, Sound } from './protocol';
+import type { Head, HelloReply, HelloRequest, NumberedEvent, Sound } from './protocol';
 
 /** Who gets the events, in order. */
 export interface Receiver {
@@ -20,6 +20,8 @@ export class Sequence {
   private epoch: string | null = null;
   private mark: number | null = null;
   private asking = false;
+  /** The furthest head that was announced while a hello was under way. */
+  private announced: Head | null = null;
   private readonly waiting = new Map<number, NumberedEvent>();
 
   constructor(private readonly receiver: Receiver) {}
@@ -32,6 +34,7 @@ export class Sequence {
   /** What the next hello says. Until its answer is given to `answer`, events wait. */
   ask(): HelloRequest {
     this.asking = true;
+    this.announced = null;
     return this.epoch === null || this.mark === null ? {} : { epoch: this.epoch, since: this.mark };
   }
 
@@ -58,10 +61,13 @@ export class Sequence {
     return this.mark !== null && this.waiting.size === 0;
   }
 
-  /** True when the server's head says that something was missed. */
-  isBehind(epoch: string, head: number): boolean {
-    if (this.asking) return false;
-    return epoch !== this.epoch || this.mark === null || head > this.mark;
+  /** True when the server's head says that something was missed. While a hello is under way its answer decides. */
+  isBehind(head: Head): boolean {
+    if (this.asking) {
+      this.announced = head;
+      return false;
+    }
+    return head.epoch !== this.epoch || this.mark === null || head.head > this.mark;
   }
 
   /** Takes the answer to a hello. False when it did not bring everything up to its head: ask again. */
@@ -79,9 +85,10 @@ export class Sequence {
     }
     const before = this.mark;
     this.drain(before);
-    const complete = this.mark >= reply.head && this.waiting.size === 0;
+    const behind = this.announced !== null && this.isBehind(this.announced);
+    const complete = this.mark >= reply.head && !behind && this.waiting.size === 0;
     // Neither complete nor a step forward: the log has a hole, so only everything helps.
-    if (!complete && !reply.reset && this.mark === before) this.forget();
+    if (!complete && !behind && !reply.reset && this.mark === before) this.forget();
     return complete;
   }
 

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+import { expect, test } from 'vitest';
+import type { GenerateAnswer } from '../src/connection';
+import type { GenerateRequest } from '../src/protocol';
+import { MOST_NAMES, promptOf, Requests } from '../src/requests';
+
+const yes = (name: string): GenerateAnswer => ({
+  ok: true,
+  reply: { job_id: 'gen_3f9a0c5b7e12', name, n: 0, state: 'queued', standin_url: null },
+});
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+interface World {
+  online: boolean;
+  asked: GenerateRequest[];
+  silent: string[];
+  problems: string[];
+  answer: (request: GenerateRequest) => GenerateAnswer;
+}
+
+function made(known: string[] = []): { requests: Requests; world: World } {
+  const world: World = {
+    online: true,
+    asked: [],
+    silent: [],
+    problems: [],
+    answer: ({ name }) => yes(name ?? ''),
+  };
+  const requests = new Requests({
+    knows: (name) => known.includes(name),
+    placeholder: (name) => world.silent.push(name),
+    generate: (request) => {
+      world.asked.push(request);
+      return Promise.resolve(world.answer(request));
+    },
+    isOnline: () => world.online,
+    bpm: () => 124,
+    onProblem: (message) => world.problems.push(message),
+  });
+  return { requests, world };
+}
+
+test.each([
+  ['gen_dusty_break', 'dusty break'],
+  ['musicgen_voice_1', 'voice'],
+  ['gen_808_kick', '808 kick'],
+  ['gen_tr_808', 'tr 808'],
+  ['gen_7', '7'],
+])('%s is asked for as "%s"', (name, prompt) => expect(promptOf(name)).toBe(prompt));
+
+test('an unknown name is silent and asked for once, with the tempo that plays', async () => {
+  const { requests, world } = made(['gen_kick']);
+  requests.evaluated(['bd', 'gen_kick', 'gen_dusty_break', 'sawtooth', 'gen_']);
+  requests.evaluated(['gen_dusty_break']);
+  await settle();
+  expect(world.silent).toEqual(['gen_dusty_break']);
+  expect(world.asked).toEqual([{ prompt: 'dusty break', name: 'gen_dusty_break', bpm: 124 }]);
+});
+
+test('at most sixteen names are asked for in one evaluation; the next takes the rest', async () => {
+  const { requests, world } = made();
+  const names = Array.from({ length: MOST_NAMES + 4 }, (_, i) => `gen_sound_a${i}`);
+  requests.evaluated(names);
+  await settle();
+  expect(world.asked).toHaveLength(MOST_NAMES);
+  expect(world.silent).toHaveLength(MOST_NAMES + 4);
+  expect(world.problems[0]).toContain('20 sounds');
+  requests.evaluated(names);
+  await settle();
+  expect(world.asked.map(({ name }) => name)).toEqual(names);
+});
+
+test('a name that was refused says why and may be asked for again', async () => {
+  const { requests, world } = made();
+  world.answer = () => ({ ok: false, error: { code: 'busy', message: 'Too much is waiting.' } });
+  requests.evaluated(['gen_a']);
+  await settle();
+  expect(world.problems).toEqual(['gen_a: Too much is waiting.']);
+  requests.evaluated(['gen_a']);
+  await settle();
+  expect(world.asked).toHaveLength(2);
+});
+
+test('what is wanted offline is asked for when the connection is there', async () => {
+  const { requests, world } = made();
+  world.online = false;
+  requests.evaluated(['gen_a', 'gen_b']);
+  await settle();
+  expect(world.asked).toEqual([]);
+  world.online = true;
+  requests.online();
+  await settle();
+  expect(world.asked.map(({ name }) => name)).toEqual(['gen_a', 'gen_b']);
+});
+
+test('what was still being made when the connection broke is asked for again', async () => {
+  const { requests, world } = made();
+  requests.evaluated(['gen_a', 'gen_b']);
+  await settle();
+  requests.settled('gen_a');
+  requests.online();
+  await settle();
+  expect(world.asked.map(({ name }) => name)).toEqual(['gen_a', 'gen_b', 'gen_b']);
+});

@@ -29,8 +29,7 @@ dev: $(VENV)/.dev web_client/node_modules/.stamp ## server and page that reload 
 
 install: $(VENV)/.run ## set the command sample-bridge up in .venv
 
-build: $(VENV)/.run $(STATIC)/index.html ## build the page, its notices and the source archive
-	@$(MAKE) legal
+build: legal ## build the page, its notices and the source archive
 
 test: $(VENV)/.dev $(VENV)/.torch build chromium ## everything: Python, page, browser, models
 	npm --prefix web_client test

@@ -146,6 +146,15 @@ class Deliveries:
         # Storing over a row makes diskcache remove the file that the row names: here that is the new one.
         cache.delete(name, retry=True)
         cache.set(name, value, retry=True)
+        # diskcache's own culling takes ten at a time, and with few large files the new one among them.
+        while cache.volume() > self._limit:
+            query = cache._sql  # noqa: SLF001 - it has no call that names the oldest
+            rowid, key, file = query("SELECT rowid, key, filename FROM Cache ORDER BY store_time, rowid").fetchone()
+            if key == name:
+                break
+            query("DELETE FROM Cache WHERE rowid = ?", (rowid,))
+            if isinstance(file, str):
+                cache.disk.remove(file)
 
     def _open(self) -> Any:
         if self._cache is None:
@@ -165,6 +174,7 @@ class Deliveries:
             disk_pickle_protocol=0,
             disk_durable=int(self._durable),
             size_limit=self._limit,
+            cull_limit=0,
             eviction_policy="least-recently-stored",
         )
 

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeAlias, TypedDict, Unpack
 from cache import _adopting, _events, _eviction, _reading, _search, _sweeping, _writing
 from cache._database import Database
 from cache._deliveries import Deliveries
-from cache._errors import UnknownTake, from_os_error, full
+from cache._errors import NotStorable, UnknownTake, from_os_error, full
 from cache._folder import Folder
 from cache._model import Event, EventType, NewSample, Published, Sample, Sound, Target
 from cache._reading import Order, Wanted
@@ -218,6 +218,8 @@ class SampleStore:
     def deliver(self, sample_id: str, fmt: str, data: bytes) -> Path:
         """Keep a file that was made from the master; beyond the limit the ones stored first go."""
         path = self._folder.delivery(sample_id, fmt)
+        if type(data) is not bytes:
+            raise NotStorable(f"A delivery is bytes, not {type(data).__name__}.")
         self.check_room(len(data))
         self._deliveries.put(sample_id, fmt, data)
         return path

@@ -20,11 +20,13 @@ def modes(
     """Sum of ``gain * exp(-t / decay) * sin(2 pi pitch t + phase)``.
 
     ``pitches`` in Hz and ``decays`` in seconds have the shape (modes,); ``gains`` has (modes,), or (2, modes) for a
-    stereo answer. Modes above 20.5 kHz are left out. With z = exp((-1/decay + 2 pi i pitch) / rate) and n = p B + q
+    stereo answer. Modes above 20.5 kHz, and those 86 dB under the loudest, are left out. With z = exp((-1/decay + 2 pi i pitch) / rate) and n = p B + q
     the sum over z^n splits into one matrix product over z^(pB) and z^q: 260 modes of 3 s cost about 20 ms.
     """
     pitch = np.atleast_1d(np.asarray(pitches, dtype=np.float64))
-    keep = pitch < 0.465 * RATE
+    loudness = np.broadcast_to(np.asarray(gains, dtype=np.float64), (*np.shape(gains)[:-1], *pitch.shape))
+    loudness = np.abs(loudness).reshape(-1, len(pitch)).max(axis=0)
+    keep = (pitch < 0.465 * RATE) & (loudness > 5e-5 * loudness.max())
     decay = np.broadcast_to(np.asarray(decays, dtype=np.float64), pitch.shape)[keep]
     gain = np.asarray(gains, dtype=np.float64)
     gain = np.broadcast_to(gain, (*gain.shape[:-1], *pitch.shape))[..., keep]

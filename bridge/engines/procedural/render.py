@@ -1,0 +1,240 @@
+"""From a spec to a signal: a note, a bed, or a score."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .dsp.envelopes import faded
+from .dsp.shaping import saturated
+from .dsp.signal import RATE, Signal, fitted, frames, peak_normalised, place, stereo
+from .dsp.space import panned
+from .instrument import Instrument, Knobs, Note
+from .instruments import TABLE
+from .parts import Event, plan, score
+from .polish import PEAK, polished, trimmed
+from .theory import hertz, near, tonality, voiced
+from .words import Wish, read
+
+if TYPE_CHECKING:
+    from bridge.engines._base import Report
+    from prompts import SampleSpec
+
+_ANYTHING = (
+    "pluck",
+    "bell_fm",
+    "kalimba",
+    "electric_piano",
+    "marimba",
+    "stab",
+    "lead_square",
+    "glitch",
+    "laser",
+    "koto",
+)
+"""What sounds when no word is known: the seed chooses."""
+
+_TILE = 24.0
+"""Seconds; a longer bed repeats a shorter one."""
+
+
+def render(spec: SampleSpec, seconds: float | None, report: Report) -> Signal:
+    """Make what ``spec`` says; see ``ProceduralEngine.stream``."""
+    wish = read(spec.prompt)
+    seed = spec.seed or 0
+    kind = str(spec.kind or "oneshot")
+    if kind == "raw":
+        kind = _guess(spec, wish, seconds)
+    if kind == "texture":
+        return _texture(spec, wish, seed, seconds or 8.0, report)
+    if kind == "loop":
+        bpm = spec.bpm or (wish.genre.bpm if wish.genre else 120.0)
+        return _loop(spec, wish, seed, bpm, seconds or (spec.bars or 2) * 240 / bpm, report)
+    if kind == "stem":
+        return _stem(spec, wish, seed, seconds or 8.0, report)
+    return _single(spec, wish, seed, seconds, report)
+
+
+def _guess(spec: SampleSpec, wish: Wish, seconds: float | None) -> str:
+    """What a raw request means: a part when it asks for one or is long, a bed for what stays, else one sound."""
+    if wish.beat or wish.line or spec.bars or not wish.instruments:
+        return "stem"
+    if wish.instruments[0].bed:
+        return "texture"
+    return "stem" if seconds and seconds > 5 and wish.instruments[0].role != "fx" else "oneshot"
+
+
+def _main(wish: Wish, seed: int) -> Instrument:
+    if wish.instruments:
+        return wish.instruments[0]
+    if wish.beat:
+        return TABLE["kick"]
+    if wish.line or wish.genre:
+        named = [name for _, name in wish.genre.parts] if wish.genre else []
+        return TABLE[named[seed % len(named)] if named else "pluck"]
+    return TABLE[_ANYTHING[seed % len(_ANYTHING)]]
+
+
+def _root(entry: Instrument, wish: Wish, key: str | None) -> float:
+    """MIDI number that an instrument plays for a key: near its own C, an octave off for "deep" or "high"."""
+    if not entry.root:
+        return 45.0
+    octave = 0.0
+    if wish.knobs.pitch <= -3 and entry.root >= 48:
+        octave = -12.0
+    elif wish.knobs.pitch >= 4 and entry.root <= 72:
+        octave = 12.0
+    centre = entry.root + octave
+    tonic = tonality(key, "minor").tonic
+    lowest = 24 if entry.role == "bass" else centre - 5
+    note = near(tonic, centre)
+    return note if note >= lowest else note + 12
+
+
+def _played(entry: Instrument, note: Note) -> Signal:
+    """One note; a tuned instrument takes its pitch from the note alone."""
+    if entry.root:
+        note = replace(note, knobs=replace(note.knobs, pitch=0.0))
+    return entry.play(note)
+
+
+def _single(spec: SampleSpec, wish: Wish, seed: int, seconds: float | None, report: Report) -> Signal:
+    entry = _main(wish, seed)
+    rng = np.random.default_rng([seed, 1])
+    held = entry.seconds
+    if seconds is not None and entry.role != "drum":
+        release = 0.0 if entry.role == "fx" and entry.bed is None else min(0.3, 0.3 * seconds)
+        held = max(0.05, seconds - release) / 2.2**wish.knobs.length
+    note = Note(hertz(_root(entry, wish, spec.key)), held, 0.8, wish.knobs, rng)
+    y = _played(entry, note)
+    report(0.6)
+    low = entry.role == "bass" or entry.name.startswith("kick")
+    y = polished(y, wish.knobs, entry.room, seed, low=low)
+    y = trimmed(y, 0.02 if entry.role == "drum" else 0.05)
+    if seconds is not None:
+        count = frames(seconds)
+        if y.shape[-1] > count:
+            y = faded(y[..., :count], 0.0, min(0.1, 0.2 * seconds))
+        y = fitted(y, count)
+    return peak_normalised(y, PEAK)
+
+
+def _tiles(count: int) -> int:
+    """How many equal tiles a bed of ``count`` frames is made of; 1 when it is short or cannot be divided."""
+    if count <= _TILE * RATE:
+        return 1
+    least = math.ceil(count / (_TILE * RATE))
+    return next((n for n in range(least, 3 * least) if count % n == 0), 1)
+
+
+def _texture(spec: SampleSpec, wish: Wish, seed: int, seconds: float, report: Report) -> Signal:
+    count = frames(seconds)
+    tiles = _tiles(count)
+    size = count // tiles
+    entry = _main(wish, seed)
+    rng = np.random.default_rng([seed, 2])
+    default = wish.scale or (wish.genre.scale if wish.genre else "minor")
+    home = tonality(spec.key, default)
+    root = _root(entry, wish, spec.key)
+    note = Note(hertz(root), seconds, 0.8, replace(wish.knobs, pitch=0.0), rng)
+    if entry.bed is not None:
+        chord = home.chord(0)
+        pitches = [hertz(root + step - chord.notes[0]) for step in chord.notes] if entry.chord else [hertz(root)]
+        y = entry.bed(note, pitches, size)
+    else:
+        y = _cloud(entry, note, [hertz(n) for n in voiced(home.chord(0, 4), root + 5)], size, report)
+    report(0.7)
+    room = entry.room if entry.bed is not None else max(entry.room, 0.45)
+    y = polished(y, wish.knobs, room, seed, loop=True)
+    report(0.9)
+    return np.tile(stereo(y), tiles)
+
+
+def _cloud(entry: Instrument, note: Note, pitches: list[float], count: int, report: Report) -> Signal:
+    """Grains of an instrument at chance moments, in a loop."""
+    bus = np.zeros((2, count))
+    seconds = count / RATE
+    total = max(3, round(seconds * 2.2 * 2**note.knobs.speed))
+    grains: dict[float, Signal] = {}
+    for i in range(total):
+        pitch = float(note.rng.choice(pitches)) * float(note.rng.choice([1.0, 1.0, 2.0 if entry.root else 1.0]))
+        if pitch not in grains:
+            grains[pitch] = peak_normalised(_played(entry, replace(note.at(pitch), seconds=entry.seconds)))
+        grain = grains[pitch]
+        sound = panned(grain, note.rng.uniform(-0.8, 0.8)) if grain.ndim == 1 else grain
+        place(bus, sound, int((i + note.rng.uniform(0, 1)) * count / total), float(note.rng.uniform(0.3, 1)))
+        report(0.6 * i / total)
+    return bus
+
+
+def _mixed(events: list[Event], knobs: Knobs, seed: int, count: int, loop: bool, report: Report) -> Signal:
+    """Play a score into a bus of ``count`` frames. Equal notes are rendered once."""
+    bus = np.zeros((2, count))
+    sounds: dict[tuple[str, float, float, int, int], Signal] = {}
+    calm = replace(knobs, length=knobs.length * 0.5, wet=0.0)
+    for i, event in enumerate(events):
+        start = round(event.at * RATE)
+        if start >= count and not loop:
+            continue
+        level = 0 if event.velocity < 0.45 else 1 if event.velocity < 0.82 else 2
+        key = (event.instrument.name, round(event.pitch, 3), round(event.seconds, 4), level, event.variant)
+        if key not in sounds:
+            touch = calm + (Knobs(bright=-0.3, hard=-0.5), Knobs(), Knobs(hard=0.15))[level]
+            rng = np.random.default_rng([seed, 3, event.variant, level, *event.instrument.name.encode()])
+            note = Note(event.pitch, event.seconds, (0.4, 0.7, 0.95)[level], touch, rng)
+            sound = peak_normalised(_played(event.instrument, note))
+            sounds[key] = panned(sound, event.pan) * 1.2 if sound.ndim == 1 and event.pan else stereo(sound)
+        place(bus, sounds[key] if loop else sounds[key][:, : count - start], start, event.gain * event.velocity)
+        report(0.02 + 0.78 * i / len(events))
+    return bus
+
+
+def _scored(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float) -> list[Event]:
+    shared = plan(wish, spec.prompt, spec.key, bpm, seconds, seed)
+    events = score(shared, wish, kind_words=wish.genre is not None or not wish.instruments)
+    if not events:  # only an effect is named: once a bar
+        entry = _main(wish, seed)
+        pitch = hertz(_root(entry, wish, spec.key))
+        bar = shared.step * shared.bar
+        events = [
+            Event(i * bar, entry, pitch, min(entry.seconds, bar), 0.8, 0.8) for i in range(max(1, int(seconds / bar)))
+        ]
+    return events
+
+
+def _room(events: list[Event]) -> float:
+    """How wet a mix is: what its instruments ask for on average; drums are nearly dry."""
+    rooms = [event.instrument.room if event.instrument.role != "drum" else 0.05 for event in events]
+    return float(np.mean(rooms)) * 0.8 if rooms else 0.0
+
+
+def _glued(x: Signal, events: list[Event]) -> Signal:
+    """The bus compressor's job, for drums: a little saturation holds the peaks."""
+    struck = sum(event.instrument.role == "drum" for event in events) / max(1, len(events))
+    return saturated(peak_normalised(x), 1.0 + 0.8 * struck)
+
+
+def _loop(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float, report: Report) -> Signal:
+    count = frames(seconds)
+    events = _scored(spec, wish, seed, bpm, seconds)
+    y = _glued(_mixed(events, wish.knobs, seed, count, True, report), events)
+    return polished(y, _for_a_mix(wish.knobs), _room(events), seed, loop=True)
+
+
+def _stem(spec: SampleSpec, wish: Wish, seed: int, seconds: float, report: Report) -> Signal:
+    count = frames(seconds)
+    bpm = spec.bpm or (wish.genre.bpm if wish.genre else 120.0)
+    events = _scored(spec, wish, seed, bpm, seconds)
+    y = _glued(_mixed(events, wish.knobs, seed, count, False, report), events)
+    y = polished(y, _for_a_mix(wish.knobs), _room(events), seed)
+    report(0.95)
+    return faded(fitted(stereo(y), count), 0.0007, 0.04)
+
+
+def _for_a_mix(knobs: Knobs) -> Knobs:
+    """A word has turned each note already; the whole is turned half as far again."""
+    half = knobs.scaled(0.5)
+    return replace(half, lofi=knobs.lofi, wet=knobs.wet, width=knobs.width)

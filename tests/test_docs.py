@@ -14,10 +14,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "settings.md").read_text("utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
 
-ROWS = {
-    name: (default, text)
-    for name, default, text in re.findall(r"^\| `(BRIDGE_\w+)` \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE)
-}
+DEFAULTS = dict(re.findall(r"^\| `(BRIDGE_\w+)` \| (.*?) \| .*? \|$", PAGE, re.MULTILINE))
 OLD_ROWS = dict(re.findall(r"^\| `(BRIDGE_\w+)` \| (`[A-Z]\w+`[^|]*) \|$", PAGE, re.MULTILINE))
 OLD_NAMES = {alias.variable for aliases in compat.ALIASES.values() for alias in aliases} | set(compat.WITHOUT_EFFECT)
 EXAMPLES = dict(re.findall(r"^# ([A-Z][A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))

@@ -5,6 +5,7 @@
     BridgeError                     code
     ├── InvalidRequest              invalid_request     the caller can mend it
     │   ├── MalformedBody           malformed_body      not JSON at all
+    │   ├── InvalidKeywords         invalid_keywords    a path that is not word:count,word:count
     │   ├── UnsupportedMedia        unsupported_media_type
     │   └── TooLarge                too_large
     ├── NotFound                    not_found
@@ -56,6 +57,12 @@ class MalformedBody(InvalidRequest):
     """The body cannot be read as JSON."""
 
     default_code = "malformed_body"
+
+
+class InvalidKeywords(InvalidRequest):
+    """The words in a path cannot be read, or ask for too much."""
+
+    default_code = "invalid_keywords"
 
 
 class UnsupportedMedia(InvalidRequest):

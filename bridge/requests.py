@@ -159,11 +159,12 @@ def generate_order(document: Any, *, guess_kind: bool = False) -> tuple[Order, G
     elif kind is None and "bars" not in present and not guess_kind:
         kind = "raw"
     fields = _spec_fields(present, body) | {"kind": kind}
-    extra = {"genre": body.genre, "mood": body.mood, "style": body.style, "instruments": tuple(body.instruments)}
-    if any(extra.values()):
+    if body.genre or body.mood or body.style or body.instruments:
         # Validated first: what is wrong with the prompt is said of the prompt, not of the text built from it.
-        asked = SampleSpec.model_validate(fields)
-        fields["prompt"] = build_prompt(prompt=asked.prompt, **extra)
+        asked = SampleSpec.model_validate({name: value for name, value in fields.items() if value is not None})
+        fields["prompt"] = build_prompt(
+            prompt=asked.prompt, genre=body.genre, mood=body.mood, style=body.style, instruments=body.instruments
+        )
     return _order(fields, body), body
 
 

@@ -76,15 +76,14 @@ class SampleService:
 
     # ------------------------------------------------------------------ asking
 
-    async def ask(self, order: Order, *, priority: Priority = Priority.PLAYER, standin: bool = False) -> Ticket:
-        """Take a ticket for a sound; ``queue.wait`` waits for it and ``placed`` says where it went.
+    async def ask(self, order: Order, *, priority: Priority = Priority.PLAYER, standin: bool = False) -> list[Ticket]:
+        """Take a ticket for each variation; ``queue.wait`` waits for one and ``placed`` says where it went.
 
         With ``standin`` a name whose wanted sound takes long gets something to play at once, in the same slot.
-        ``variations`` above 1 ask for as many seeds; the ticket is the first one's.
 
         Raises InvalidRequest, EngineUnavailable, Busy.
         """
-        first: Ticket | None = None
+        tickets = []
         for number in range(order.variations):
             spec, spec_id, info = await self._resolve(order, number)
             asked = self._asked(order, spec, spec_id)
@@ -97,14 +96,13 @@ class SampleService:
                     asked |= await self._stand_in(order, asked["name"])
                 work = {"spec": spec.model_dump(mode="json"), "spec_id": spec_id}
                 ticket = await self.queue.submit(spec_id, spec.engine, work, priority=priority, asked=asked)
-            first = first or ticket
-        assert first is not None  # noqa: S101  variations is at least 1
-        return first
+            tickets.append(ticket)
+        return tickets
 
     async def make(self, order: Order, *, priority: Priority = Priority.PLAYER) -> Placed:
-        """Ask, wait, and answer the sound. Raises what the job failed with."""
-        ticket = await self.queue.wait((await self.ask(order, priority=priority)).id)
-        return self.placed(ticket)
+        """Ask, wait, and answer the (first) sound. Raises what the job failed with."""
+        ticket, *_ = await self.ask(order, priority=priority)
+        return self.placed(await self.queue.wait(ticket.id))
 
     def placed(self, ticket: Ticket) -> Placed:
         """Where a completed ticket's sound is. Raises the job's own error, or Conflict while it is not made."""

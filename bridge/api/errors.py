@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 STATUS: Mapping[type[errors.BridgeError], int] = {
     errors.MalformedBody: 400,
+    errors.InvalidKeywords: 400,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,

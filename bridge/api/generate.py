@@ -81,7 +81,7 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
     extension = chosen_format(asked, request.headers.get("Accept", ""), "base64")
     at_once = not body.wait or _prefers_async(request)
     begun = time.monotonic()
-    ticket = await service.ask(order, standin=at_once)
+    ticket, *_ = await service.ask(order, standin=at_once)
     if at_once:
         answer = json_response(task_document(ticket), status=202)
         answer.headers["Location"] = f"/generate/{ticket.id}"

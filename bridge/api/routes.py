@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bridge.api import generate, health, page, samples, sounds, strudel
+from bridge.api import gen, generate, health, page, samples, sounds, strudel
 
 ROUTES = (
     # the page and Strudel's own conventions
@@ -15,6 +15,7 @@ ROUTES = (
     web.get("/licence", page.get_licence),
     web.get("/source", page.get_source),
     web.get("/strudel.json", strudel.get_strudel_map),
+    web.get("/gen/{words}", gen.get_generated_map),
     # contract A, and B's tasks
     web.post("/generate", generate.post_generate),
     web.post("/generate_stem", generate.post_generate_stem),

@@ -123,7 +123,7 @@ class Hub:
         self._may_change(sid)
         order, _ = generate_order(data, guess_kind=True)
         order = self._sessions.fill(order)
-        ticket = await self._service.ask(order, standin=True)
+        ticket, *_ = await self._service.ask(order, standin=True)
         message = self._service.job_message(ticket)
         reply = GenerateReply(job_id=ticket.id, name=message["name"], n=message["n"], state=message["state"])
         if "standin_id" in ticket.asked:

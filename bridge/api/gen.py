@@ -1,0 +1,78 @@
+"""``GET /gen/<words>.json``: a sample map made of words, for Strudel pages that run no code of ours.
+
+``samples('http://localhost:5001/gen/dusty break:4,vinyl stab.json?bpm=174&key=fm')``
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from bridge.api.body import json_response
+from bridge.api.keys import SERVICE
+from bridge.errors import BridgeError, InvalidKeywords, InvalidRequest
+from bridge.events import Urls, sample_url
+from bridge.jobs import Ticket
+from bridge.requests import Order
+from bridge.service import Placed, SampleService
+from prompts import InvalidKeyword, Keyword, SampleSpec, parse_keywords
+
+WAIT_SECONDS = 1.5
+MAX_WAIT_SECONDS = 20.0
+
+
+async def get_generated_map(request: web.Request) -> web.StreamResponse:
+    """Ask for every word, wait a moment, and list URLs whose bytes exist: the wanted sample, else its stand-in.
+
+    No audio request is ever held; evaluating the line again picks up what has become better.
+    """
+    service = request.app[SERVICE]
+    try:
+        keywords = parse_keywords(request.match_info["words"].removesuffix(".json"))
+    except InvalidKeyword as error:
+        raise InvalidKeywords(str(error)) from None
+    wait = _wait_seconds(request)
+    query = request.query
+    fields = {"bpm": _number(query["bpm"]) if "bpm" in query else None, "key": query.get("key")}
+    orders = [_order(keyword, fields) for keyword in keywords]
+    asked = [await service.ask(order, standin=True) for order in orders]
+    tickets = [ticket for each in asked for ticket in each]
+    await asyncio.wait([asyncio.ensure_future(service.queue.wait(ticket.id)) for ticket in tickets], timeout=wait)
+    found: dict[str, str | Urls] = {"_base": f"{request.scheme}://{request.host}"}
+    for keyword, each in zip(keywords, asked, strict=True):
+        urls = [url for ticket in each if (url := _url(service, ticket))]
+        if urls:
+            found[keyword.name] = urls
+    return json_response(found)
+
+
+def _order(keyword: Keyword, fields: dict[str, object]) -> Order:
+    spec = SampleSpec.model_validate({"prompt": keyword.text, **fields})
+    return Order(spec=spec, name=keyword.name, variations=keyword.count)
+
+
+def _url(service: SampleService, ticket: Ticket) -> str | None:
+    try:
+        placed: Placed = service.placed(ticket)
+    except BridgeError:
+        standin = ticket.asked.get("standin_id")
+        return sample_url(standin) if standin else None
+    return sample_url(placed.sample.sample_id)
+
+
+def _wait_seconds(request: web.Request) -> float:
+    if "wait" not in request.query:
+        return WAIT_SECONDS
+    wait = _number(request.query["wait"])
+    if not isinstance(wait, float) or not 0 <= wait <= MAX_WAIT_SECONDS:
+        raise InvalidRequest(f"wait: give seconds from 0 to {MAX_WAIT_SECONDS:g}.", field="wait")
+    return wait
+
+
+def _number(text: str) -> float | str:
+    """The number, or the text itself: what is no number is refused where the range is known."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,16 +119,9 @@ class TransformersEngine:
         return samples
 
 
-class seeded:  # noqa: N801 - reads as a word after `with`
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
     """Let the process's random numbers begin at ``seed``, and go on afterwards as if nothing had been."""
-
-    def __init__(self, seed: int, device: str) -> None:
-        self._seed = seed
-        self._fork = torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else [])
-
-    def __enter__(self) -> None:
-        self._fork.__enter__()
-        torch.manual_seed(self._seed)
-
-    def __exit__(self, *error: Any) -> None:
-        self._fork.__exit__(*error)
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,12 @@ _CLASSES: Final = {
     "musicgen": "MusicgenForConditionalGeneration",
     "musicgen_melody": "MusicgenMelodyForConditionalGeneration",
 }
+# transformers fills what a checkpoint lacks with noise; in these it would be heard
+_HEARD = re.compile(
+    r"decoder\..*layers\.|decoder\.lm_heads\.|text_encoder\..*block\.|audio_encoder\.decoder\.|"
+    r"audio_encoder\.quantizer\..*\.embed$"
+)
+_TWO_PROMPTS: Final = ("slow warm pad", "fast dusty drum break")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,8 @@ def load(folder: Path, device: str) -> Loaded:
 
     Raises EngineUnavailable when it is no MusicGen, is damaged, or does not fit into the memory.
     """
-    model_class = getattr(transformers, _CLASSES[_architecture(folder)])
+    architecture = _architecture(folder)
+    model_class = getattr(transformers, _CLASSES[architecture])
     dtype = _dtype(device)
     try:
         with quiet():
@@ -86,17 +94,14 @@ def load(folder: Path, device: str) -> Loaded:
         raise EngineUnavailable(
             f"the weights in {folder} cannot be loaded ({_first_line(error)}): download or copy them again"
         ) from error
-    untrained = [name for name in report["missing_keys"] if name.startswith("decoder.") and ".layers." in name]
+    untrained = sorted(name for name in report["missing_keys"] if _HEARD.match(name))
     if untrained:
         raise EngineUnavailable(
-            f"the weights in {folder} lack {len(untrained)} tensors of the decoder, {untrained[0]} for one: "
+            f"the weights in {folder} lack {len(untrained)} tensors, {untrained[0]} for one: "
             "download or copy them again"
         )
-    # the checkpoint's own length would contradict the one of each request
-    model.generation_config.max_length = None
     codec, decoder = model.config.audio_encoder, model.config.decoder
-    log.info("loaded %s on %s as %s", folder, device, dtype)
-    return Loaded(
+    loaded = Loaded(
         model=model,
         tokenizer=tokenizer,
         device=device,
@@ -107,6 +112,13 @@ def load(folder: Path, device: str) -> Loaded:
         delay=int(decoder.num_codebooks) // int(decoder.audio_channels) - 1,  # stereo: a left and a right in step
         max_steps=int(decoder.max_position_embeddings),
     )
+    if architecture == "musicgen_melody" and not _hears_words(loaded):
+        raise EngineUnavailable(
+            f"transformers {transformers.__version__} drops the words given to a melody model (its issue 45647): "
+            "pip install --upgrade transformers, or set BRIDGE_MODEL=medium"
+        )
+    log.info("loaded %s on %s as %s", folder, device, dtype)
+    return loaded
 
 
 @contextmanager
@@ -142,6 +154,25 @@ def _architecture(folder: Path) -> str:
             f"{folder} holds a {kind!r}, not a MusicGen: point BRIDGE_MODEL at a MusicGen, or set it to small"
         )
     return str(kind)
+
+
+def _hears_words(loaded: Loaded) -> bool:
+    """Say whether two prompts give two different scores; some versions of transformers lose them on the way."""
+    scores = []
+    for words in _TWO_PROMPTS:
+        text = loaded.tokenizer(words, return_tensors="pt").to(loaded.device)
+        with quiet():
+            out = loaded.model.generate(
+                input_ids=text["input_ids"],
+                attention_mask=text["attention_mask"],
+                max_new_tokens=2 * loaded.delay + 2,  # with fewer there is no delay pattern
+                do_sample=False,
+                guidance_scale=1.0,
+                return_dict_in_generate=True,
+                output_logits=True,
+            )
+        scores.append(out.logits[0])
+    return not torch.equal(*scores)
 
 
 def _dtype(device: str) -> torch.dtype:

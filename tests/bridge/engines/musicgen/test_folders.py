@@ -7,12 +7,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bridge.engines.musicgen import MusicGenEngine, resolve_model, weights, weights_present
 from bridge.errors import EngineUnavailable
+from prompts import Kind, SampleSpec
 
 pytestmark = pytest.mark.torch
+
+SPEC = SampleSpec(prompt="warm kick", kind=Kind.RAW, seed=1)
+
+
+def nobody(progress: float) -> None:
+    """Hears no progress."""
 
 
 @pytest.fixture
@@ -98,15 +106,39 @@ def test_a_configuration_that_cannot_be_read_is_said(copy: Path, text: str) -> N
         MusicGenEngine(model=str(copy), device="cpu")
 
 
-def test_weights_without_the_decoder_are_not_filled_up_with_noise(copy: Path) -> None:
+@pytest.mark.parametrize(
+    "part",
+    [
+        "decoder.model.decoder.layers.1.fc1",
+        "decoder.lm_heads.2",
+        "text_encoder.encoder.block.0",
+        "audio_encoder.decoder.layers.0",
+        "audio_encoder.quantizer.layers.1.codebook.embed",
+    ],
+)
+def test_weights_that_lack_a_part_are_not_filled_up_with_noise(copy: Path, part: str) -> None:
     from safetensors.torch import load_file, save_file
 
     tensors = load_file(copy / "model.safetensors")
-    kept = {name: tensor for name, tensor in tensors.items() if "layers.1.fc1" not in name or "decoder" not in name}
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(part)}
     assert len(kept) < len(tensors)
     save_file(kept, copy / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(EngineUnavailable, match=r"lack \d+ tensors of the decoder, .*fc1"):
+    with pytest.raises(EngineUnavailable, match=rf"lack \d+ tensors, {part}.* copy them again"):
         MusicGenEngine(model=str(copy), device="cpu")
+
+
+def test_weights_with_the_names_of_2023_sound_the_same(tiny: Path, copy: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    tensors = load_file(copy / "model.safetensors")
+    for new_name, old_name in old.items():
+        tensors = {name.replace(new_name, old_name): tensor for name, tensor in tensors.items()}
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    one, other = (
+        next(iter(MusicGenEngine(model=str(folder), device="cpu").stream(SPEC, 0.2, nobody))) for folder in (tiny, copy)
+    )
+    assert np.array_equal(one.samples, other.samples)
 
 
 def test_weights_that_do_not_fit_their_configuration_are_a_sentence(copy: Path) -> None:

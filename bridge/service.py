@@ -26,7 +26,7 @@ from bridge.library import Library
 from bridge.requests import Order
 from bridge.settings import Settings
 from cache import NewSample, Published, Sample, SampleStore, StoreError, Target
-from prompts import SampleSpec, common_stems, sound_aliases, sound_name
+from prompts import SampleSpec, Stem, common_stems, sound_aliases, sound_name
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class SampleService:
         self.queue: JobQueue = EmbeddedQueue(
             self._run,
             capacity=self._capacity,
+            gives_way=self._gives_way,
             estimate=self._estimate,
             limit=settings.max_queue,
             job_seconds=settings.job_timeout,
@@ -92,7 +93,7 @@ class SampleService:
                 ticket = self.queue.settle(spec_id, KEPT_LANE, {}, asked=asked)
                 await self._publish([ticket], kept=sample)
             else:
-                if standin and not info.instant and spec.engine != PROCEDURAL:
+                if standin and not info.instant and self.settings.mock_generation is not False:
                     asked |= await self._stand_in(order, asked["name"])
                 work = {"spec": spec.model_dump(mode="json"), "spec_id": spec_id}
                 ticket = await self.queue.submit(spec_id, spec.engine, work, priority=priority, asked=asked)
@@ -162,14 +163,26 @@ class SampleService:
         self._spawn(asyncio.to_thread(self.library.store.sweep))
 
     async def pregenerate(self) -> None:
-        """Make the common stems that are not there yet; a player's wishes go first."""
+        """Make the common stems that are not there yet, at once and procedurally; a player's wishes go first.
+
+        A model's versions follow as further slots, one by one, each when nobody waits for anything.
+        """
         for stem in common_stems():
-            order = Order(spec=stem.spec.model_copy(update={"engine": PROCEDURAL}), name=f"gen_{stem.name}",
-                          aliases=stem.aliases)  # fmt: skip
-            try:
-                await self.ask(order, priority=Priority.PREGENERATION)
-            except BridgeError as error:
-                logger.warning("common stem %s: %s", stem.name, error.message)
+            await self._pregenerate(stem, PROCEDURAL)
+        if self.choice.name == PROCEDURAL:
+            return
+        for stem in common_stems():
+            for ticket in await self._pregenerate(stem, self.choice.name):
+                await self.queue.wait(ticket.id)
+
+    async def _pregenerate(self, stem: Stem, engine: str) -> list[Ticket]:
+        spec = stem.spec.model_copy(update={"engine": engine})
+        order = Order(spec=spec, name=stem.sound, aliases=stem.aliases)
+        try:
+            return await self.ask(order, priority=Priority.PREGENERATION)
+        except BridgeError as error:
+            logger.warning("common stem %s: %s", stem.name, error.message)
+            return []
 
     async def close(self) -> None:
         """Stop working; what is kept stays kept."""
@@ -246,8 +259,11 @@ class SampleService:
     # ------------------------------------------------------------------ doing a job
 
     def _capacity(self, lane: str) -> int:
+        return min(self.engines.capacity(lane), self.settings.max_concurrent_jobs)
+
+    def _gives_way(self, lane: str) -> bool:
         info = self.engines.known(lane)
-        return min(info.concurrency if info else 1, self.settings.max_concurrent_jobs)
+        return info is not None and not info.instant
 
     def _estimate(self, job: Job) -> float | None:
         speed = self._speed.get(job.lane)

@@ -34,7 +34,7 @@ async def get_generated_map(request: web.Request) -> web.StreamResponse:
         raise InvalidKeywords(str(error)) from None
     wait = _wait_seconds(request)
     query = request.query
-    fields = {"bpm": _number(query["bpm"]) if "bpm" in query else None, "key": query.get("key")}
+    fields: dict[str, object] = {"bpm": _number(query["bpm"]) if "bpm" in query else None, "key": query.get("key")}
     orders = [_order(keyword, fields) for keyword in keywords]
     asked = [await service.ask(order, standin=True) for order in orders]
     tickets = [ticket for each in asked for ticket in each]

@@ -8,6 +8,7 @@ paths and facts. It ends with its parent: by the kernel's parent-death signal, a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import json
 import logging
@@ -197,10 +198,8 @@ def main(arguments: list[str] | None = None) -> int:
         failure = {"type": "unavailable", "code": error.code, "message": error.message}
         connection.sendall(Frame(failure).encode())
         return 3
-    try:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         Host(engine, connection, options.incoming).serve()
-    except (BrokenPipeError, ConnectionResetError):
-        pass
     # Work that is still running has nobody to go to.
     os._exit(0)
 

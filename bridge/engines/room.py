@@ -11,6 +11,7 @@ from pathlib import Path
 from bridge.engines import registry
 from bridge.engines._base import EngineInfo
 from bridge.engines.hosted import HostedEngine
+from bridge.engines.pool import EnginePool
 from bridge.errors import InvalidRequest
 from bridge.settings import Settings
 
@@ -28,7 +29,7 @@ class EngineRoom:
         self._settings = settings
         self._incoming = incoming
         self._known_file = settings.data_dir / "engines.json"
-        self._hosted: dict[str, HostedEngine] = {}
+        self._hosted: dict[str, EnginePool] = {}
         self._names = registry.names()
         self._known = self._read_known()
 
@@ -37,8 +38,8 @@ class EngineRoom:
         """All registered engines."""
         return self._names
 
-    def hosted(self, name: str) -> HostedEngine:
-        """The engine of that name; its process may not run yet. Raises InvalidRequest for an unknown name."""
+    def hosted(self, name: str) -> EnginePool:
+        """The engine of that name; its processes may not run yet. Raises InvalidRequest for an unknown name."""
         if name not in self._names:
             raise InvalidRequest(
                 f"engine: there is no engine '{name}'. Choose one of {', '.join(self._names)}, or auto.",
@@ -49,17 +50,21 @@ class EngineRoom:
         if name not in self._hosted:
             model = self._settings.model if name == "musicgen" else None
             options = {"model": model, "device": self._settings.device, "data_dir": str(self._settings.data_dir)}
-            self._hosted[name] = HostedEngine(name, incoming=self._incoming, options=options)
+            members = [
+                HostedEngine(name, incoming=self._incoming, options=options) for _ in range(self._settings.workers)
+            ]
+            self._hosted[name] = EnginePool(members)
         return self._hosted[name]
-
-    def running(self) -> list[HostedEngine]:
-        """Engines whose process is there."""
-        return [engine for engine in self._hosted.values() if engine.running]
 
     def known(self, name: str) -> EngineInfo | None:
         """What the engine said last, now or before a restart, without starting it."""
         hosted = self._hosted.get(name)
         return (hosted.info if hosted else None) or self._known.get(self._key(name))
+
+    def capacity(self, name: str) -> int:
+        """How many requests the engine takes at the same time, over all its processes."""
+        info = self.known(name)
+        return (info.concurrency if info else 1) * self._settings.workers
 
     async def info(self, name: str) -> EngineInfo:
         """What the engine says about itself, starting it when nothing is known. Raises EngineUnavailable."""

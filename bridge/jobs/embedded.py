@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import heapq
 import itertools
 import logging
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bridge.errors import BridgeError, Busy, Conflict, EngineTimeout, JobCancelled, NotFound
-from bridge.jobs._job import TERMINAL, Job, Progress, State, Ticket
+from bridge.jobs._job import TERMINAL, Job, Priority, Progress, State, Ticket
 from bridge.jobs._queue import Run, Watch
 
 logger = logging.getLogger(__name__)
@@ -21,9 +22,10 @@ logger = logging.getLogger(__name__)
 class EmbeddedQueue:
     """Runs jobs as tasks on the event loop; ``run`` awaits the engine's process.
 
-    ``capacity(lane)``: how many jobs of a lane may run at once. ``estimate(job)``: expected seconds of the whole job,
-    None when unknown. ``limit``: how many jobs may wait. ``job_seconds``: deadline of one job. ``kept``: how many ended
-    tickets are remembered.
+    ``capacity(lane)``: how many jobs of a lane may run at once. ``gives_way(lane)``: is a running pre-generation
+    stopped, to be begun again later, when somebody more urgent would have to wait for it? ``estimate(job)``: expected
+    seconds of the whole job, None when unknown. ``limit``: how many jobs may wait. ``job_seconds``: deadline of one
+    job. ``kept``: how many ended tickets are remembered.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class EmbeddedQueue:
         run: Run,
         *,
         capacity: Callable[[str], int] = lambda _: 1,
+        gives_way: Callable[[str], bool] = lambda _: False,
         estimate: Callable[[Job], float | None] = lambda _: None,
         limit: int = 200,
         job_seconds: float = 600.0,
@@ -38,6 +41,7 @@ class EmbeddedQueue:
     ) -> None:
         self._run = run
         self._capacity = capacity
+        self._gives_way = gives_way
         self._estimate = estimate
         self._limit = limit
         self._job_seconds = job_seconds
@@ -47,6 +51,7 @@ class EmbeddedQueue:
         self._running: dict[str, dict[Job, asyncio.Task[None]]] = {}
         self._alive: dict[str, Job] = {}
         self._tickets: OrderedDict[str, Ticket] = OrderedDict()
+        self._giving_way: set[Job] = set()
         self._watches: list[Watch] = []
         self._closed = False
 
@@ -74,6 +79,8 @@ class EmbeddedQueue:
         job.tickets[ticket.id] = ticket
         self._remember(ticket)
         self._dispatch(lane)
+        if job.state is State.QUEUED and priority < Priority.PREGENERATION:
+            self._make_way(lane)
         return ticket
 
     def settle(self, key: str, lane: str, work: Mapping[str, Any], *, asked: Mapping[str, Any]) -> Ticket:
@@ -152,16 +159,26 @@ class EmbeddedQueue:
             _, _, job = heapq.heappop(waiting)
             if job.state is not State.QUEUED or job in running:
                 continue
+            job.state, job.started = State.RUNNING, time.time()
             running[job] = asyncio.create_task(self._work(job), name=f"job {job.key}")
+            # A callback, not a `finally`: a task cancelled before its first step runs none of its code.
+            running[job].add_done_callback(functools.partial(self._after_work, job))
+
+    def _make_way(self, lane: str) -> None:
+        """Stop one pre-generation of a full lane; it is queued again."""
+        if not self._gives_way(lane):
+            return
+        for job, task in self._running.get(lane, {}).items():
+            if job.priority >= Priority.PREGENERATION and job not in self._giving_way:
+                self._giving_way.add(job)
+                task.cancel()
+                return
 
     async def _work(self, job: Job) -> None:
-        job.state, job.started = State.RUNNING, time.time()
         self._report(job, 0.0)
         try:
             async with asyncio.timeout(self._job_seconds):
                 result = await self._run(job, lambda fraction: self._report(job, fraction))
-        except asyncio.CancelledError:
-            self._end(job, State.CANCELLED, error=JobCancelled("Cancelled."))
         except TimeoutError:
             message = f"It was not made within {self._job_seconds:.0f} s. Ask for something shorter."
             self._end(job, State.FAILED, error=EngineTimeout(message))
@@ -172,9 +189,18 @@ class EmbeddedQueue:
             self._end(job, State.FAILED, error=BridgeError("Something broke in the bridge; its log has the details."))
         else:
             self._end(job, State.COMPLETED, result=result)
-        finally:
-            del self._running[job.lane][job]
-            self._dispatch(job.lane)
+
+    def _after_work(self, job: Job, task: asyncio.Task[None]) -> None:
+        del self._running[job.lane][job]
+        gave_way = job in self._giving_way and bool(job.tickets) and not self._closed
+        self._giving_way.discard(job)
+        if task.cancelled() and gave_way:
+            job.state, job.progress, job.started = State.QUEUED, Progress(0.0, None), None
+            self._enqueue(job)
+            self._tell(job)
+        elif task.cancelled():
+            self._end(job, State.CANCELLED, error=JobCancelled("Cancelled."))
+        self._dispatch(job.lane)
 
     def _report(self, job: Job, fraction: float) -> None:
         job.progress = Progress(max(fraction, job.progress.fraction), self._eta(job, fraction))

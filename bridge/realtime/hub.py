@@ -103,6 +103,8 @@ class Hub:
         session = data.get("session")
         if isinstance(session, str) and session:
             await self.sio.enter_room(sid, f"session:{session[:64]}")
+            if state := self._sessions.state(session[:64]):
+                await self.sio.emit("session", state, to=sid)
         # In the room first: what is published from now on comes as an event, what was before in the answer.
         await self.sio.enter_room(sid, ROOM)
         store = self._service.library.store
@@ -147,8 +149,12 @@ class Hub:
         return message
 
     def _may_change(self, sid: str) -> None:
-        if self._service.settings.api_key is not None and sid not in self._trusted:
-            raise Forbidden("This bridge wants its key: put it into the page's settings.", code="key_required")
+        settings = self._service.settings
+        if sid in self._trusted or check_key(settings, None):
+            return
+        if settings.api_key is None:  # reached over the network: see bridge.access
+            raise Forbidden("This bridge only reads: set BRIDGE_API_KEY where it runs.", code="read_only")
+        raise Forbidden("This bridge wants its key: put it into the page's settings.", code="key_required")
 
     # ------------------------------------------------------------------ out
 

@@ -30,6 +30,10 @@ class Sessions:
     def __init__(self) -> None:
         self._state: OrderedDict[str, SessionMessage] = OrderedDict()
 
+    def state(self, session: str) -> SessionMessage | None:
+        """What the players of a session share, None when nobody said anything yet."""
+        return self._state.get(session)
+
     def change(self, data: dict[str, Any]) -> SessionMessage:
         """Take over what a client says. Raises ValidationError."""
         body = SessionBody.model_validate(data)

@@ -40,6 +40,7 @@ def add_parser(subparsers: SubParsers) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--download", metavar="MODEL", help="fetch the weights of a MusicGen (small, medium, large)")
     add_options(parser)
+    parser.set_defaults(run=run)
     return parser
 
 

@@ -35,6 +35,7 @@ def add_parser(subparsers: SubParsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser("settings", help="show every setting, its value and where it comes from")
     parser.add_argument("--json", action="store_true", help="as JSON")
     add_options(parser)
+    parser.set_defaults(run=run)
     return parser
 
 

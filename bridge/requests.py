@@ -76,6 +76,8 @@ class GenerateBody(BaseModel):
     """How the answer brings the audio."""
     wait: bool = True
     """false answers 202 with the task at once."""
+    priority: Literal["player", "batch"] = "player"
+    """batch: everybody who plays goes first."""
     name: SoundName | None = None
     """The sound to append to."""
     session: Annotated[str, Field(min_length=1, max_length=64)] | None = None

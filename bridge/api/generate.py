@@ -10,7 +10,7 @@ from bridge.api.answers import answer_sound, chosen_format
 from bridge.api.body import json_response, read_json
 from bridge.api.keys import SERVICE
 from bridge.events import sample_url
-from bridge.jobs import State, Ticket
+from bridge.jobs import Priority, State, Ticket
 from bridge.requests import GenerateBody, Order, generate_order, stem_order
 from bridge.service import Placed, SampleService
 
@@ -81,9 +81,13 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
     extension = chosen_format(asked, request.headers.get("Accept", ""), "base64")
     at_once = not body.wait or _prefers_async(request)
     begun = time.monotonic()
-    ticket, *_ = await service.ask(order, standin=at_once)
+    priority = Priority[body.priority.upper()]
+    # Nobody plays what a batch makes before it is made, so it needs nothing to stand in.
+    tickets = await service.ask(order, priority=priority, standin=at_once and priority is Priority.PLAYER)
+    ticket = tickets[0]
     if at_once:
-        answer = json_response(task_document(ticket), status=202)
+        others = {"variations": [each.id for each in tickets]} if len(tickets) > 1 else {}
+        answer = json_response(task_document(ticket) | others, status=202)
         answer.headers["Location"] = f"/generate/{ticket.id}"
         if _prefers_async(request):
             answer.headers["Preference-Applied"] = "respond-async"

@@ -1,0 +1,36 @@
+"""An engine in one file: it hums on the key's root note, whatever you ask for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bridge.audio.clip import Clip
+from bridge.engines import EngineInfo, Report
+from prompts import PITCH_CLASSES, SampleSpec
+
+RATE = 44100
+
+
+class HumEngine:
+    """Five harmonics and a slow vibrato."""
+
+    def __init__(self, model: str | None = None, device: str = "auto", data_dir: Path | None = None) -> None:
+        """Take what every engine is built with; humming needs none of it."""
+        self._info = EngineInfo(
+            name="hum", revision="1", rate=RATE, channels=1, max_seconds=60, streams=False, concurrency=2, instant=True,
+            generative_model=False, licence="CC0-1.0", commercial=True,
+        )  # fmt: skip
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it is, can and costs."""
+        return self._info
+
+    def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
+        """Yield one clip."""
+        report(0.0)
+        note = PITCH_CLASSES.index((spec.key or "c").removesuffix("m"))
+        time = np.arange(round((seconds or 2.0) * RATE)) / RATE
+        phase = 2 * np.pi * 130.81 * 2 ** (note / 12) * (time + 0.0004 * np.sin(2 * np.pi * 5 * time))
+        yield Clip.of(sum(np.sin(k * phase) / k**2 for k in range(1, 6)) / 2, RATE)

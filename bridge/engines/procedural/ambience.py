@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .dsp.envelopes import cycles, decay
+from .dsp.filters import highpass
 from .dsp.modes import modes
 from .dsp.noise import circular
 from .dsp.signal import RATE, Signal, frames, peak_normalised, place, times
@@ -92,9 +93,9 @@ def vinyl(note: Note, chord: list[float], count: int) -> Signal:
     hiss = peak_normalised(_ears(note, count, 900.0, 9000.0 * 2 ** (0.5 * k.bright)))
     rumble = peak_normalised(_ears(note, count, 25.0, 70.0, 2.0))
     n = frames(0.004)
-    tick = note.rng.standard_normal(n) * decay(n, 0.0006)
+    tick = highpass(note.rng.standard_normal(n) * decay(n, 0.0006), 900.0, 1)
     ticks = _scatter(note, count, 34.0 * 2**k.speed, peak_normalised(tick), 0.9)
-    return peak_normalised(0.1 * hiss + 0.08 * rumble + peak_normalised(ticks))
+    return peak_normalised(0.16 * hiss + 0.05 * rumble + peak_normalised(ticks))
 
 
 def noise(note: Note, chord: list[float], count: int) -> Signal:

@@ -46,9 +46,10 @@ def reese(note: Note) -> Signal:
     n = frames(note.seconds * note.stretch + 0.15)
     t = times(n)
     spread = 2 ** (0.8 * k.width + 0.6 * k.age)
-    ears = []
-    for cents in ((-15.0, -4.0, 6.0, 13.0), (-13.0, -6.0, 4.0, 15.0)):
-        ears.append(sum((saw(note.pitch * 2 ** (c * spread / 1200), n, note.rng.random()) for c in cents), np.zeros(n)))
+    ears = [
+        sum((saw(note.pitch * 2 ** (c * spread / 1200), n, note.rng.random()) for c in cents), np.zeros(n))
+        for cents in ((-15.0, -4.0, 6.0, 13.0), (-13.0, -6.0, 4.0, 15.0))
+    ]
     edge = 620 * 2 ** (1.2 * k.bright) * (1 + 0.45 * np.sin(2 * np.pi * 0.7 * 2**k.speed * t))
     saws = sweep(np.stack(ears) / 4, edge, q=1.1)
     low = sine(note.pitch, n)

@@ -31,7 +31,7 @@ def kick(note: Note) -> Signal:
     """Electronic kick: a sine falling from a few hundred Hz, a click of noise, soft clipping."""
     k = note.knobs
     punch = 2.0 ** (k.punch + 0.5 * k.hard)
-    length = 0.155 * note.stretch * note.jitter(0.05)
+    length = 0.155 * note.stretch**0.7 * note.jitter(0.05)
     n = frames(0.12 + 4.2 * length)
     base = 51.0 * 2 ** (k.pitch / 12) * note.jitter(0.03)
     body = sine(_falling(base, 4.2 * punch**0.5, 0.026 / punch**0.4, 0.09, n), n) * decay(n, length)
@@ -74,8 +74,8 @@ def kick_acoustic(note: Note) -> Signal:
 def kick_808(note: Note) -> Signal:
     """The long sine of a bridged-T kick, tuned: a bass and a drum at once."""
     k = note.knobs
-    n = frames(0.25 + 1.35 * note.stretch)
-    length = 0.48 * note.stretch
+    n = frames(0.25 + 1.35 * note.stretch**0.5)
+    length = 0.46 * note.stretch**0.5
     base = note.pitch * 2 ** (k.pitch / 12)
     body = sine(_falling(base, 2.0 * 2**k.punch, 0.012, 0.045, n), n) * decay(n, length)
     click = lowpass(band(note.rng, n, 900, 5000), 4500.0) * decay(n, 0.0025)
@@ -98,7 +98,7 @@ def snare(note: Note) -> Signal:
     g = white(note.rng, n)
     noise = highpass(g, 1300.0) * decay(n, wires) + 0.5 * bandpass(g, 3200.0, 8500.0) * decay(n, wires * 0.6)
     snap = highpass(g, 3500.0) * decay(n, 0.005) * 2 ** (0.8 * (k.punch + k.hard))
-    noise = 0.26 * noise * 2 ** (0.6 * k.bright) + 0.22 * snap
+    noise = 0.3 * noise * 2 ** (0.4 * k.bright) + 0.22 * snap
     return faded(_driven(0.75 * skin + noise, 1.5 * 2 ** (0.9 * k.drive)), tail=0.03)
 
 
@@ -133,7 +133,7 @@ def clap(note: Note) -> Signal:
         tau = 0.0055 if i < 3 else 0.062 * note.stretch
         envelope[start:] += (0.85 if i < 3 else 0.75) * decay(n - start, tau)
     g = white(note.rng, n)
-    hands = bandpass(g, 780.0, 2400.0, 1) + 0.09 * 2**k.bright * highpass(g, 4500.0)
+    hands = bandpass(g, 780.0, 2400.0, 1) + 0.09 * 2 ** (0.4 * k.bright) * highpass(g, 4500.0)
     return faded(_driven(highpass(hands * envelope, 480.0), 1.4 * 2 ** (0.8 * k.drive)), tail=0.03)
 
 

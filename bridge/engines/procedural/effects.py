@@ -47,9 +47,9 @@ def impact(note: Note) -> Signal:
     n = frames(2.2)
     t = times(n)
     body = np.sin(2 * np.pi * phase(37 * (1 + 2.6 * 2**k.punch * np.exp(-t / 0.06)), n)) * decay(n, 0.75 * note.stretch)
-    burst = lowpass(white(note.rng, n), 2600.0 * 2 ** (1.2 * k.bright)) * decay(n, 0.075 * note.stretch)
+    burst = lowpass(white(note.rng, n), 2600.0 * 2 ** (1.2 * k.bright)) * decay(n, 0.13 * note.stretch)
     metal = modes(note.rng.uniform(90, 900, 14), 0.5 * note.stretch, note.rng.uniform(0.2, 1, 14), n)
-    y = saturated(peak_normalised(body + 1.3 * burst + 0.35 * peak_normalised(metal)), 1.9 * 2 ** (0.7 * k.drive))
+    y = saturated(peak_normalised(body + 1.6 * burst + 0.35 * peak_normalised(metal)), 1.9 * 2 ** (0.7 * k.drive))
     hall = reverb(y, 0.45, min(3.2 * note.stretch, 6.0), 0.3)[:, : frames(1.5 + 2.3 * note.stretch)]
     return faded(peak_normalised(hall), head=0.001, tail=0.7)
 

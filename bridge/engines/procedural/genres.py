@@ -37,7 +37,7 @@ class Genre:
     """Slot -> instrument, where it is not the standard kit's."""
     parts: tuple[tuple[str, str], ...] = ()
     """(line, instrument) of a full arrangement: line is bass, chords, arp, melody or pad."""
-    knobs: Knobs = Knobs()
+    knobs: Knobs = field(default_factory=Knobs)
 
 
 STANDARD_KIT = {

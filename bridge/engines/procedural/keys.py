@@ -18,8 +18,8 @@ from .plucked import string
 def piano(note: Note) -> Signal:
     """A grand: stiff strings in threes whose partials die in two stages, a felt hammer, the damper at the end.
 
-    Partial k of a stiff string lies at k f0 sqrt(1 + B k^2) (H. Fletcher, "Normal vibration frequencies of a stiff piano
-    string", JASA 36, 1964).
+    Partial k of a stiff string lies at k f0 sqrt(1 + B k^2) (H. Fletcher, "Normal vibration frequencies of a stiff
+    piano string", JASA 36, 1964).
     """
     k = note.knobs
     pitch = note.pitch

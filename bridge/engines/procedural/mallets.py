@@ -23,7 +23,7 @@ def _struck(
 ) -> Signal:
     """Modes at ``ratios`` of the pitch with decays ``taus`` (s); a mallet: noise between two Hz, its level."""
     k = note.knobs
-    n = frames(min(length * note.stretch, 10.0))
+    n = frames(min(length * note.stretch, 7.0))
     ratio = np.asarray(ratios, dtype=np.float64)
     tilt = ratio ** (0.55 * (k.bright + 0.5 * k.hard))
     gain = np.asarray(gains, dtype=np.float64) * tilt

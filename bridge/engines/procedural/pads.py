@@ -83,7 +83,7 @@ def drone_bed(note: Note, chord: list[float], count: int) -> Signal:
     """Low saws with fifths and octaves whose parts come and go, gently overdriven."""
     k = note.knobs
     wide = min(max(0.5 + 0.4 * k.width, 0.0), 1.0)
-    edge = 340.0 * 2 ** (1.6 * k.bright)
+    edge = 520.0 * 2 ** (1.6 * k.bright)
     y = np.zeros((2, count))
     for ratio, level in ((1.0, 1.0), (1.5, 0.45), (2.0, 0.6), (3.0, 0.3), (4.0, 0.2)):
         part = ensemble(note.rng, [chord[0] * ratio], count, rolled(edge * ratio**0.5, 1.4), 6.0, wide)

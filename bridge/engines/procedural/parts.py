@@ -67,14 +67,14 @@ _PLAIN = next(genre for genre in GENRES if genre.name == "electronic")
 _BREAK = next(genre for genre in GENRES if genre.name == "funk")
 
 _LEVEL = {
-    "kick": 1.0,
-    "snare": 0.8,
-    "clap": 0.62,
-    "hat": 0.34,
-    "open": 0.36,
-    "ride": 0.32,
+    "kick": 0.9,
+    "snare": 0.95,
+    "clap": 0.8,
+    "hat": 0.5,
+    "open": 0.48,
+    "ride": 0.45,
     "crash": 0.45,
-    "shaker": 0.3,
+    "shaker": 0.42,
     "rim": 0.5,
     "tamb": 0.32,
     "bell": 0.34,

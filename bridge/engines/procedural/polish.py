@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.fft import rfft
 
 from .dsp.envelopes import attack, faded
 from .dsp.filters import highpass, lowpass, shelf
@@ -19,9 +20,9 @@ PEAK = 0.89
 
 
 def centroid(x: Signal) -> float:
-    """Centre of gravity of the power spectrum, Hz."""
-    m = mono(x)[: 4 * RATE]
-    power = np.abs(np.fft.rfft(m * np.hanning(len(m)) if len(m) > RATE else m)) ** 2
+    """Centre of gravity of the power spectrum of the first second and a half, Hz."""
+    m = mono(x)[: 1 << 16]
+    power = np.abs(rfft(m)) ** 2
     total = float(power.sum())
     return float((np.fft.rfftfreq(len(m), 1 / RATE) * power).sum() / total) if total > 0 else 1000.0
 
@@ -40,8 +41,8 @@ def _tilted(x: Signal, bright: float) -> Signal:
     """Up to 9 dB more or less above the sound's own centre, and a little of the opposite below."""
     middle = min(max(centroid(x), 120.0), 7000.0)
     if bright > 0:
-        return shelf(shelf(x, middle * 1.3, 6.5 * bright, "high"), middle * 0.6, -2.0 * bright, "low")
-    y = shelf(x, middle * 0.9, 8.0 * bright, "high")
+        return shelf(shelf(x, middle * 1.3, 5.5 * bright, "high"), middle * 0.6, -2.0 * bright, "low")
+    y = shelf(x, middle * 0.9, 7.0 * bright, "high")
     return lowpass(y, min(max(middle * 5.0 * 2 ** (1.5 * bright), 300.0), 16_000.0), 1)
 
 
@@ -50,7 +51,7 @@ def _dusty(x: Signal, amount: float, rng: np.random.Generator) -> Signal:
     bits = 13.0 - 3.5 * amount
     rate = RATE / round(1.6 + 1.6 * amount)
     y = crushed(x, bits, rate)
-    y = lowpass(y, 9500.0 * 2 ** (-0.9 * amount), 3)
+    y = lowpass(y, 11_500.0 * 2 ** (-0.85 * amount), 2)
     level = np.abs(mono(x))
     follow = lowpass(level, 12.0, 1)
     hiss = lowpass(white(rng, x.shape[-1]), 6000.0) * np.maximum(follow, 0)
@@ -81,16 +82,16 @@ def polished(x: Signal, knobs: Knobs, room: float, seed: int, loop: bool = False
     if knobs.hard < 0 and not loop:
         y = y * attack(y.shape[-1], 0.004 * -knobs.hard)
     if knobs.bright:
-        y = _around(y, lambda v: _tilted(v, max(-1.6, min(1.4, knobs.bright))), loop)
-    if knobs.drive > 0:
+        y = _around(y, lambda v: _tilted(v, max(-1.2, min(1.2, knobs.bright))), loop)
+    if knobs.drive > 0.2:
         push = 1.0 + 3.2 * knobs.drive**1.4
-        y = _around(peak_normalised(y), lambda v: oversampled(lambda u: saturated(u, push), v), loop)
+        y = _around(peak_normalised(y), lambda v: oversampled(lambda u: saturated(u, push), v, 2), loop)
     if knobs.lofi > 0:
         y = _around(peak_normalised(y), lambda v: _dusty(v, min(knobs.lofi, 1.6), rng), loop)
     if knobs.age > 0:
         y = _aged(y, min(knobs.age, 1.5), loop)
     y = _spread(y, knobs.width, loop, low)
-    wet = min(max(room + 0.42 * knobs.wet, 0.0), 0.75) if knobs.wet >= 0 else max(0.0, room * (1 + knobs.wet))
+    wet = min(max(room + 0.44 * knobs.wet, 0.0), 0.7) if knobs.wet >= 0 else max(0.0, room * (1 + knobs.wet))
     if wet > 0.02 and not (low and knobs.wet <= 0):
         seconds = 1.1 + 2.2 * wet + 0.5 * max(knobs.length, 0)
         y = reverb(y, wet, seconds, min(max(0.45 + 0.25 * knobs.bright, 0.05), 1.0), loop=loop)

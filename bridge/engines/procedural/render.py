@@ -147,8 +147,11 @@ def _texture(spec: SampleSpec, wish: Wish, seed: int, seconds: float, report: Re
     else:
         y = _cloud(entry, note, [hertz(n) for n in voiced(home.chord(0, 4), root + 5)], size, report)
     report(0.7)
+    knobs = wish.knobs
+    if entry.role == "fx" and entry.bed is not None:  # "dusty vinyl" is dust already
+        knobs = replace(knobs, lofi=0.3 * knobs.lofi, age=0.0)
     room = entry.room if entry.bed is not None else max(entry.room, 0.45)
-    y = polished(y, wish.knobs, room, seed, loop=True)
+    y = polished(y, knobs, room, seed, loop=True)
     report(0.9)
     return np.tile(stereo(y), tiles)
 

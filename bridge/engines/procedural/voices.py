@@ -49,7 +49,7 @@ def sung(note: Note, vowels: str, vibrato: float = 0.17, onset: float = 0.25, br
     scoop = -0.5 * np.exp(-t / 0.05)
     pitch = note.pitch * 2 ** ((swing + scoop + 0.07 * wander(note.rng, n, 5.0)) / 12)
     at = phase(pitch, n, note.rng.random())
-    number = np.arange(1, max(2, int(15_000 / note.pitch)))
+    number = np.arange(1, max(2, int(15_000 / note.pitch)), dtype=np.float64)
     # a glottal pulse falls by 12 dB an octave, the lips give 6 back
     source = number ** -(1.05 - 0.3 * k.hard)
     turns = note.rng.uniform(-0.6, 0.6, len(number))
@@ -130,7 +130,7 @@ def robot(note: Note) -> Signal:
     source = pulse(note.pitch, n, 0.22) + 0.4 * pulse(note.pitch * 1.005, n, 0.3)
     step = frames(0.14 * 2 ** (-0.6 * k.speed))
     vowels = note.rng.choice(list("aeiou"), n // step + 1)
-    number = np.arange(1, max(2, int(14_000 / note.pitch)))
+    number = np.arange(1, max(2, int(14_000 / note.pitch)), dtype=np.float64)
     y = np.zeros(n)
     at = phase(note.pitch, n)
     for i, vowel in enumerate(vowels):

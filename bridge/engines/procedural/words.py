@@ -48,7 +48,7 @@ KNOBS: dict[str, Knobs] = {
     "brighter": Knobs(bright=0.9),
     "brilliant": Knobs(bright=1.0),
     "sparkling": Knobs(bright=0.9),
-    "crisp": Knobs(bright=0.5, punch=0.3),
+    "crisp": Knobs(bright=0.3, punch=0.2),
     "sharp": Knobs(bright=0.6, hard=0.5),
     "harsh": Knobs(bright=1.0, drive=0.8),
     "warm": Knobs(bright=-0.55, drive=0.15, age=0.15),
@@ -57,23 +57,23 @@ KNOBS: dict[str, Knobs] = {
     "icy": Knobs(bright=0.9, wet=0.3),
     "glassy": Knobs(bright=0.8),
     "metallic": Knobs(bright=0.6, hard=0.2),
-    "hard": Knobs(hard=0.9, punch=0.4, drive=0.35),
+    "hard": Knobs(hard=0.9, punch=0.4, drive=0.35, bright=0.3),
     "soft": Knobs(hard=-0.9, punch=-0.4, bright=-0.35),
     "gentle": Knobs(hard=-0.8, bright=-0.3),
     "smooth": Knobs(hard=-0.6, bright=-0.3),
     "heavy": Knobs(hard=0.6, drive=0.5, bright=-0.2),
     "bold": Knobs(hard=0.5, bright=0.2),
-    "punchy": Knobs(punch=0.9, length=-0.25, hard=0.3),
-    "tight": Knobs(length=-0.6, punch=0.3),
-    "snappy": Knobs(punch=0.7, bright=0.3, length=-0.3),
+    "punchy": Knobs(punch=0.9, length=-0.15, hard=0.3),
+    "tight": Knobs(length=-0.4, punch=0.3),
+    "snappy": Knobs(punch=0.6, bright=0.15, length=-0.3),
     "boomy": Knobs(length=0.6, pitch=-2, bright=-0.3),
     "round": Knobs(bright=-0.35, hard=-0.3),
-    "fat": Knobs(drive=0.4, width=0.2, bright=-0.2, pitch=-1),
+    "fat": Knobs(drive=0.4, width=0.2, bright=-0.1, pitch=-1),
     "thick": Knobs(drive=0.3, width=0.4),
-    "thin": Knobs(bright=0.4, length=-0.2),
+    "thin": Knobs(bright=0.25, length=-0.2),
     "big": Knobs(wet=0.35, width=0.3, length=0.3),
     "huge": Knobs(wet=0.5, width=0.4, length=0.5),
-    "deep": Knobs(pitch=-3, bright=-0.45, length=0.2),
+    "deep": Knobs(pitch=-3, bright=-0.3, length=0.2),
     "low": Knobs(pitch=-3, bright=-0.15),
     "high": Knobs(pitch=4, bright=0.2),
     "distorted": Knobs(drive=1.2),
@@ -87,8 +87,8 @@ KNOBS: dict[str, Knobs] = {
     "clean": Knobs(drive=-1.0, lofi=-1.0, age=-0.5, air=-0.3),
     "pure": Knobs(drive=-1.0, lofi=-1.0, air=-0.5),
     "clear": Knobs(drive=-0.5, lofi=-0.6, bright=0.15),
-    "lofi": Knobs(lofi=0.9, bright=-0.25),
-    "dusty": Knobs(lofi=0.6, bright=-0.25, age=0.3),
+    "lofi": Knobs(lofi=0.9, bright=-0.15),
+    "dusty": Knobs(lofi=0.6, bright=-0.15, age=0.3),
     "vinyl": Knobs(lofi=0.5),
     "bitcrushed": Knobs(lofi=1.4),
     "crushed": Knobs(lofi=1.2),
@@ -104,10 +104,10 @@ KNOBS: dict[str, Knobs] = {
     "stereo": Knobs(width=0.6),
     "mono": Knobs(width=-2.0),
     "narrow": Knobs(width=-1.2),
-    "long": Knobs(length=0.9),
+    "long": Knobs(length=0.7),
     "sustained": Knobs(length=0.7, hard=-0.2),
     "ringing": Knobs(length=0.8),
-    "short": Knobs(length=-0.8),
+    "short": Knobs(length=-0.7),
     "stab": Knobs(length=-0.7, hard=0.4),
     "staccato": Knobs(length=-0.9, hard=0.3),
     "plucked": Knobs(hard=0.2),
@@ -164,7 +164,7 @@ MOODS: dict[str, Mood] = {
     "aggressive": Mood(Knobs(hard=0.9, drive=0.9, bright=0.4, punch=0.4), "phrygian"),
     "angry": Mood(Knobs(hard=0.9, drive=0.9, bright=0.4), "phrygian"),
     "ethereal": Mood(Knobs(wet=0.9, width=0.5, hard=-0.6, air=0.4), "lydian"),
-    "angelic": Mood(Knobs(wet=0.5, air=0.3, bright=0.15, hard=-0.3), "major"),
+    "angelic": Mood(Knobs(wet=0.3, air=0.3, bright=0.2, hard=-0.3), "major"),
     "heavenly": Mood(Knobs(wet=0.7, air=0.3, bright=0.25), "major"),
     "epic": Mood(Knobs(wet=0.5, width=0.5, hard=0.4, punch=0.3, length=0.2), "minor"),
     "mysterious": Mood(Knobs(wet=0.5, bright=-0.4), "phrygian"),
@@ -291,7 +291,7 @@ class Wish:
 
 
 def _phrases() -> list[tuple[str, Instrument]]:
-    pairs = {}
+    pairs: dict[str, Instrument] = {}
     for entry in TABLE.values():
         for phrase in entry.words:
             pairs.setdefault(plain(phrase), entry)
@@ -299,6 +299,11 @@ def _phrases() -> list[tuple[str, Instrument]]:
 
 
 _PHRASES = _phrases()
+_STYLES = [
+    (plain(phrase), 1 if _BEAT & set(phrase.split()) else len(phrase), genre)
+    for genre in GENRES
+    for phrase in genre.words
+]
 
 
 def _named(segment: str) -> tuple[list[Instrument], set[str]]:
@@ -327,12 +332,9 @@ def read(prompt: str) -> Wish:
     """Understand a prompt; words that mean nothing here are left alone."""
     text = plain(prompt)
     genre, words = None, 0
-    for candidate in GENRES:
-        for phrase in candidate.words:
-            needle = plain(phrase)
-            weight = len(needle) if not _BEAT & set(needle.split()) else 1
-            if needle in text and weight > words:
-                genre, words = candidate, weight
+    for phrase, weight, candidate in _STYLES:
+        if phrase in text and weight > words:
+            genre, words = candidate, weight
     instruments: list[Instrument] = []
     spent: set[str] = set()
     weak: list[Instrument] = []

@@ -33,7 +33,7 @@ def ensemble(
     unit = RATE / count  # Hz a bin
     spectrum = np.zeros((2, size), dtype=np.complex128)
     for pitch in pitches:
-        numbers = np.arange(1, max(2, int(17_500 / pitch)) + 1)
+        numbers = np.arange(1, max(2, int(17_500 / pitch)) + 1, dtype=np.float64)
         gains = timbre(numbers * pitch, pitch)
         loudest = float(gains.max())
         for number, gain in zip(numbers, gains, strict=True):

@@ -13,7 +13,7 @@ from .signal import RATE, Signal
 
 def saturated(x: Signal, drive: float) -> Signal:
     """tanh soft clipping; ``drive`` 1 is gentle, 5 strong; a peak of 1 stays 1."""
-    return np.tanh(x * drive) / np.tanh(drive)
+    return np.asarray(np.tanh(x * drive) / np.tanh(drive))
 
 
 def oversampled(shape: Callable[[Signal], Signal], x: Signal, times: int = 4) -> Signal:

@@ -17,6 +17,7 @@ def impulse_response(seconds: float, brightness: float, delay: float, seed: int 
     count = int(seconds * 1.05 * RATE)
     t = np.arange(count) / RATE
     noise = np.random.default_rng(seed).standard_normal((2, count))
+    noise += 0.45 * noise[::-1]  # a room is not quite another one for the other ear
     low = lowpass(noise, 900.0)
     high = lowpass(noise - low, 3000.0 + 9000.0 * brightness)
     tail = low * np.exp(-6.9 * t / seconds) + high * np.exp(-6.9 * t / (seconds * (0.35 + 0.4 * brightness)))

@@ -35,7 +35,7 @@ export interface PlayerOptions {
   /** More names for the code that is evaluated. */
   scope?: Record<string, unknown>;
   onCode?: (code: string) => void;
-  /** After each evaluation: every name of a sound that the pattern uses in its first eight cycles. */
+  /** At each evaluation, before it sounds: every name of a sound that the pattern uses in its first eight cycles. */
   onEvaluated?: (names: string[]) => void;
   onPlaying?: (playing: boolean) => void;
   /** Something a player should know, such as an error in the code. */
@@ -51,6 +51,7 @@ export class StrudelPlayer {
   readonly ready: Promise<void>;
   private readonly mirror: StrudelMirror;
   private limiter: Chain | null = null;
+  private initialized: Promise<void> | null = null;
   private readonly previews = new Set<() => void>();
 
   constructor(private readonly options: PlayerOptions) {
@@ -66,7 +67,11 @@ export class StrudelPlayer {
       drawContext: draw.getDrawContext(),
       prebake: () => this.prebake(),
       beforeStart: () => this.wake(),
-      afterEval: ({ pattern }: { pattern: Pattern }) => options.onEvaluated?.(soundNames(pattern, this.cps)),
+      // Called with the pattern just before it is scheduled: its very first event finds its sounds known.
+      editPattern: (pattern: Pattern) => {
+        options.onEvaluated?.(soundNames(pattern, this.cps));
+        return pattern;
+      },
       onToggle: (playing: boolean) => options.onPlaying?.(playing),
       // Strudel calls this while the constructor still runs.
       onUpdateState: () => queueMicrotask(() => options.onCode?.(this.code)),
@@ -128,7 +133,8 @@ export class StrudelPlayer {
   async wake(): Promise<void> {
     this.master();
     void this.context.resume();
-    await initAudio();
+    this.initialized ??= initAudio();
+    await this.initialized;
   }
 
   /** True when a name would sound; a placeholder does not. */

@@ -60,8 +60,9 @@ export class SoundRow {
       { className: 'sound' },
       this.play,
       this.wave.canvas,
-      el('div', { className: 'about' }, el('p', { className: 'title' }, this.name, this.badges), this.prompt, this.facts),
+      el('div', { className: 'about' }, el('p', { className: 'title' }, this.name, this.badges), this.prompt),
       this.copy,
+      this.facts,
     );
     this.update(sound);
   }

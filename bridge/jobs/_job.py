@@ -65,11 +65,9 @@ class Job:
     """Unix seconds, like ``started`` and ``ended``."""
     started: float | None = None
     ended: float | None = None
-    finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-    """Set when the state has become terminal."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Ticket:
     """One asker's claim on a job; task_id, job_id and generation_id of the contracts are tickets."""
 
@@ -82,6 +80,8 @@ class Ticket:
     """True when this asker cancelled, whatever became of the job."""
     outcome: Any = None
     """What came of it for this asker, set by whoever does the work: the slot its sound went to."""
+    finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    """Set when the state has become terminal for this asker."""
 
     @property
     def state(self) -> State:

@@ -88,8 +88,8 @@ class EmbeddedQueue:
         now = time.time()
         job = Job(key, lane, work, priority=0, state=State.COMPLETED, started=now, ended=now)
         job.progress = Progress(1.0, 0.0)
-        job.finished.set()
         ticket = Ticket(job, dict(asked))
+        ticket.finished.set()
         job.tickets[ticket.id] = ticket
         self._remember(ticket)
         return ticket
@@ -101,6 +101,7 @@ class EmbeddedQueue:
             raise Conflict(f"That job is {ticket.state} already.", code="already_finished")
         job = ticket.job
         ticket.withdrawn = True
+        ticket.finished.set()
         del job.tickets[ticket_id]
         if not job.tickets:
             # Whoever asks from now on gets a new job: this one cannot be saved any more.
@@ -127,8 +128,7 @@ class EmbeddedQueue:
     async def wait(self, ticket_id: str) -> Ticket:
         """Return when the ticket's state is terminal."""
         ticket = self.ticket(ticket_id)
-        if ticket.state not in TERMINAL:
-            await ticket.job.finished.wait()
+        await ticket.finished.wait()
         return ticket
 
     def count(self, state: State) -> int:
@@ -175,8 +175,8 @@ class EmbeddedQueue:
                 return
 
     async def _work(self, job: Job) -> None:
-        self._report(job, 0.0)
         try:
+            self._report(job, 0.0)
             async with asyncio.timeout(self._job_seconds):
                 result = await self._run(job, lambda fraction: self._report(job, fraction))
         except TimeoutError:
@@ -203,7 +203,11 @@ class EmbeddedQueue:
         self._dispatch(job.lane)
 
     def _report(self, job: Job, fraction: float) -> None:
-        job.progress = Progress(max(fraction, job.progress.fraction), self._eta(job, fraction))
+        if job.state is not State.RUNNING:
+            return  # a late word from work that has ended or given way
+        # in this order a NaN changes nothing
+        fraction = max(job.progress.fraction, min(fraction, 1.0))
+        job.progress = Progress(fraction, self._eta(job, fraction))
         self._tell(job)
 
     def _eta(self, job: Job, fraction: float) -> float | None:
@@ -219,11 +223,16 @@ class EmbeddedQueue:
         if self._alive.get(job.key) is job:
             del self._alive[job.key]
         self._tell(job)
-        job.finished.set()
+        for ticket in job.tickets.values():
+            ticket.finished.set()
 
     def _tell(self, job: Job) -> None:
         for watch in self._watches:
-            watch(job)
+            try:
+                watch(job)
+            except Exception:
+                # Who listens badly must not keep the others, or the job, from going on.
+                logger.exception("a watch of job %s failed", job.key)
 
     def _remember(self, ticket: Ticket) -> None:
         self._tickets[ticket.id] = ticket

@@ -1,0 +1,464 @@
+"""What every job queue must do, whoever runs the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from bridge.errors import BridgeError, Busy, Conflict, EngineError, EngineTimeout, JobCancelled, NotFound
+from bridge.jobs import TERMINAL, EmbeddedQueue, Job, JobQueue, Priority, State, Ticket
+
+Make = Callable[..., JobQueue]
+
+
+class Work:
+    """Work that begins, goes on and ends when a test says so."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        """Keys in the order in which they were begun."""
+        self.stopped: list[str] = []
+        """Keys whose work was cancelled, noted when it has really stopped."""
+        self.finished: list[str] = []
+        self._began: dict[str, asyncio.Event] = {}
+        self._may_end: dict[str, asyncio.Future[Any]] = {}
+        self.report: dict[str, Callable[[float], None]] = {}
+
+    async def run(self, job: Job, report: Callable[[float], None]) -> Any:
+        self.order.append(job.key)
+        self.report[job.key] = report
+        self._event(job.key).set()
+        try:
+            result = await self._future(job.key)
+        except asyncio.CancelledError:
+            # Stopping takes a moment, as it does for a real engine.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            self.stopped.append(job.key)
+            raise
+        finally:
+            self._began.pop(job.key, None)
+            self._may_end.pop(job.key, None)
+        self.finished.append(job.key)
+        return result
+
+    async def began(self, key: str) -> None:
+        await self._event(key).wait()
+
+    def end(self, key: str, result: Any = "sound") -> None:
+        self._future(key).set_result(result)
+
+    def fail(self, key: str, error: BaseException) -> None:
+        self._future(key).set_exception(error)
+
+    def _event(self, key: str) -> asyncio.Event:
+        return self._began.setdefault(key, asyncio.Event())
+
+    def _future(self, key: str) -> asyncio.Future[Any]:
+        return self._may_end.setdefault(key, asyncio.get_running_loop().create_future())
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture(params=[EmbeddedQueue], ids=["embedded"])
+async def make(request: pytest.FixtureRequest, work: Work) -> AsyncIterator[Make]:
+    """Open a queue of every kind there is; all take the same options."""
+    opened: list[JobQueue] = []
+
+    def open_queue(**options: Any) -> JobQueue:
+        opened.append(request.param(work.run, **options))
+        return opened[-1]
+
+    yield open_queue
+    for each in opened:
+        await each.close()
+
+
+@pytest.fixture
+def queue(make: Make) -> JobQueue:
+    return make()
+
+
+async def ask(queue: JobQueue, key: str, priority: Priority = Priority.PLAYER, lane: str = "tone") -> Ticket:
+    return await queue.submit(key, lane, {"key": key}, priority=priority, asked={"name": key})
+
+
+async def test_fifty_asks_for_one_key_are_one_run_and_fifty_tickets(queue, work):
+    tickets = [await ask(queue, "kick") for _ in range(50)]
+    assert len({ticket.id for ticket in tickets}) == 50
+    assert all(ticket.id.startswith("gen_") and len(ticket.id) == 16 for ticket in tickets)
+    await work.began("kick")
+    work.end("kick", "the sound")
+    ended = await asyncio.gather(*(queue.wait(ticket.id) for ticket in tickets))
+    assert work.order == ["kick"]
+    assert {ticket.state for ticket in ended} == {State.COMPLETED}
+    assert {ticket.job.result for ticket in ended} == {"the sound"}
+    assert {ticket.job.progress.fraction for ticket in ended} == {1.0}
+
+
+async def test_each_ticket_keeps_what_its_asker_said(queue):
+    mine = await queue.submit("kick", "tone", {}, priority=0, asked={"name": "gen_mine"})
+    yours = await queue.submit("kick", "tone", {}, priority=0, asked={"name": "gen_yours"})
+    assert (mine.asked["name"], yours.asked["name"]) == ("gen_mine", "gen_yours")
+    assert mine.job is yours.job
+
+
+async def test_the_same_key_runs_again_when_it_has_ended(queue, work):
+    first = await ask(queue, "kick")
+    work.end("kick")
+    await queue.wait(first.id)
+    second = await ask(queue, "kick")
+    assert second.job is not first.job
+    work.end("kick")
+    await queue.wait(second.id)
+    assert work.order == ["kick", "kick"]
+
+
+async def test_a_player_goes_before_pregeneration_and_batches_in_between(queue, work):
+    blocker = await ask(queue, "blocker")
+    await work.began("blocker")
+    tickets = [
+        await ask(queue, "stem 1", Priority.PREGENERATION),
+        await ask(queue, "stem 2", Priority.PREGENERATION),
+        await ask(queue, "batch", Priority.BATCH),
+        await ask(queue, "player", Priority.PLAYER),
+    ]
+    for key in ("blocker", "player", "batch", "stem 1", "stem 2"):
+        work.end(key)
+    await asyncio.gather(*(queue.wait(ticket.id) for ticket in (blocker, *tickets)))
+    assert work.order == ["blocker", "player", "batch", "stem 1", "stem 2"]
+
+
+async def test_a_player_who_joins_a_waiting_job_raises_it(queue, work):
+    await ask(queue, "blocker")
+    await work.began("blocker")
+    tickets = [await ask(queue, key, Priority.PREGENERATION) for key in ("one", "two", "three")]
+    tickets.append(await ask(queue, "three", Priority.PLAYER))
+    for key in ("blocker", "one", "two", "three"):
+        work.end(key)
+    await asyncio.gather(*(queue.wait(ticket.id) for ticket in tickets))
+    assert work.order == ["blocker", "three", "one", "two"], "raised, and run once"
+
+
+async def test_somebody_less_urgent_who_joins_does_not_hold_a_job_back(queue, work):
+    await ask(queue, "blocker")
+    await work.began("blocker")
+    tickets = [await ask(queue, "batch", Priority.BATCH), await ask(queue, "player", Priority.PLAYER)]
+    tickets.append(await ask(queue, "player", Priority.PREGENERATION))
+    for key in ("blocker", "batch", "player"):
+        work.end(key)
+    await asyncio.gather(*(queue.wait(ticket.id) for ticket in tickets))
+    assert work.order == ["blocker", "player", "batch"]
+
+
+async def test_lanes_do_not_wait_for_each_other_and_keep_their_capacity(make, work):
+    queue = make(capacity=lambda lane: {"tone": 2}.get(lane, 1))
+    tickets = [await ask(queue, f"tone {n}") for n in range(3)] + [await ask(queue, "slow", lane="model")]
+    await asyncio.gather(*(work.began(key) for key in ("tone 0", "tone 1", "slow")))
+    assert sorted(work.order) == ["slow", "tone 0", "tone 1"]
+    assert (queue.count(State.RUNNING), queue.count(State.QUEUED)) == (3, 1)
+    work.end("tone 1")
+    await work.began("tone 2")
+    for key in ("tone 0", "tone 2", "slow"):
+        work.end(key)
+    await asyncio.gather(*(queue.wait(ticket.id) for ticket in tickets))
+    assert (queue.count(State.RUNNING), queue.count(State.QUEUED)) == (0, 0)
+
+
+async def test_a_running_pregeneration_gives_way_where_it_would_keep_a_player_waiting(make, work):
+    queue = make(gives_way=lambda lane: lane == "model")
+    stem = await ask(queue, "stem", Priority.PREGENERATION, lane="model")
+    await work.began("stem")
+    player = await ask(queue, "player", lane="model")
+    await work.began("player")
+    assert work.stopped == ["stem"]
+    assert stem.state is State.QUEUED
+    work.end("player")
+    await queue.wait(player.id)
+    await work.began("stem")
+    work.end("stem")
+    assert (await queue.wait(stem.id)).state is State.COMPLETED
+    assert work.order == ["stem", "player", "stem"]
+
+
+async def test_a_running_player_never_gives_way(make, work):
+    queue = make(gives_way=lambda _: True)
+    first = await ask(queue, "first")
+    await work.began("first")
+    await ask(queue, "second")
+    assert first.state is State.RUNNING
+    work.end("first")
+    await queue.wait(first.id)
+    assert work.stopped == []
+
+
+async def test_cancelling_one_of_two_tickets_lets_the_work_go_on(queue, work):
+    mine, yours = await ask(queue, "kick"), await ask(queue, "kick")
+    await work.began("kick")
+    assert (await queue.cancel(mine.id)).state is State.CANCELLED
+    assert yours.state is State.RUNNING
+    work.end("kick")
+    assert (await queue.wait(yours.id)).state is State.COMPLETED
+    assert queue.ticket(mine.id).state is State.CANCELLED, "the other's end changes nothing for who went"
+    assert work.stopped == []
+
+
+async def test_who_waits_for_a_withdrawn_ticket_waits_no_longer_than_it_lives(queue, work):
+    mine, yours = await ask(queue, "kick"), await ask(queue, "kick")
+    await work.began("kick")
+    waiting = asyncio.create_task(queue.wait(mine.id))
+    await asyncio.sleep(0)
+    await queue.cancel(mine.id)
+    assert (await asyncio.wait_for(waiting, 10)).state is State.CANCELLED
+    assert yours.state is State.RUNNING
+
+
+async def test_cancelling_the_last_ticket_stops_the_work_before_it_answers(queue, work):
+    mine, yours = await ask(queue, "kick"), await ask(queue, "kick")
+    await work.began("kick")
+    await queue.cancel(mine.id)
+    ended = await queue.cancel(yours.id)
+    assert work.stopped == ["kick"]
+    assert ended.state is State.CANCELLED
+    assert ended.job.state is State.CANCELLED
+    assert isinstance(ended.job.error, JobCancelled)
+
+
+async def test_a_job_cancelled_at_once_leaves_its_place_to_the_next(queue, work):
+    """The work had no time to take its first step."""
+    await queue.cancel((await ask(queue, "kick")).id)
+    following = await ask(queue, "snare")
+    work.end("snare")
+    assert (await asyncio.wait_for(queue.wait(following.id), 10)).state is State.COMPLETED
+    assert queue.count(State.RUNNING) == 0
+
+
+async def test_a_job_cancelled_while_it_waited_never_runs(queue, work):
+    blocker = await ask(queue, "blocker")
+    waiting = await ask(queue, "kick")
+    last = await ask(queue, "snare")
+    await work.began("blocker")
+    assert (await queue.cancel(waiting.id)).job.state is State.CANCELLED
+    for key in ("blocker", "snare"):
+        work.end(key)
+    await asyncio.gather(queue.wait(blocker.id), queue.wait(last.id))
+    assert work.order == ["blocker", "snare"]
+
+
+async def test_who_asks_while_a_job_is_being_cancelled_gets_a_fresh_one(queue, work):
+    old = await ask(queue, "kick")
+    await work.began("kick")
+    cancelling = asyncio.create_task(queue.cancel(old.id))
+    await asyncio.sleep(0)
+    fresh = await ask(queue, "kick")
+    assert fresh.job is not old.job
+    await cancelling
+    await work.began("kick")
+    work.end("kick")
+    assert (await queue.wait(fresh.id)).state is State.COMPLETED
+    assert (old.state, work.order) == (State.CANCELLED, ["kick", "kick"])
+
+
+async def test_cancelling_twice_or_too_late_is_a_conflict(queue, work):
+    ticket, other = await ask(queue, "kick"), await ask(queue, "kick")
+    await queue.cancel(ticket.id)
+    with pytest.raises(Conflict) as caught:
+        await queue.cancel(ticket.id)
+    assert caught.value.code == "already_finished"
+    work.end("kick")
+    await queue.wait(other.id)
+    with pytest.raises(Conflict):
+        await queue.cancel(other.id)
+
+
+async def test_a_failure_reaches_every_ticket_with_its_own_error(queue, work):
+    tickets = [await ask(queue, "kick") for _ in range(3)]
+    error = EngineError("The tone engine was asked to fail.")
+    work.fail("kick", error)
+    ended = await asyncio.gather(*(queue.wait(ticket.id) for ticket in tickets))
+    assert {ticket.state for ticket in ended} == {State.FAILED}
+    assert all(ticket.job.error is error for ticket in ended)
+
+
+async def test_what_nobody_expected_fails_with_a_sentence_and_the_queue_goes_on(queue, work):
+    ticket = await ask(queue, "kick")
+    work.fail("kick", ZeroDivisionError("division by zero"))
+    ended = await queue.wait(ticket.id)
+    assert ended.state is State.FAILED
+    assert "division" not in ended.job.error.message
+    again = await ask(queue, "kick")
+    work.end("kick")
+    assert (await queue.wait(again.id)).state is State.COMPLETED
+
+
+async def test_a_job_that_takes_too_long_is_stopped_and_fails(make, work):
+    queue = make(job_seconds=0.05)
+    ended = await queue.wait((await ask(queue, "kick")).id)
+    assert ended.state is State.FAILED
+    assert isinstance(ended.job.error, EngineTimeout)
+    assert work.stopped == ["kick"]
+
+
+async def test_time_spent_waiting_does_not_count_for_the_deadline(make, work):
+    queue = make(job_seconds=0.2)
+    first, second = await ask(queue, "first"), await ask(queue, "second")
+    await queue.wait(first.id)
+    await work.began("second")
+    work.end("second")
+    assert (await queue.wait(second.id)).state is State.COMPLETED
+
+
+async def test_one_too_many_is_busy_but_joining_is_not(make, work):
+    queue = make(limit=2)
+    await ask(queue, "running")
+    await ask(queue, "waits")
+    await ask(queue, "waits too")
+    with pytest.raises(Busy) as caught:
+        await ask(queue, "too many")
+    assert caught.value.code == "queue_full"
+    joined = await ask(queue, "waits")
+    assert joined.state is State.QUEUED
+    work.end("running")
+    await work.began("waits")
+    assert (await ask(queue, "too many")).state is State.QUEUED
+
+
+async def test_progress_goes_from_0_to_1_and_never_back(queue, work):
+    seen: list[float] = []
+    queue.watch(lambda job: seen.append(job.progress.fraction))
+    ticket = await ask(queue, "kick")
+    await work.began("kick")
+    for fraction in (0.0, 0.5, 0.25, -1.0, float("nan"), 7.0, 0.9):
+        work.report["kick"](fraction)
+    work.end("kick")
+    await queue.wait(ticket.id)
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0.0, 1.0)
+    assert all(0 <= fraction <= 1 for fraction in seen)
+
+
+async def test_the_estimate_comes_from_what_is_known_then_from_the_progress(make, work):
+    queue = make(estimate=lambda _: 100.0)
+    ticket = await ask(queue, "kick")
+    await work.began("kick")
+    assert 99 < ticket.job.progress.eta_s <= 100
+    ticket.job.started -= 10  # as if it had begun ten seconds ago
+    work.report["kick"](0.5)
+    assert 9.9 < ticket.job.progress.eta_s < 12
+    work.end("kick")
+    assert (await queue.wait(ticket.id)).job.progress.eta_s == 0
+
+
+async def test_without_anything_to_go_by_there_is_no_estimate(queue, work):
+    ticket = await ask(queue, "kick")
+    await work.began("kick")
+    assert ticket.job.progress.eta_s is None
+
+
+async def test_hanging_up_does_not_cancel(queue, work):
+    ticket = await ask(queue, "kick")
+    listener = asyncio.create_task(queue.wait(ticket.id))
+    await work.began("kick")
+    listener.cancel()
+    with suppress(asyncio.CancelledError):
+        await listener
+    assert ticket.state is State.RUNNING
+    work.end("kick")
+    assert (await queue.wait(ticket.id)).state is State.COMPLETED
+
+
+async def test_closing_stops_what_runs_and_ends_what_waits(queue, work):
+    running, waiting = await ask(queue, "running"), await ask(queue, "waiting")
+    await work.began("running")
+    listeners = [asyncio.create_task(queue.wait(ticket.id)) for ticket in (running, waiting)]
+    await asyncio.sleep(0)
+    await queue.close()
+    assert work.stopped == ["running"]
+    assert [ticket.state for ticket in await asyncio.gather(*listeners)] == [State.CANCELLED] * 2
+    with pytest.raises(Busy):
+        await ask(queue, "late")
+    assert work.order == ["running"]
+
+
+async def test_closing_twice_does_nothing(queue):
+    await queue.close()
+    await queue.close()
+
+
+async def test_a_terminal_state_is_final(queue, work):
+    states: list[tuple[str, State]] = []
+    queue.watch(lambda job: states.append((job.key, job.state)))
+    ticket, failing, gone = await ask(queue, "kick"), await ask(queue, "fails"), await ask(queue, "gone")
+    report = None
+    for key, end in (("kick", work.end), ("fails", lambda key: work.fail(key, EngineError("no")))):
+        await work.began(key)
+        report = work.report[key]
+        end(key)
+        await queue.wait((ticket if key == "kick" else failing).id)
+        report(0.3)
+    await queue.cancel(gone.id)
+    await queue.close()
+    assert [ticket.state, failing.state, gone.state] == [State.COMPLETED, State.FAILED, State.CANCELLED]
+    for key in ("kick", "fails", "gone"):
+        told = [state for each, state in states if each == key]
+        assert sum(state in TERMINAL for state in told) == 1
+        assert told[-1] in TERMINAL
+
+
+async def test_a_watch_that_breaks_harms_neither_the_job_nor_the_other_watches(queue, work):
+    seen: list[State] = []
+
+    def broken(job: Job) -> None:
+        raise RuntimeError("a listener broke")
+
+    queue.watch(broken)
+    queue.watch(lambda job: seen.append(job.state))
+    ticket = await ask(queue, "kick")
+    work.end("kick")
+    assert (await queue.wait(ticket.id)).state is State.COMPLETED
+    assert seen[-1] is State.COMPLETED
+
+
+async def test_old_tickets_are_forgotten_and_living_ones_are_not(make, work):
+    queue = make(kept=5)
+    living = await ask(queue, "living")
+    await work.began("living")
+    settled = [queue.settle(f"kept {n}", "kept", {}, asked={}) for n in range(10)]
+    with pytest.raises(NotFound) as caught:
+        queue.ticket(settled[0].id)
+    assert caught.value.code == "unknown_job"
+    assert queue.ticket(settled[-1].id) is settled[-1]
+    assert queue.ticket(living.id) is living
+    assert len(queue.tickets()) == 5
+
+
+async def test_a_settled_ticket_is_completed_and_nobody_is_told(queue, work):
+    told: list[Job] = []
+    queue.watch(told.append)
+    ticket = queue.settle("kick", "kept", {}, asked={"name": "kick"})
+    assert (await queue.wait(ticket.id)).state is State.COMPLETED
+    assert (told, work.order, queue.count(State.COMPLETED)) == ([], [], 0)
+
+
+async def test_tickets_are_listed_newest_first_and_by_state(queue, work):
+    first, second, third = [await ask(queue, key) for key in ("first", "second", "third")]
+    await work.began("first")
+    await queue.cancel(third.id)
+    assert [ticket.id for ticket in queue.tickets()] == [third.id, second.id, first.id]
+    assert [ticket.id for ticket in queue.tickets([State.RUNNING])] == [first.id]
+    assert [ticket.id for ticket in queue.tickets([State.QUEUED, State.CANCELLED])] == [third.id, second.id]
+
+
+async def test_an_unknown_id_is_not_found_in_a_short_sentence(queue):
+    for call in (queue.cancel, queue.wait):
+        with pytest.raises(NotFound) as caught:
+            await call("gen_" + "0" * 5000)
+        assert isinstance(caught.value, BridgeError)
+        assert len(caught.value.message) < 200

@@ -1,15 +1,22 @@
 """The command line: ``sample-bridge COMMAND``.
 
 One module a command below ``bridge/commands``; each is imported when it is asked for, so that ``--help`` is quick.
+
+Exit codes: 0 done; 1 something that was looked at or made is not well; 2 the command could not do its work, with a
+stable code and a sentence; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
+import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bridge import __version__
 from bridge.errors import BridgeError
@@ -24,16 +31,19 @@ COMMANDS = {
 }
 
 
+class _UsageError(BridgeError):
+    default_code = "usage"
+
+
 class _Parser(argparse.ArgumentParser):
-    """Ends with exit code 2 and one sentence."""
+    """Says what is wrong in one sentence, by the same way as every other error."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}. Try {self.prog} --help.\n")
+        raise _UsageError(f"{message[:1].upper()}{message[1:].rstrip('.')}. Try {self.prog} --help.")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code is 0, 1 when something it looked at is not well, 2 when it cannot run."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+def parse(given: Sequence[str]) -> argparse.Namespace:
+    """Read a command line; its ``run`` is the command's. Raises BridgeError with code ``usage``."""
     parser = _Parser(prog="sample-bridge", description="Sounds that do not exist yet, playable in your session.")
     parser.add_argument("--version", action="version", version=f"sample-bridge {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -43,11 +53,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
             importlib.import_module(f"bridge.commands.{name}").add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=summary)
-    options = parser.parse_args(given)
+    return parser.parse_args(given)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and answer its exit code. Nobody ever sees a traceback, whatever happens."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a prompt may hold what the terminal's encoding has not
     try:
-        return int(options.run(options))
+        try:
+            options = parse(given)
+            return int(options.run(options))
+        finally:
+            # Here, and not when Python ends: a reader that has gone, or a full disk, is noticed where it can be told.
+            if sys.stdout is not None:  # closed by the caller: >&-
+                sys.stdout.flush()
     except BridgeError as error:
-        print(f"sample-bridge: {error.message}", file=sys.stderr)
-        return 2
+        return _fail(error.code, error.message, as_json="--json" in given)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Who reads along has seen enough (| head).
+        return _abandon_stdout(0)
+    except OSError as error:
+        _abandon_stdout(2)
+        return _fail("system_error", f"The system refused: {error}. Mend that, and try again.", as_json=False)
+    except Exception as error:
+        return _broken(error, as_json="--json" in given)
+
+
+def _fail(code: str, message: str, *, as_json: bool) -> int:
+    """Tell why it did not work: for people on stderr, for programs on stdout."""
+    if as_json:
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False), flush=True)
+            return 2
+        return _abandon_stdout(2)
+    print(f"sample-bridge: {message} [{code}]", file=sys.stderr)
+    return 2
+
+
+def _broken(error: Exception, *, as_json: bool) -> int:
+    if os.environ.get("BRIDGE_LOG_LEVEL", "").lower() == "debug":
+        import traceback
+
+        traceback.print_exception(error)
+    found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return _fail(
+        "internal",
+        f"Something broke in sample-bridge itself ({found}). Set BRIDGE_LOG_LEVEL=debug to see where, and report it.",
+        as_json=as_json,
+    )
+
+
+def _abandon_stdout(code: int) -> int:
+    """Let nothing be written any more, so that Python does not complain when it closes stdout at its end."""
+    with contextlib.suppress(OSError):
+        nowhere: Any = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+    return code

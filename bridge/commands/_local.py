@@ -1,0 +1,71 @@
+"""Making sounds without a server: the service in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from bridge.commands._makers import MadeSound, OnProgress
+from bridge.commands._wishes import Wish
+from bridge.events import JobMessage
+from bridge.jobs import Priority
+from bridge.service import Placed, SampleService, open_service
+from bridge.settings import Settings
+
+
+class LocalMaker:
+    """Makes sounds with a service of its own."""
+
+    def __init__(self, service: SampleService) -> None:
+        self._service = service
+        self._listeners: dict[str, Callable[[JobMessage], None]] = {}
+        service.watch(self._on_progress)
+
+    async def make(
+        self, wish: Wish, on_progress: OnProgress = lambda *_: None, *, batch: bool = False
+    ) -> list[MadeSound]:
+        """See Maker."""
+        tickets = await self._service.ask(wish.order, priority=Priority.BATCH if batch else Priority.PLAYER)
+        fractions = dict.fromkeys((ticket.id for ticket in tickets), 0.0)
+
+        def listen(message: JobMessage) -> None:
+            fractions[message["job_id"]] = message["progress"]
+            on_progress(sum(fractions.values()) / len(fractions), message["eta_s"])
+
+        self._listeners |= dict.fromkeys(fractions, listen)
+        try:
+            for ticket in tickets:
+                await self._service.queue.wait(ticket.id)
+        finally:
+            for ticket_id in fractions:
+                del self._listeners[ticket_id]
+        return [_made(self._service.placed(ticket)) for ticket in tickets]
+
+    async def audio(self, sound: MadeSound, extension: str) -> bytes:
+        """See Maker."""
+        path = await self._service.library.audio(sound.sample_id, extension)
+        return await asyncio.to_thread(path.read_bytes)
+
+    def _on_progress(self, message: JobMessage) -> None:
+        listener = self._listeners.get(message["job_id"])
+        if listener is not None:
+            listener(message)
+
+
+@asynccontextmanager
+async def open_local(settings: Settings) -> AsyncIterator[LocalMaker]:
+    """Open the service of the data folder. Raises StartupError, with code ``store_locked`` when it is in use."""
+    async with open_service(settings) as service:
+        yield LocalMaker(service)
+
+
+def _made(placed: Placed) -> MadeSound:
+    return MadeSound.of(
+        name=placed.name,
+        n=placed.n,
+        strudel=placed.strudel,
+        cached=placed.cached,
+        sample_id=placed.sample.sample_id,
+        facts=placed.sample.facts,
+    )

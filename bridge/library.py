@@ -86,7 +86,10 @@ class Library:
 
         def look() -> list[Sound]:
             words = terms(keyword, known=self.store.words())
-            return [sound for sound, _ in self.store.search(words, limit=limit, **filters)]
+            found = [sound for sound, _ in self.store.search(words, limit=limit, **filters)]
+            # Words are cut at "_" and numbers dropped; a name is more than its words.
+            exact = next((sound for sound in found if keyword.lower() in (sound.name, *sound.aliases)), None)
+            return [exact, *(sound for sound in found if sound is not exact)] if exact else found
 
         return await self.read(look)
 

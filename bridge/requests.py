@@ -16,6 +16,7 @@ from prompts import (
     KindName,
     SampleSpec,
     Seed,
+    UnknownStemType,
     build_prompt,
     resolve_stem_type,
     valid_name,
@@ -174,7 +175,10 @@ def stem_order(document: Any) -> tuple[Order, StemBody]:
     """Read ``POST /generate_stem``: the prompt is built, the sound is ``musicgen_<type>``."""
     present, body = read_body(document, StemBody)
     assert isinstance(body, StemBody)  # noqa: S101  the model asked for
-    stem = resolve_stem_type(body.type)
+    try:
+        stem = resolve_stem_type(body.type)
+    except UnknownStemType as error:
+        raise InvalidRequest(f"type: {error}", code="unknown_type", field="type", nearest=error.nearest) from None
     fields = _spec_fields(present, body)
     kind = body.kind or (None if body.bars is not None else "stem")
     fields["prompt"] = build_prompt(

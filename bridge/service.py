@@ -367,7 +367,8 @@ class SampleService:
     # ------------------------------------------------------------------ small things
 
     async def _warm_up(self) -> None:
-        for name in dict.fromkeys((PROCEDURAL, self.choice.name)):
+        first = [PROCEDURAL] if self.settings.pregenerate else []
+        for name in dict.fromkeys((*first, self.choice.name)):
             try:
                 await self.engines.info(name)
                 await self.engines.hosted(name).start()

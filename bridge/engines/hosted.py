@@ -81,16 +81,24 @@ class HostedEngine:
     """
 
     def __init__(
-        self, name: str, *, incoming: Path, options: Mapping[str, Any] | None = None, start_seconds: float = 600.0
+        self,
+        name: str,
+        *,
+        incoming: Path,
+        options: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+        start_seconds: float = 600.0,
     ) -> None:
         self.name = name
-        self.error: EngineUnavailable | None = None
+        self.error: EngineError | None = None
         """Why it could not be started the last time, None when it could."""
         self.restarts = 0
         self._incoming = incoming
         self._options = dict(options or {})
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._start_seconds = start_seconds
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[_Process] | None = None
+        self._newborn: asyncio.subprocess.Process | None = None
         self._alone = asyncio.Lock()
         self._current: _Process | None = None
         self._info: EngineInfo | None = None
@@ -142,6 +150,10 @@ class HostedEngine:
     async def close(self) -> None:
         """End the process and wait for it."""
         self._closed = True
+        while self._starting:
+            if self._newborn and self._newborn.returncode is None:
+                self._newborn.kill()
+            await asyncio.wait([self._starting], timeout=0.1)
         if self._current:
             await self._end(self._current)
 
@@ -183,17 +195,28 @@ class HostedEngine:
             raise _Gone(current.blameless_end) from None
 
     async def _ready(self) -> _Process:
-        async with self._starting:
-            if self._current is None:
-                if self._closed:
-                    raise EngineUnavailable("The bridge is being stopped.")
-                try:
-                    self._current = await self._spawn()
-                    self.error = None
-                except EngineUnavailable as error:
-                    self.error = error
-                    raise
+        if self._current is None:
+            if self._closed:
+                raise EngineUnavailable("The bridge is being stopped.")
+            if self._starting is None:
+                # A task of its own: whoever waits for it may be cancelled, others wait for it too.
+                self._starting = asyncio.create_task(self._start())
+                # Nobody may be left to hear of its failure.
+                self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+            return await asyncio.shield(self._starting)
+        return self._current
+
+    async def _start(self) -> _Process:
+        try:
+            self._current = await self._spawn()
+        except EngineError as error:
+            self.error = error
+            raise
+        else:
+            self.error = None
             return self._current
+        finally:
+            self._starting = None
 
     async def _spawn(self) -> _Process:
         ours, theirs = socket.socketpair()
@@ -205,8 +228,9 @@ class HostedEngine:
                 "--options", json.dumps(self._options, default=str),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=self._environment,
             )  # fmt: skip
+        self._newborn = process
         reader, writer = await asyncio.open_unix_connection(sock=ours)
         try:
             frame = await asyncio.wait_for(_framing.read(reader), self._start_seconds)
@@ -217,10 +241,8 @@ class HostedEngine:
             raise EngineTimeout(
                 f"Engine '{self.name}' was not ready within {self._start_seconds:.0f} s. Try a smaller model."
             ) from None
-        except BaseException:
-            process.kill()
-            writer.close()
-            raise
+        finally:
+            self._newborn = None
         if frame is None or frame.head["type"] != "described":
             writer.close()
             await process.wait()

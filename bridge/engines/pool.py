@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bridge.engines._base import EngineInfo
 from bridge.engines.hosted import HostedEngine, Made
-from bridge.errors import EngineUnavailable
+from bridge.errors import EngineError
 from prompts import SampleSpec
 
 
@@ -28,7 +28,7 @@ class EnginePool:
         return self._members[0].info
 
     @property
-    def error(self) -> EngineUnavailable | None:
+    def error(self) -> EngineError | None:
         """Why it could not be started the last time, None when it could."""
         return self._members[0].error
 

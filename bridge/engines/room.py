@@ -50,8 +50,11 @@ class EngineRoom:
         if name not in self._hosted:
             model = self._settings.model if name == "musicgen" else None
             options = {"model": model, "device": self._settings.device, "data_dir": str(self._settings.data_dir)}
+            token = self._settings.hf_token
+            environment = {"HF_TOKEN": token.get_secret_value()} if token else {}
             members = [
-                HostedEngine(name, incoming=self._incoming, options=options) for _ in range(self._settings.workers)
+                HostedEngine(name, incoming=self._incoming, options=options, environment=environment)
+                for _ in range(self._settings.workers)
             ]
             self._hosted[name] = EnginePool(members)
         return self._hosted[name]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import soundfile
 
 from bridge.audio.clip import Clip
+from bridge.errors import InvalidRequest
 
 Pcm: TypeAlias = npt.NDArray[np.int32]
 """(frames, channels), 24 bits in the upper part of 32."""
@@ -28,6 +29,10 @@ FORMATS = {
 """Delivery formats: extension -> libsndfile's container and encoding."""
 _BEST = 0.0
 """libsndfile's compression level of a lossy file: as little as can be (MP3 at 320 kbit/s)."""
+_MP3_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
+"""Hz; the format knows no others (ISO 11172-3, 13818-3, and the extension "MPEG-2.5")."""
+_PIECE = 1 << 14
+"""Frames."""
 
 
 def to_pcm(clip: Clip) -> Pcm:
@@ -55,11 +60,25 @@ def read_pcm(path: Path) -> tuple[Pcm, int]:
 
 
 def encode(pcm: Pcm, rate: int, extension: str) -> bytes:
-    """Encode for delivery in one of ``FORMATS``; WAV and FLAC have 16 bits, rounded to the nearest step."""
+    """Encode for delivery in one of ``FORMATS``; WAV and FLAC have 16 bits, rounded to the nearest step.
+
+    Raises InvalidRequest for audio that the format cannot hold.
+    """
+    if extension == "mp3" and (rate not in _MP3_RATES or pcm.shape[1] > 2):
+        raise InvalidRequest(
+            f"format: mp3 holds no sound of {rate} Hz and {pcm.shape[1]} channels. Ask for wav, flac or ogg.",
+            code="unfit_format",
+            field="format",
+        )
     container, subtype = FORMATS[extension]
     file = io.BytesIO()
     if extension in ("ogg", "mp3"):
-        soundfile.write(file, pcm, rate, format=container, subtype=subtype, compression_level=_BEST)
+        with soundfile.SoundFile(
+            file, "w", rate, pcm.shape[1], subtype, format=container, compression_level=_BEST
+        ) as lossy:
+            # Piece by piece: handed a long sound at once, libvorbis overflows the stack and takes the process with it.
+            for start in range(0, len(pcm), _PIECE):
+                lossy.write(pcm[start : start + _PIECE])
         return file.getvalue()
     rounded = np.clip((pcm.astype(np.int64) + (1 << 15)) >> 16, -(2**15), 2**15 - 1).astype(np.int16)
     soundfile.write(file, rounded, rate, format=container, subtype=subtype)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bridge.audio.clip import Clip
-from bridge.audio.length import exact, fade_ends
+from bridge.audio.length import cut, exact, fade_ends
 from bridge.audio.level import peak_to, remove_dc
 from bridge.audio.resample import resample
 from bridge.errors import BadAudio
@@ -17,6 +17,9 @@ RATE = 44100
 """Hz of everything finished; ``raw`` keeps the engine's rate."""
 
 _SILENCE = 1e-5
+"""-100 dBFS: raised to full level, what is below is nothing but noise."""
+_MADE = "What the engine made"
+_MADE_AS_LONG_AS_ASKED = "The part that was asked for of what the engine made"
 
 
 def finish(clip: Clip, spec: SampleSpec) -> Clip:
@@ -24,18 +27,20 @@ def finish(clip: Clip, spec: SampleSpec) -> Clip:
 
     A loop gets no fades: its end meets its beginning. Raises BadAudio for NaN, silence or an empty clip.
     """
-    _check(clip)
-    clip = remove_dc(clip)
+    _check(clip, _MADE)
     if spec.kind is not Kind.RAW:
-        clip = resample(clip, RATE)
-    if spec.seconds is not None:
-        clip = exact(clip, max(1, round(clip.rate * spec.seconds)))
+        clip = resample(remove_dc(clip), RATE)  # an offset would ring at both ends
+    frames = None if spec.seconds is None else max(1, round(clip.rate * spec.seconds))
+    if frames is not None:
+        clip = cut(clip, frames)
+    # Of what is heard: after the cut, and before silence is put behind it.
+    clip = remove_dc(clip)
+    if frames is not None:
+        clip = exact(clip, frames)
     if spec.kind in (Kind.ONESHOT, Kind.PITCHED):
         clip = fade_ends(clip)
-    clip = peak_to(clip)
-    if float(np.abs(clip.samples).max(initial=0.0)) < _SILENCE:
-        raise BadAudio("The engine's clip is silent in the part that was asked for. Try other words or another seed.")
-    return clip
+    _check(clip, _MADE_AS_LONG_AS_ASKED)
+    return peak_to(clip)
 
 
 def measure(clip: Clip) -> dict[str, Any]:
@@ -52,13 +57,13 @@ def measure(clip: Clip) -> dict[str, Any]:
     }
 
 
-def _check(clip: Clip) -> None:
+def _check(clip: Clip, what: str) -> None:
     if clip.frames == 0:
         raise BadAudio("The engine answered no audio at all. Try again, or choose another engine.")
     if not bool(np.isfinite(clip.samples).all()):
         raise BadAudio("The engine answered numbers that are no audio (NaN or infinity). Try another seed or engine.")
     if float(np.abs(clip.samples).max()) < _SILENCE:
-        raise BadAudio("The engine answered silence. Try other words, another seed or another engine.")
+        raise BadAudio(f"{what} is silent. Try other words, another seed or another engine.")
 
 
 def _decibels(value: float) -> float:

@@ -13,7 +13,8 @@ PEAK_DBFS = -1.0
 def remove_dc(clip: Clip) -> Clip:
     """Subtract each channel's mean, which moves no wave and clicks at both ends when left in."""
     mean = clip.samples.mean(axis=1, keepdims=True, dtype=np.float64)
-    return Clip((clip.samples - mean).astype(np.float32), clip.rate)
+    with np.errstate(over="ignore"):  # what is out of range becomes infinite, and is refused as such
+        return Clip((clip.samples - mean).astype(np.float32), clip.rate)
 
 
 def peak_to(clip: Clip, dbfs: float = PEAK_DBFS) -> Clip:

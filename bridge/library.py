@@ -71,25 +71,24 @@ class Library:
         return found
 
     async def find(self, keyword: str, **filters: Any) -> Sound:
-        """The best match for a keyword: the exact name first, then tags and words. Raises NotFound."""
-        if all(value is None for value in filters.values()):
-            exact = await self.read(self.store.sound, keyword.lower())
-            if exact is not None:
-                return exact
+        """The best match for a keyword. Raises NotFound."""
         matches = await self.search(keyword, limit=1, **filters)
         if not matches:
             raise await self._nothing_like(keyword)
         return matches[0]
 
     async def search(self, keyword: str, *, limit: int = 20, **filters: Any) -> list[Sound]:
-        """Sounds that match the words, best first; words that nobody knows are read as their nearest neighbours."""
+        """Sounds that match the words, best first: the exact name, then tags and prompt words.
+
+        Words that nobody knows are read as their nearest neighbours.
+        """
 
         def look() -> list[Sound]:
             words = terms(keyword, known=self.store.words())
             found = [sound for sound, _ in self.store.search(words, limit=limit, **filters)]
-            # Words are cut at "_" and numbers dropped; a name is more than its words.
-            exact = next((sound for sound in found if keyword.lower() in (sound.name, *sound.aliases)), None)
-            return [exact, *(sound for sound in found if sound is not exact)] if exact else found
+            # Words are cut at "_" and numbers dropped, so a whole name is looked up as it is.
+            exact = None if _narrowed(filters) else self.store.sound(keyword.lower())
+            return [exact, *(sound for sound in found if sound.name != exact.name)][:limit] if exact else found
 
         return await self.read(look)
 
@@ -165,3 +164,7 @@ class Library:
         names = await self.read(look)
         advice = f"The nearest words: {', '.join(names)}." if names else "POST /generate makes it."
         return NotFound(f"No sound is like '{keyword[:64]}'. {advice}", code="unknown_sound", nearest=names)
+
+
+def _narrowed(filters: dict[str, Any]) -> bool:
+    return any(value is not None for value in filters.values())

@@ -91,8 +91,9 @@ def test_a_planted_row_is_refused_and_never_run(store, raw_cache, mode):
         raw_cache.get(f"{ID}.wav")
 
 
-def test_a_planted_key_is_refused(store, raw_cache):
-    plant(store, mode=2, filename="x", key=pickle.dumps(Bomb()), raw=0)
+@pytest.mark.parametrize(("key", "raw"), [(pickle.dumps(Bomb()), 0), (pickle.dumps(Bomb()), 1), ("text", 0), (7, 1)])
+def test_a_planted_key_is_refused(store, raw_cache, key, raw):
+    plant(store, mode=2, filename="x", key=key, raw=raw)
     with pytest.raises(NotStorable, match="key"):
         list(raw_cache)
 

@@ -4,9 +4,10 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import diskcache
 import pytest
 
-from cache import NotStorable, SampleStore, StorageFull, Target, UnknownTake
+from cache import NotStorable, PlainDisk, SampleStore, StorageFull, Target, UnknownTake
 
 
 def files(folder: Path) -> list[Path]:
@@ -71,6 +72,11 @@ def test_a_slot_that_shows_a_wanted_sample_is_never_replaced(store, make, ident,
     store.publish(make(store, "first"), [Target("gen_x")])
     assert store.publish(make(store, "second"), [Target("gen_x", n=n)]).slots == (("gen_x", 1),)
     assert [slot.spec_id for slot in store.sound("gen_x").slots] == [ident("first"), ident("second")]
+
+
+def test_a_slot_is_not_counted_from_the_end(store, make):
+    store.publish(make(store, "quick"), [Target("gen_x", standin=True)])
+    assert store.publish(make(store, "wanted"), [Target("gen_x", n=-1)]).slots == (("gen_x", 1),)
 
 
 def test_a_stand_in_never_takes_the_place_of_a_stand_in(store, make):
@@ -158,6 +164,8 @@ def test_nothing_is_half_done_when_a_later_target_fails(store, folder, make):
     with pytest.raises(UnknownTake):
         store.publish(new, [Target("gen_a"), Target("gen_b", spec_id="f" * 32)], job={"job_id": "x"})
     assert [path for path in files(folder) if "deliveries/cache.db" not in str(path)] == before
+    with diskcache.Cache(str(folder / "deliveries"), disk=PlainDisk) as deliveries:
+        assert list(deliveries) == []
     assert store.count() == store.head() == 0
     assert store.take(new.spec_id) is None
     store.publish(new, [Target("gen_a")])

@@ -29,6 +29,12 @@ def test_flagged_sounds_come_last(shelf):
     assert names(shelf.search({"dark": 1.0})) == ["gen_deep", "gen_bad"]
 
 
+def test_a_flagged_sound_that_is_named_comes_first_all_the_same(shelf, make):
+    shelf.publish(make(shelf, "flagged", flags=["clipped"]), [Target("gen_loud")])
+    shelf.publish(make(shelf, "other"), [Target("gen_other", terms={"loud": 9.0})])
+    assert names(shelf.search({"loud": 1.0})) == ["gen_loud", "gen_other"]
+
+
 def test_a_synonym_names_nothing(shelf):
     assert names(shelf.search({"loud": 1.0, "kick": 0.3})) == ["gen_loud", "gen_deep", "gen_bad"]
 

@@ -1,4 +1,6 @@
-from cache import SampleStore, Target
+import diskcache
+
+from cache import PlainDisk, SampleStore, Target
 
 
 def test_files_that_no_row_names_are_swept_away(store, make):
@@ -29,6 +31,24 @@ def test_a_delivery_that_was_cut_is_swept_away(store, make):
     assert store.sweep() == 1
     store.deliver(new.sample_id, "wav", b"RIFF")
     assert store.sweep() == 0
+
+
+def test_the_row_of_a_vanished_delivery_is_forgotten(store, folder, make):
+    new = make(store, "one", formats=("wav",))
+    store.publish(new, [Target("gen_a")])
+    store.delivery(new.sample_id, "wav").unlink()
+    store.sweep()
+    with diskcache.Cache(str(folder / "deliveries"), disk=PlainDisk) as deliveries:
+        assert list(deliveries) == []
+
+
+def test_a_lost_master_that_another_spec_gives_again_serves_both(store, make):
+    one = make(store, "one", audio="same")
+    store.publish(one, [Target("gen_a")])
+    store.master(one.sample_id).unlink()
+    store.sweep()
+    store.publish(make(store, "two", audio="same"), [Target("gen_b")])
+    assert store.take(one.spec_id).sample_id == one.sample_id
 
 
 def test_a_spec_whose_master_is_lost_is_made_again_and_comes_back(store, make, ident):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from bridge.audio.clip import Clip
 from prompts import SampleSpec
+
+if TYPE_CHECKING:  # the server knows engines by what they say, and gets by without numpy
+    from bridge.audio.clip import Clip
 
 Report: TypeAlias = Callable[[float], None]
 """Called by an engine with its progress, 0..1; raises ``JobCancelled`` when nobody wants the clip any more."""

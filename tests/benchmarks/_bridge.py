@@ -43,6 +43,12 @@ class Bridge:
         return float(psutil.Process(self.pid).memory_info().rss) / 1e6
 
     @property
+    def processor_seconds(self) -> float:
+        """Processor time of the server process so far."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+    @property
     def hosts_memory_mb(self) -> float:
         """Resident memory of its child processes, the engines."""
         children = psutil.Process(self.pid).children(recursive=True)

@@ -31,7 +31,7 @@ async def measure() -> dict[str, Figure]:
             await _ask(listener, "gen_first")
             await listener.sound("gen_first")
             before = bridge.memory_mb
-            sent, heard, memory = await _push(bridge, listener)
+            sent, heard, memory, busy = await _push(bridge, listener)
     latencies = [1000 * (moment - sent[name]) for name, moments in heard.items() if name in sent for moment in moments]
     missed = CLIENTS * PUSHES - len(latencies)
     last = median(1000 * (max(heard[name]) - sent[name]) for name in sent)
@@ -40,13 +40,15 @@ async def measure() -> dict[str, Figure]:
         "99 % of arrivals": Figure(percentile(latencies, 99), "ms", 100.0, note=note),
         "half of arrivals": Figure(percentile(latencies, 50), "ms"),
         "last client, median push": Figure(last, "ms"),
+        "server's processor time a push": Figure(1000 * busy / PUSHES, "ms"),
         "missed": Figure(missed, "", 1),
         f"memory with {CLIENTS:,} clients": Figure(memory, "MB", 95.0),
         "memory without": Figure(before, "MB"),
     }
 
 
-async def _push(bridge: Bridge, listener: Listener) -> tuple[dict[str, float], dict[str, list[float]], float]:
+async def _push(bridge: Bridge, listener: Listener) -> tuple[dict[str, float], dict[str, list[float]], float, float]:
+    """Return when each sound was asked for and heard, the server's memory afterwards, and its processor time."""
     port = bridge.url.rpartition(":")[2]
     crowd = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "tests.benchmarks._crowd", port, str(CLIENTS)),
@@ -60,20 +62,20 @@ async def _push(bridge: Bridge, listener: Listener) -> tuple[dict[str, float], d
     try:
         if await crowd.stdout.readline() != b"ready\n":
             raise RuntimeError(f"{CLIENTS:,} clients could not connect.")
-        sent = {}
+        sent, before = {}, bridge.processor_seconds
         for number in range(PUSHES):
             name = f"gen_pushed_{number}"
             sent[name] = time.monotonic()
             await _ask(listener, name)
             await listener.sound(name)
             await asyncio.sleep(PAUSE_SECONDS)
-        memory = bridge.memory_mb
+        memory, busy = bridge.memory_mb, bridge.processor_seconds - before
         crowd.stdin.close()
         heard = json.loads(await crowd.stdout.readline())
     finally:
         crowd.stdin.close()
         await crowd.wait()
-    return sent, heard, memory
+    return sent, heard, memory, busy
 
 
 async def _ask(listener: Listener, name: str) -> None:

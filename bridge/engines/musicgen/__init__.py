@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +65,9 @@ class MusicGenEngine:
             raise EngineUnavailable(_NOT_INSTALLED)
         ref = resolve_model(model)
         folder = local_folder(ref) if ref.folder is not None else find(ref) or _fetch(ref)
+        # read by torch's OpenMP when it is loaded: threads that wait by spinning take the cores from the browser that
+        # plays, and from each other (measured on two busy cores: 3 times slower)
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             from bridge.engines.musicgen.engine import TransformersEngine
         except ImportError as error:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from bridge.audio.clip import Clip
 from bridge.engines._base import Engine
@@ -18,6 +17,8 @@ from bridge.engines.musicgen import MusicGenEngine
 from bridge.errors import BadAudio, EngineError, EngineUnavailable, JobCancelled
 from prompts import SampleSpec
 from tests.tiny_musicgen import build_tiny_musicgen
+
+torch = pytest.importorskip("torch")
 
 pytestmark = pytest.mark.torch
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0 (other people's engines import this file; the rest is AGPL-3.0-or-later)
 """What an engine is."""
 
 from __future__ import annotations

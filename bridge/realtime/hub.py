@@ -17,7 +17,7 @@ from bridge.errors import BridgeError, Forbidden, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
 from bridge.realtime.driver import without_compression
 from bridge.realtime.sessions import Sessions
-from bridge.realtime.slow import drop_slow_clients
+from bridge.realtime.slow import cut, drop_slow_clients
 from bridge.realtime.sync import everything, missed, wire
 from bridge.requests import from_validation, generate_order
 from bridge.service import SampleService
@@ -70,6 +70,7 @@ class Hub:
         """Serve ``/socket.io/`` in ``app`` and run the hub's tasks while it runs."""
         self.sio.attach(app)
         app.cleanup_ctx.append(self._tasks)
+        app.on_shutdown.append(self._say_goodbye)
 
     async def _tasks(self, _: web.Application) -> AsyncIterator[None]:
         tasks = [
@@ -79,6 +80,11 @@ class Hub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _say_goodbye(self, _: web.Application) -> None:
+        # Before aiohttp waits for open requests: a connected page would hold it up for the whole grace time.
+        for eio_sid in [*self.sio.eio.sockets]:
+            cut(self.sio, eio_sid)
         await self.sio.shutdown()
 
     # ------------------------------------------------------------------ in

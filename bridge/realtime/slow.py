@@ -25,12 +25,13 @@ async def drop_slow_clients(sio: socketio.AsyncServer) -> None:
             stuck[eio_sid] = stuck.get(eio_sid, 0) + 1 if queued else 0
             if queued > MAX_QUEUED or stuck[eio_sid] >= STUCK_SECONDS:
                 logger.info("a page stopped reading (%d messages waited): dropped", queued)
-                _cut(sio, eio_sid)
+                cut(sio, eio_sid)
         for eio_sid in stuck.keys() - sio.eio.sockets.keys():
             del stuck[eio_sid]
 
 
-def _cut(sio: socketio.AsyncServer, eio_sid: str) -> None:
+def cut(sio: socketio.AsyncServer, eio_sid: str) -> None:
+    """Break the connection of one page, without waiting for it; it comes back by itself."""
     request = (sio.environ.get(eio_sid) or {}).get("aiohttp.request")
     if request is not None and request.transport is not None:
         request.transport.abort()

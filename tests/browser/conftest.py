@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import numpy as np
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 REPOSITORY = Path(__file__).parents[2]
@@ -35,10 +36,12 @@ CHROMIUM_ARGUMENTS = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is a browser test."""
+    """Everything in this folder is a browser test, and all of them share one event loop and one Chromium."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            if pytest_asyncio.is_async_test(item):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @dataclass
@@ -104,7 +107,7 @@ class Bridge:
 StartBridge = Callable[..., Awaitable[Bridge]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def start_bridge(tmp_path: Path) -> AsyncIterator[StartBridge]:
     """``await start_bridge("--engine", "tone")`` gives a server with an empty data folder."""
     if not (STATIC / "index.html").is_file():
@@ -120,13 +123,13 @@ async def start_bridge(tmp_path: Path) -> AsyncIterator[StartBridge]:
         yield start
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def tone_bridge(start_bridge: StartBridge) -> Bridge:
     """A server that makes sines and nothing by itself."""
     return await start_bridge("--engine", "tone", "--no-pregenerate")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """Chromium with audio, without any background traffic of its own."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -206,7 +209,7 @@ class Heard:
         return float(np.argmax(spectrum)) * self.rate / len(self.samples)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(chromium: Browser) -> AsyncIterator[Visit]:
     """A fresh page; at the end it must not have logged an error or asked for anything outside this machine."""
     context = await chromium.new_context(viewport={"width": 1440, "height": 900})

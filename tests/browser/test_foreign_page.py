@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ PAGE = """<!doctype html><link rel="icon" href="data:,"><title>Somebody else's p
 <script>globalThis.started = initStrudel();</script>"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def foreign_page() -> AsyncIterator[str]:
     """The address of a page with stock Strudel on its own port."""
     if not STRUDEL_WEB.is_dir():

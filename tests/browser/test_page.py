@@ -49,12 +49,27 @@ async def test_the_example_plays_the_common_stems_and_the_panel_shows_them(
     await row.get_by_role("button", name="Copy the code that plays gen_kick").click()
     await row.get_by_text("Copied").wait_for()
 
-    await rows.first.scroll_into_view_if_needed()
+
+async def test_a_picture_of_the_page_for_the_readme(start_bridge: StartBridge, visit: Visit) -> None:
+    bridge = await start_bridge("--engine", "auto")
+    await visit.page.set_viewport_size({"width": 1360, "height": 790})
+    await visit.open(bridge.url)
+    await visit.wait_for_sound("gen_acid_bass")
+    await visit.listen()
+    await visit.page.locator("#transport").get_by_role("button").first.click()
+    await nothing_is_being_made(visit)
+    for words in ("glass bells over deep water, slow", "dusty vinyl break, 92 bpm"):
+        await visit.page.get_by_label("Describe a sound").fill(words)
+        await visit.page.get_by_role("button", name="Make it").click()
+        await visit.page.locator(".sound").first.filter(has_text=words).wait_for()
+    await visit.page.get_by_label("Describe a sound").fill("choir of angels in a cathedral, F minor")
+    await nothing_is_being_made(visit)
     await visit.page.wait_for_function(
         "[...document.querySelectorAll('.wave')].slice(0, 6).every((wave) => wave.dataset.drawn)", polling=50
     )
+    await visit.loud()
     await visit.page.mouse.move(0, 0)
-    await visit.page.screenshot(path=SCREENSHOT)
+    await visit.page.screenshot(path=SCREENSHOT, animations="disabled")
     assert SCREENSHOT.stat().st_size > 30_000
 
 
@@ -192,3 +207,10 @@ async def test_without_a_mouse_every_control_has_a_name(tone_bridge: Bridge, vis
             .map((control) => control.outerHTML)"""
     )
     assert small == []
+
+
+async def nothing_is_being_made(visit: Visit) -> None:
+    """Return when the common stems and all wishes are there."""
+    await visit.page.wait_for_function(
+        "sampleBridge.sounds().length >= 24 && document.querySelector('.job') === null", polling=50
+    )

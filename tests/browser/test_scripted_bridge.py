@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 import socketio
 import soundfile
 from aiohttp import web
@@ -75,7 +76,7 @@ class ScriptedBridge:
         return web.Response(body=file.getvalue(), content_type="audio/wav")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def scripted() -> AsyncIterator[ScriptedBridge]:
     """A scripted bridge on a free port."""
     bridge = ScriptedBridge()

@@ -57,6 +57,9 @@ connectPlayer({
   evaluate: (code) => player.evaluate(code),
 });
 
+/** Names that were asked for in the prompt box. */
+const wishes = new Set<string>();
+
 const list = new SoundList(byId('sounds'), {
   preview: (url, onEnded) => player.preview(url, onEnded),
   loadOutline,
@@ -66,6 +69,7 @@ const samples = new Samples(player, {
   onReset: (sounds) => list.reset(sounds),
   onChange: (name, sound) => {
     if (sound) for (const made of [name, ...sound.aliases]) requests.settled(made);
+    if (sound && !sound.standin && wishes.delete(name)) status.say(`Ready: ${sound.strudel}`);
     list.change(name, sound);
   },
   onProblem: problem,
@@ -116,10 +120,18 @@ const requests = new Requests({
 });
 
 async function generate(request: GenerateRequest): Promise<string | null> {
+  const before = connection.since ?? 0;
   const answer = await connection.generate(request);
   if (!answer.ok) return answer.error.message;
   const { name, state } = answer.reply;
-  status.say(state === 'completed' ? `${name} is there already.` : `Making ${name}: play it with s("${name}").`);
+  const sound = samples.find(name);
+  // A quick engine's sound comes before the answer.
+  if (sound && !sound.standin && (state === 'completed' || sound.seq > before)) {
+    status.say(`Ready: ${sound.strudel}`);
+  } else {
+    wishes.add(name);
+    status.say(`Making ${name} …`);
+  }
   return null;
 }
 

@@ -54,7 +54,7 @@ def reese(note: Note) -> Signal:
     saws = sweep(np.stack(ears) / 4, edge, q=1.1)
     low = sine(note.pitch, n)
     e = gated(n, 0.008, 1.0, 0.85, 0.12, note.seconds * note.stretch)
-    y = (highpass(saws, note.pitch * 1.4, 1) + 0.55 * low) * e
+    y = (1.6 * highpass(saws, note.pitch * 1.4, 1) + 0.4 * low) * e
     return faded(_driven(y, 1.3 * 2**k.drive), tail=0.04)
 
 

@@ -95,10 +95,10 @@ def snare(note: Note) -> Signal:
         n,
     )
     skin += 0.9 * sine(_falling(base, 0.4, 0.018, 0.05, n), n) * decay(n, 0.075 * note.stretch**0.6)
-    g = white(note.rng, n)
+    g = lowpass(white(note.rng, n), 6500.0 * 2 ** (0.6 * k.bright), 1)  # wires, not steam
     noise = highpass(g, 1300.0) * decay(n, wires) + 0.5 * bandpass(g, 3200.0, 8500.0) * decay(n, wires * 0.6)
     snap = highpass(g, 3500.0) * decay(n, 0.005) * 2 ** (0.8 * (k.punch + k.hard))
-    noise = 0.3 * noise * 2 ** (0.4 * k.bright) + 0.22 * snap
+    noise = 0.6 * noise * 2 ** (0.3 * k.bright + 0.5 * max(k.drive, 0)) + 0.22 * snap
     return faded(_driven(0.75 * skin + noise, 1.5 * 2 ** (0.9 * k.drive)), tail=0.03)
 
 
@@ -197,7 +197,7 @@ INSTRUMENTS = (
     Instrument("kick", ("kick", "kick drum", "bass drum", "bassdrum", "bd", "boom"), kick),
     Instrument(
         "kick_909",
-        ("909 kick", "909 bass drum", "techno kick", "hard kick", "gabber kick", "distorted kick", "909", "house kick"),
+        ("909 kick", "909 bass drum", "techno kick", "gabber kick", "909", "house kick"),
         kick_909,
     ),
     Instrument(

@@ -50,7 +50,8 @@ def impact(note: Note) -> Signal:
     burst = lowpass(white(note.rng, n), 2600.0 * 2 ** (1.2 * k.bright)) * decay(n, 0.13 * note.stretch)
     metal = modes(note.rng.uniform(90, 900, 14), 0.5 * note.stretch, note.rng.uniform(0.2, 1, 14), n)
     y = saturated(peak_normalised(body + 1.6 * burst + 0.35 * peak_normalised(metal)), 1.9 * 2 ** (0.7 * k.drive))
-    hall = reverb(y, 0.45, min(3.2 * note.stretch, 6.0), 0.3)[:, : frames(1.5 + 2.3 * note.stretch)]
+    hall = reverb(faded(y, 0.0, 0.4), 0.45, min(3.2 * note.stretch, 6.0), 0.3)
+    hall = hall[:, : frames(1.5 + 2.3 * note.stretch)]
     return faded(peak_normalised(hall), head=0.001, tail=0.7)
 
 
@@ -132,7 +133,8 @@ def heartbeat(note: Note) -> Signal:
     for at, level in ((0.0, 1.0), (0.26, 0.7)):
         start = frames(at) - 1
         m = n - start
-        y[start:] += level * sine(46 * (1 + 0.5 * np.exp(-times(m) / 0.03)), m) * decay(m, 0.07 * note.stretch)
+        thump = sine(46 * (1 + 0.5 * np.exp(-times(m) / 0.03)), m) * decay(m, 0.07 * note.stretch)
+        y[start:] += level * thump * attack(m, 0.006)
     return faded(peak_normalised(y + 0.02 * lowpass(white(note.rng, n), 200.0) * np.abs(y)), head=0.004, tail=0.05)
 
 
@@ -179,7 +181,10 @@ def orchestra_hit(note: Note) -> Signal:
     edge = 900 + 6000 * 2**k.bright * decay(n, 0.1 * note.stretch)
     strike = band(note.rng, n, 60.0, 3000.0) * decay(n, 0.04)
     y = sweep(peak_normalised(y), edge, q=0.8) * decay(n, 0.24 * note.stretch) + 0.25 * strike
-    return faded(peak_normalised(reverb(saturated(peak_normalised(y), 1.5), 0.22)[:, : n + frames(0.4)]), tail=0.2)
+    return faded(
+        peak_normalised(reverb(faded(saturated(peak_normalised(y), 1.5), 0.001, 0.1), 0.22)[:, : n + frames(0.4)]),
+        tail=0.2,
+    )
 
 
 C2, C3, C4 = 36.0, 48.0, 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 from .dsp.envelopes import cycles, faded, gated
 from .dsp.noise import circular
@@ -110,7 +111,7 @@ def sustained(bed: Bed, rise: float, release: float) -> Play:
         k = note.knobs
         held = note.seconds * note.stretch
         up = min(rise * 2 ** (-0.8 * k.hard - 0.5 * k.speed), 0.5 * held)
-        n = frames(held + release)
+        n = next_fast_len(frames(held + release), real=True)
         y = bed(note, [note.pitch], n)
         return faded(peak_normalised(y * gated(n, up, 30.0, 0.9, release, held)), head=0.004, tail=0.06)
 

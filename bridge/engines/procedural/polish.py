@@ -43,7 +43,7 @@ def _tilted(x: Signal, bright: float) -> Signal:
     if bright > 0:
         return shelf(shelf(x, middle * 1.3, 5.5 * bright, "high"), middle * 0.6, -2.0 * bright, "low")
     y = shelf(x, middle * 0.9, 7.0 * bright, "high")
-    return lowpass(y, min(max(middle * 5.0 * 2 ** (1.5 * bright), 300.0), 16_000.0), 1)
+    return lowpass(y, min(max(middle * 5.0 * 2**bright, 300.0), 16_000.0), 1)
 
 
 def _dusty(x: Signal, amount: float, rng: np.random.Generator) -> Signal:
@@ -51,7 +51,7 @@ def _dusty(x: Signal, amount: float, rng: np.random.Generator) -> Signal:
     bits = 13.0 - 3.5 * amount
     rate = RATE / round(1.6 + 1.6 * amount)
     y = crushed(x, bits, rate)
-    y = lowpass(y, 11_500.0 * 2 ** (-0.85 * amount), 2)
+    y = lowpass(y, 13_000.0 * 2 ** (-0.75 * amount), 2)
     level = np.abs(mono(x))
     follow = lowpass(level, 12.0, 1)
     hiss = lowpass(white(rng, x.shape[-1]), 6000.0) * np.maximum(follow, 0)

@@ -14,7 +14,8 @@ from .dsp.signal import RATE, Signal, fitted, frames, peak_normalised, place, st
 from .dsp.space import panned
 from .instrument import Instrument, Knobs, Note
 from .instruments import TABLE
-from .parts import Event, plan, score
+from .parts import plan, score
+from .plan import Event
 from .polish import PEAK, polished, trimmed
 from .theory import hertz, near, tonality, voiced
 from .words import Wish, read

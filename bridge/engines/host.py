@@ -30,7 +30,7 @@ from bridge.audio.finishing import finish, measure
 from bridge.engines import registry
 from bridge.engines._base import Engine
 from bridge.engines._framing import Frame, read_blocking
-from bridge.errors import BridgeError, EngineUnavailable, JobCancelled
+from bridge.errors import BadAudio, BridgeError, EngineUnavailable, JobCancelled
 from prompts import SampleSpec
 
 logger = logging.getLogger("bridge.engines.host")
@@ -52,22 +52,57 @@ class _Request:
     reported: float = 0.0
 
 
+class Line:
+    """The child's end of the socket; several threads send, one at a time."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        threading.Thread(target=self._keep_alive, daemon=True).start()
+
+    def send(self, head: dict[str, Any], body: bytes = b"") -> None:
+        """Send one frame."""
+        with self._sending:
+            self._connection.sendall(Frame(head, body).encode())
+
+    def receive(self) -> Frame | None:
+        """Wait for the parent's next frame; None at end of file."""
+        return read_blocking(self._connection)
+
+    def _keep_alive(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                time.sleep(ALIVE_SECONDS)
+                self.send({"type": "alive"})
+
+
+class StartingNotes(logging.Handler):
+    """What an engine logs while it is built (a download, say) is told to the parent, who shows it."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(logging.INFO)
+        self._line = line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one line of the log."""
+        if record.name.startswith("bridge."):
+            self._line.send({"type": "starting", "message": record.getMessage()})
+
+
 class Host:
     """Serves one engine over one socket, until end of file."""
 
-    def __init__(self, engine: Engine, connection: socket.socket, incoming: Path) -> None:
+    def __init__(self, engine: Engine, line: Line, incoming: Path) -> None:
         self._engine = engine
-        self._connection = connection
+        self._line = line
         self._incoming = incoming
-        self._sending = threading.Lock()
         self._requests: dict[str, _Request] = {}
         self._pool = ThreadPoolExecutor(engine.info.concurrency, thread_name_prefix="make")
 
     def serve(self) -> None:
         """Answer frames until the parent closes the socket."""
-        self._send({"type": "described", "info": self._engine.info.as_dict()})
-        threading.Thread(target=self._keep_alive, daemon=True).start()
-        while (frame := read_blocking(self._connection)) is not None:
+        self._line.send({"type": "described", "info": self._engine.info.as_dict()})
+        while (frame := self._line.receive()) is not None:
             match frame.head["type"]:
                 case "submit":
                     self._submit(frame.head)
@@ -83,6 +118,7 @@ class Host:
         self._pool.submit(self._answer, request)
 
     def _answer(self, request: _Request) -> None:
+        answer: dict[str, Any]
         try:
             answer = {"type": "done", "id": request.id, **self._make(request)}
         except JobCancelled:
@@ -91,17 +127,17 @@ class Host:
             answer = _failure(request.id, type(error).__name__, error.code, error.message)
         except MemoryError:
             answer = _failure(request.id, "EngineCrashed", "engine_out_of_memory", _OUT_OF_MEMORY)
-        except Exception as error:
+        except BaseException as error:
+            # BaseException: a library that calls sys.exit() must not leave its request without an answer.
             # torch is not imported here: its out-of-memory error is known by its name
             if type(error).__name__ == "OutOfMemoryError":
                 answer = _failure(request.id, "EngineCrashed", "engine_out_of_memory", _OUT_OF_MEMORY)
             else:
                 logger.exception("engine %s failed", self._engine.info.name)
-                answer = _failure(
-                    request.id, "EngineError", "engine_failed", f"Engine '{self._engine.info.name}' failed: {error}."
-                )
+                message = f"Engine '{self._engine.info.name}' failed: {type(error).__name__}: {str(error)[:500]}."
+                answer = _failure(request.id, "EngineError", "engine_failed", message)
         self._requests.pop(request.id, None)
-        self._send(answer)
+        self._line.send(answer)
 
     def _make(self, request: _Request) -> dict[str, Any]:
         pieces: list[Clip] = []
@@ -114,7 +150,7 @@ class Host:
             pieces.append(piece)
             if request.pieces:
                 self._send_piece(request.id, piece)
-        clip = finish(Clip.join(pieces) if pieces else Clip.of([[]], self._engine.info.rate), request.spec)
+        clip = finish(self._joined(pieces), request.spec)
         pcm = codecs.to_pcm(clip)
         sample_id = codecs.sample_id(pcm, clip.rate)
         stem = f"{sample_id}-{request.id}"
@@ -136,6 +172,12 @@ class Host:
             "measures": measure(clip),
         }
 
+    def _joined(self, pieces: list[Clip]) -> Clip:
+        try:
+            return Clip.join(pieces) if pieces else Clip.of([[]], self._engine.info.rate)
+        except ValueError as error:
+            raise BadAudio(f"What engine '{self._engine.info.name}' made does not fit together: {error}.") from error
+
     def _reporter(self, request: _Request) -> Callable[[float], None]:
         def report(fraction: float) -> None:
             if request.cancelled.is_set():
@@ -143,22 +185,13 @@ class Host:
             now = time.monotonic()
             if now - request.reported >= PROGRESS_SECONDS:
                 request.reported = now
-                self._send({"type": "progress", "id": request.id, "progress": min(max(fraction, 0.0), 1.0)})
+                self._line.send({"type": "progress", "id": request.id, "progress": min(max(fraction, 0.0), 1.0)})
 
         return report
 
     def _send_piece(self, request_id: str, piece: Clip) -> None:
         head = {"type": "piece", "id": request_id, "rate": piece.rate, "channels": piece.channels}
-        self._send(head, piece.samples.T.astype("<f4").tobytes())
-
-    def _send(self, head: dict[str, Any], body: bytes = b"") -> None:
-        with self._sending:
-            self._connection.sendall(Frame(head, body).encode())
-
-    def _keep_alive(self) -> None:
-        while True:
-            time.sleep(ALIVE_SECONDS)
-            self._send({"type": "alive"})
+        self._line.send(head, piece.samples.T.astype("<f4").tobytes())
 
 
 _OUT_OF_MEMORY = "The engine ran out of memory. Ask for something shorter, or choose a smaller model."
@@ -186,20 +219,24 @@ def main(arguments: list[str] | None = None) -> int:
     # The parent decides when we end; Ctrl-C in a terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    connection = socket.socket(fileno=options.socket)
+    line = Line(socket.socket(fileno=options.socket))
     keywords = json.loads(options.options)
     keywords["data_dir"] = Path(keywords["data_dir"]) if keywords.get("data_dir") else None
+    notes = StartingNotes(line)
+    logging.getLogger("bridge").setLevel(logging.INFO)
+    logging.getLogger("bridge").addHandler(notes)
     try:
         engine = registry.build(options.name, **keywords)
     except Exception as error:
         if not isinstance(error, BridgeError):
             logger.exception("engine %s cannot be built", options.name)
             error = EngineUnavailable(f"Engine '{options.name}' cannot start: {error}.")
-        failure = {"type": "unavailable", "code": error.code, "message": error.message}
-        connection.sendall(Frame(failure).encode())
+        line.send({"type": "unavailable", "code": error.code, "message": error.message})
         return 3
+    finally:
+        logging.getLogger("bridge").removeHandler(notes)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        Host(engine, connection, options.incoming).serve()
+        Host(engine, line, options.incoming).serve()
     # Work that is still running has nobody to go to.
     os._exit(0)
 

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,6 @@ class _Process:
     info: EngineInfo
     pending: dict[str, _Pending] = field(default_factory=dict)
     blameless_end: bool = False
-    listening: asyncio.Task[None] | None = None
 
 
 class HostedEngine:
@@ -92,6 +91,8 @@ class HostedEngine:
         self.name = name
         self.error: EngineError | None = None
         """Why it could not be started the last time, None when it could."""
+        self.note: str | None = None
+        """What it does while it starts (a download, say), None when it does not start."""
         self.restarts = 0
         self._incoming = incoming
         self._options = dict(options or {})
@@ -101,6 +102,7 @@ class HostedEngine:
         self._newborn: asyncio.subprocess.Process | None = None
         self._alone = asyncio.Lock()
         self._current: _Process | None = None
+        self._beside: set[asyncio.Task[None]] = set()
         self._info: EngineInfo | None = None
         self._closed = False
 
@@ -140,7 +142,7 @@ class HostedEngine:
                             continue
                         break
             if self._closed:
-                break
+                raise EngineUnavailable("The bridge is being stopped.")
             logger.warning("engine %s crashed (attempt %d of %d)", self.name, attempt, ATTEMPTS)
         raise EngineCrashed(
             f"Engine '{self.name}' ended {ATTEMPTS} times while it made this sound. Ask for something shorter, or for "
@@ -156,6 +158,9 @@ class HostedEngine:
             await asyncio.wait([self._starting], timeout=0.1)
         if self._current:
             await self._end(self._current)
+        if self._beside:
+            # also processes that ended by themselves a moment ago, and have not been buried yet
+            await asyncio.wait(self._beside)
 
     async def _once(self, spec: SampleSpec, on_progress: Callable[[float], None]) -> Made:
         current = await self._ready()
@@ -166,13 +171,21 @@ class HostedEngine:
             await self._send(current, {"type": "submit", "id": request_id, "spec": spec.model_dump(mode="json")})
             return await asyncio.shield(pending.answer)
         except asyncio.CancelledError:
-            await self._cancel(current, request_id, pending)
+            # A task of its own: whoever cancels twice must not leave the work running.
+            await asyncio.shield(self._beside_task(self._cancel(current, request_id, pending)))
             raise
         finally:
-            current.pending.pop(request_id, None)
+            if pending.answer.done():
+                current.pending.pop(request_id, None)
 
     async def _cancel(self, current: _Process, request_id: str, pending: _Pending) -> None:
         """Ask; kill when it does not answer. What else was running is run again by its own ``make``."""
+        try:
+            await self._stop(current, request_id, pending)
+        finally:
+            current.pending.pop(request_id, None)
+
+    async def _stop(self, current: _Process, request_id: str, pending: _Pending) -> None:
         with contextlib.suppress(_Gone):
             await self._send(current, {"type": "cancel", "id": request_id})
         done, _ = await asyncio.wait([pending.answer], timeout=CANCEL_SECONDS)
@@ -183,9 +196,7 @@ class HostedEngine:
             await asyncio.wait([pending.answer])
         if not pending.answer.cancelled() and pending.answer.exception() is None:
             # It was finished in the very moment of being cancelled: nobody will adopt the files.
-            made = pending.answer.result()
-            for path in (made.master, *made.deliveries.values()):
-                path.unlink(missing_ok=True)
+            _discard(pending.answer.result())
 
     async def _send(self, current: _Process, head: dict[str, Any]) -> None:
         try:
@@ -233,29 +244,47 @@ class HostedEngine:
         self._newborn = process
         reader, writer = await asyncio.open_unix_connection(sock=ours)
         try:
-            frame = await asyncio.wait_for(_framing.read(reader), self._start_seconds)
+            frame = await self._first_answer(reader)
+        except _framing.BrokenFrame as error:
+            logger.warning("engine %s: %s", self.name, error)
+            frame = None
         except TimeoutError:
             process.kill()
             await process.wait()
             writer.close()
             raise EngineTimeout(
-                f"Engine '{self.name}' was not ready within {self._start_seconds:.0f} s. Try a smaller model."
+                f"Engine '{self.name}' was not ready after {self._start_seconds:.0f} s without news of its start. "
+                "Try a smaller model."
             ) from None
         finally:
-            self._newborn = None
-        if frame is None or frame.head["type"] != "described":
+            self._newborn = self.note = None
+        info = _described(frame)
+        if info is None:
             writer.close()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
-            head = frame.head if frame else {}
+            head = frame.head if frame and frame.head["type"] == "unavailable" else {}
             raise EngineUnavailable(
                 head.get("message", f"Engine '{self.name}' ended while starting. `sample-bridge doctor` may know why."),
                 code=head.get("code"),
                 engine=self.name,
             )
-        current = _Process(process, writer, EngineInfo(**frame.head["info"]))
+        current = _Process(process, writer, info)
         self._info = current.info
-        current.listening = asyncio.create_task(self._listen(current, reader))
+        self._beside_task(self._listen(current, reader))
         return current
+
+    async def _first_answer(self, reader: asyncio.StreamReader) -> Frame | None:
+        """Wait for ``described`` or ``unavailable``; each note of progress gives it ``start_seconds`` more."""
+        while True:
+            async with asyncio.timeout(self._start_seconds):
+                while (frame := await _framing.read(reader)) and frame.head["type"] == "alive":
+                    pass
+            if frame is None or frame.head["type"] != "starting":
+                return frame
+            self.note = str(frame.head["message"])
+            logger.info("engine %s: %s", self.name, self.note)
 
     async def _listen(self, current: _Process, reader: asyncio.StreamReader) -> None:
         try:
@@ -268,24 +297,33 @@ class HostedEngine:
             logger.warning("engine %s has been silent for %.0f s: ending its process", self.name, SILENCE_SECONDS)
         except _framing.BrokenFrame as error:
             logger.warning("engine %s: %s", self.name, error)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            logger.warning("engine %s sent a message that lacks something: %r", self.name, error)
         finally:
-            if self._current is current:
-                self._current = None
-            if current.process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    current.process.kill()
-            for pending in current.pending.values():
-                if not pending.answer.done():
-                    pending.answer.set_exception(_Gone(current.blameless_end))
-            current.writer.close()
-            await current.process.wait()
-            if not self._closed:
-                self.restarts += 1
+            await self._bury(current)
+
+    async def _bury(self, current: _Process) -> None:
+        """End a process for good, and tell those who waited for it."""
+        if self._current is current:
+            self._current = None
+        with contextlib.suppress(ProcessLookupError):
+            current.process.kill()
+        current.writer.close()
+        await current.process.wait()
+        for request_id, pending in current.pending.items():
+            if not pending.answer.done():
+                self._remove_files_of(request_id)
+                pending.answer.set_exception(_Gone(current.blameless_end))
+                pending.answer.exception()  # known, even if nobody waits for it any more
+        if not self._closed:
+            self.restarts += 1
 
     def _receive(self, current: _Process, frame: Frame) -> None:
         head = frame.head
         pending = current.pending.get(head.get("id", ""))
         if pending is None or pending.answer.done():
+            if head["type"] == "done":
+                _discard(_made(head))
             return
         match head["type"]:
             case "progress":
@@ -303,6 +341,17 @@ class HostedEngine:
                     current.blameless_end = True
                     current.process.kill()
 
+    def _beside_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
+    def _remove_files_of(self, request_id: str) -> None:
+        """Remove what a process left that ended while it wrote."""
+        for path in self._incoming.glob(f"*-{request_id}.*"):
+            path.unlink(missing_ok=True)
+
     async def _end(self, current: _Process) -> None:
         current.blameless_end = True
         current.writer.close()
@@ -311,8 +360,20 @@ class HostedEngine:
         except TimeoutError:
             current.process.kill()
             await current.process.wait()
-        if current.listening:
-            await asyncio.wait([current.listening])
+
+
+def _described(frame: Frame | None) -> EngineInfo | None:
+    if frame is None or frame.head["type"] != "described":
+        return None
+    try:
+        return EngineInfo(**frame.head["info"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _discard(made: Made) -> None:
+    for path in (made.master, *made.deliveries.values()):
+        path.unlink(missing_ok=True)
 
 
 def _made(head: Mapping[str, Any]) -> Made:

@@ -1,0 +1,144 @@
+"""Real parts for tests: installed engines, services over real stores, served applications, clients of the push."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+ENGINES = '''
+"""Engines that a stranger installed: scripted by the words of the prompt."""
+import os, sys, time
+import numpy as np
+from bridge.audio.clip import Clip
+from bridge.engines import EngineInfo
+from bridge.engines.tone import ToneEngine
+
+GATE = os.environ.get("SCRIPTED_GATE", "")
+
+
+def info(name, **other):
+    known = dict(name=name, revision="1", rate=44100, channels=1, max_seconds=30.0, streams=False, concurrency=2,
+                 instant=False, generative_model=True, licence="CC-BY-NC-4.0", commercial=False, model="test/model")
+    return EngineInfo(**known | other)
+
+
+def our_socket():
+    return int(sys.argv[sys.argv.index("--socket") + 1])
+
+
+class Scripted:
+    """A slow model: it sounds as its words say, and misbehaves as they say."""
+
+    def __init__(self, **_):
+        self.info = info("scripted", revision=os.environ.get("SCRIPTED_REVISION", "1"))
+
+    def stream(self, spec, seconds, report):
+        words = set(spec.prompt.split())
+        report(0.25)
+        if "gate" in words:
+            while not os.path.exists(GATE):
+                report(0.5)
+                time.sleep(0.005)
+        if "chatty" in words:
+            for number in range(20000):
+                report(number / 20000)
+        if "exit" in words:
+            sys.exit(3)
+        if "bug" in words:
+            {}["missing"]
+        if "memory" in words:
+            raise MemoryError
+        if "garbage" in words:
+            os.write(our_socket(), b"GET / HTTP/1.1" * 40)
+            time.sleep(3600)
+        if "riddle" in words:
+            os.write(our_socket(), bytes([0, 0, 0, 15, 0, 0, 0, 0]) + b'{"type":"done"}')
+            time.sleep(3600)
+        if "torn" in words:
+            # Dies in the middle of writing its files, as a kill by the kernel would have it.
+            import soundfile
+            soundfile.write = lambda file, *_, **__: (open(file, "wb").write(b"RIFF"), os._exit(9))
+        if "odd" in words:
+            yield Clip.of([0.1] * 100, 44100)
+            yield Clip.of([[0.1] * 100] * 2, 44100)
+            return
+        if "nothing" in words:
+            return
+        if "huge" in words:
+            yield Clip.of(np.random.default_rng(0).uniform(-3e38, 3e38, 44100), 32000)
+            return
+        time_axis = np.arange(round((seconds or 1.0) * 44100)) / 44100
+        pitch = 100 + (spec.seed or 0) % 1000
+        yield Clip.of(0.5 * np.sin(2 * np.pi * pitch * time_axis), 44100)
+
+
+class Quick(Scripted):
+    """The same at once."""
+
+    def __init__(self, **_):
+        self.info = info("quick", instant=True, model=None)
+
+
+class Mute:
+    """Says garbage instead of describing itself."""
+
+    def __init__(self, **_):
+        os.write(our_socket(), b"hello, I am an engine and no frame at all")
+        time.sleep(3600)
+
+
+class Stranger:
+    """Is no engine."""
+
+    def __init__(self, **_):
+        pass
+
+
+def half(**_):
+    raise RuntimeError("the weights are not there")
+'''
+ENTRY_POINTS = """[bridge.engines]
+scripted = scripted_engines:Scripted
+quick = scripted_engines:Quick
+mute = scripted_engines:Mute
+stranger = scripted_engines:Stranger
+half = scripted_engines:half
+missing = no_such_module_anywhere:Engine
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install a package with engines, for this process and its children; its gate opens when the answer exists."""
+    folder = tmp_path / "site"
+    metadata = folder / "scripted_engines-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (folder / "scripted_engines.py").write_text(ENGINES)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: scripted-engines\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
+    gate = tmp_path / "gate"
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=":")
+    monkeypatch.setenv("SCRIPTED_GATE", str(gate))
+    sys.modules.pop("scripted_engines", None)
+    return gate
+
+
+async def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
+    """Wait for something that tells nobody when it happens."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def is_gone(pid: int) -> bool:
+    """Has the process ended? One that its parent has not buried yet has."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -15,7 +15,8 @@ from bridge import __version__
 from bridge.access import check_key
 from bridge.errors import BridgeError, Forbidden, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
-from bridge.realtime.driver import without_compression
+from bridge.realtime.driver import use_our_driver
+from bridge.realtime.fanout import fan_out
 from bridge.realtime.sessions import Sessions
 from bridge.realtime.slow import cut, drop_slow_clients
 from bridge.realtime.sync import everything, missed, wire
@@ -51,7 +52,7 @@ class Hub:
             logger=False,
             engineio_logger=False,
         )
-        without_compression(self.sio)
+        use_our_driver(self.sio)
         self.sio.on("connect", self._connect)
         self.sio.on("disconnect", self._disconnect)
         for name, handler in {
@@ -173,7 +174,7 @@ class Hub:
     async def _send_outbox(self) -> None:
         while True:
             name, message = await self._outbox.get()
-            await self.sio.emit(name, message, room=ROOM)
+            await fan_out(self.sio, ROOM, name, message)
 
     async def _send_heads(self) -> None:
         while True:
@@ -185,7 +186,7 @@ class Hub:
         choice = self._service.choice
         info = self._service.engines.known(choice.name)
         return ServerFacts(
-            version=__version__, engine=choice.name, device=info.device if info else "cpu", why=choice.why
+            version=__version__, engine=choice.name, device=info.device if info else "cpu", why=self._service.why
         )
 
 

@@ -148,6 +148,14 @@ class SampleService:
         return self.engines.hosted(self.choice.name).error if self.choice.name in self.engines.names else None
 
     @property
+    def why(self) -> str:
+        """Which engine makes new sounds and why, what it is doing while it starts, or why it cannot."""
+        hosted = self.engines.hosted(self.choice.name) if self.choice.name in self.engines.names else None
+        if hosted and hosted.note:
+            return hosted.note
+        return self.engine_error.message if self.engine_error else self.choice.why
+
+    @property
     def ready(self) -> bool:
         """Can a new sound be made?"""
         return self.choice.name in self.engines.names and self.engines.hosted(self.choice.name).running

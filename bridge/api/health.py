@@ -48,7 +48,7 @@ async def health_document(service: SampleService) -> dict[str, Any]:
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
         "version": __version__,
         "engine": choice.name,
-        "engine_reason": service.engine_error.message if service.engine_error else choice.why,
+        "engine_reason": service.why,
         "model": info.model if info else None,
         "device": info.device if info else "cpu",
         "gpu_available": bool(glob.glob("/dev/nvidia[0-9]*")),  # noqa: PTH207  a pattern, not a path

@@ -1,8 +1,9 @@
 """Frames between the server and an engine's process: a JSON head and, where audio travels, bytes.
 
 On the wire: two unsigned 32-bit big-endian lengths (head, body), then both parts. The parent sends ``submit`` and
-``cancel``; the child answers ``described`` or ``unavailable`` once, ``alive`` every second, and for each request
-``progress``, ``piece`` (with PCM as its body), and exactly one of ``done``, ``failed``, ``cancelled``.
+``cancel``. The child says ``alive`` every second and ``starting`` (a sentence) while the engine is built, then
+``described`` or ``unavailable`` once, and for each request ``progress``, ``piece`` (with PCM as its body), and exactly
+one of ``done``, ``failed``, ``cancelled``.
 """
 
 from __future__ import annotations

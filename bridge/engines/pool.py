@@ -33,6 +33,11 @@ class EnginePool:
         return self._members[0].error
 
     @property
+    def note(self) -> str | None:
+        """What it does while it starts, None when it does not start."""
+        return self._members[0].note
+
+    @property
     def running(self) -> bool:
         """True while a process is there."""
         return any(member.running for member in self._members)

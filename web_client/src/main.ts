@@ -71,6 +71,7 @@ const samples = new Samples(player, {
     if (sound) for (const made of [name, ...sound.aliases]) requests.settled(made);
     if (sound && !sound.standin && wishes.delete(name)) status.say(`Ready: ${sound.strudel}`);
     list.change(name, sound);
+    document.dispatchEvent(new CustomEvent('sample-bridge.sound', { detail: { name, sound } }));
   },
   onProblem: problem,
 });
@@ -152,7 +153,7 @@ for (const gesture of ['pointerdown', 'keydown']) {
 }
 connection.open();
 
-/** For tests, the console, and scripts beside the page. */
+/** For tests, the console, and scripts beside the page; they hear of each sound by the event `sample-bridge.sound`. */
 const sampleBridge = {
   ...functions,
   connectPlayer,

@@ -53,7 +53,6 @@ export class Sequence {
 
   /** Takes one pushed event. False when a hello is needed to fill a gap. */
   receive(event: NumberedEvent): boolean {
-    if (this.mark !== null && event.seq <= this.mark) return true;
     this.waiting.set(event.seq, event);
     if (this.asking) return true;
     if (this.mark !== null) this.drain(this.mark);

@@ -115,6 +115,28 @@ describe('connecting', () => {
     expect(hellos.map(({ since }) => since)).toEqual([undefined, 1, 3]);
   });
 
+  test('a server that comes back with another catalogue is taken as it is', async () => {
+    server.on('connection', (socket) => {
+      socket.on('hello', (request: Record<string, unknown>, ack: Ack) => {
+        hellos.push(request);
+        if (hellos.length === 1) {
+          ack(everything(1));
+          afterHello(socket, ['sound', push(9)]); // a gap: the page asks again …
+        } else if (hellos.length === 2) {
+          socket.conn.close(); // … and gets no answer
+        } else {
+          ack({ ...everything(0), epoch: 'b' });
+          afterHello(socket, ['sound', push(1)]);
+        }
+      });
+    });
+    connect();
+    await vi.waitFor(() => expect(log).toContain('gen_1'));
+    expect(soundsOnly()).toEqual(['reset 0', 'reset 0', 'gen_1']);
+    expect(log).toContain('online');
+    expect(hellos).toHaveLength(3);
+  });
+
   test('a refused hello says why, and does not try on by itself', async () => {
     server.on('connection', (socket) => {
       socket.on('hello', (_: unknown, ack: Ack) => ack({ error: { code: 'forbidden', message: 'Give the right key.' } }));

@@ -93,6 +93,17 @@ test('what is wanted offline is asked for when the connection is there', async (
   expect(world.asked.map(({ name }) => name)).toEqual(['gen_a', 'gen_b']);
 });
 
+test('a wish that the connection lost is asked again without a word', async () => {
+  const { requests, world } = made();
+  world.answer = () => ({ ok: false, error: { code: 'offline', message: 'Not connected.' } });
+  requests.evaluated(['gen_a']);
+  await settle();
+  expect(world.problems).toEqual([]);
+  requests.online();
+  await settle();
+  expect(world.asked).toHaveLength(2);
+});
+
 test('what was still being made when the connection broke is asked for again', async () => {
   const { requests, world } = made();
   requests.evaluated(['gen_a', 'gen_b']);

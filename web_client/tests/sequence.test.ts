@@ -73,6 +73,16 @@ describe('the watermark', () => {
     expect(got).toEqual([8, 9]);
   });
 
+  test('what waited of an old catalogue does not mix with a new one', () => {
+    const { sequence, got } = started(7);
+    sequence.receive(event(9));
+    sequence.interrupt();
+    sequence.ask();
+    expect(sequence.answer(everything(3, 'b'))).toBe(true);
+    expect(sequence.receive(event(4))).toBe(true);
+    expect(got).toEqual([4]);
+  });
+
   test('an answer that stops early is asked on', () => {
     const { sequence } = started(7);
     sequence.ask();

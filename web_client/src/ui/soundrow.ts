@@ -72,7 +72,8 @@ export class SoundRow {
     this.element.dataset.name = sound.name;
     this.element.dataset.kind = sound.kind;
     this.element.classList.toggle('standin', sound.standin);
-    this.name.textContent = sound.name;
+    // A long name breaks behind its underscores.
+    this.name.replaceChildren(...sound.name.split(/(?<=_)/).flatMap((part) => [part, el('wbr')]));
     this.prompt.textContent = sound.prompt;
     this.prompt.title = sound.prompt;
     this.facts.replaceChildren(facts(sound).join(' · '), ' · ', licence(sound));

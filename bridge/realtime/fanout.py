@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,19 +26,23 @@ _TEXT_FRAME = 0x81
 """First byte of an unfragmented text message (RFC 6455, section 5.2)."""
 
 
-class Outbox(asyncio.Queue[Any]):
-    """engineio's queue of one client, with a way past it for as long as nothing waits."""
+class Outbox:
+    """engineio's queue of one client, with a way past it for as long as nothing waits.
+
+    It has what engineio needs of an ``asyncio.Queue`` and is a tenth of its size: nearly all are empty nearly always.
+    """
+
+    __slots__ = ("_getter", "_items", "_joining", "_taken", "transport", "unsent")
 
     def __init__(self) -> None:
-        super().__init__()
         self.transport: asyncio.Transport | None = None
         """The connection, once it is a WebSocket and until it ends."""
         self.unsent = 0
         """What was put in and not yet sent. Entries that a task has taken out and still holds count, too."""
-
-    def _put(self, item: Any) -> None:
-        self.unsent += 1
-        super()._put(item)
+        self._items: deque[Any] | None = None
+        self._getter: asyncio.Future[Any] | None = None
+        self._taken = 0  # and not reported done
+        self._joining: asyncio.Future[None] | None = None
 
     def send(self, packet: engine_packet.Packet, frame: bytes) -> None:
         """Send a packet whose WebSocket frame is made already: at once if nothing waits, else behind what waits."""
@@ -46,6 +51,58 @@ class Outbox(asyncio.Queue[Any]):
             self.put_nowait(packet)
         else:
             connection.write(frame)
+
+    def qsize(self) -> int:
+        """How many entries wait."""
+        return len(self._items) if self._items else 0
+
+    def put_nowait(self, item: Any) -> None:
+        """Add an entry; there is always room."""
+        self.unsent += 1
+        if self._getter is not None and not self._getter.done():
+            self._taken += 1
+            self._getter.set_result(item)
+            return
+        if self._items is None:
+            self._items = deque()
+        self._items.append(item)
+
+    async def put(self, item: Any) -> None:
+        """Add an entry; see ``put_nowait``."""
+        self.put_nowait(item)
+
+    def get_nowait(self) -> Any:
+        """Take the oldest entry. Raises asyncio.QueueEmpty."""
+        if not self._items:
+            raise asyncio.QueueEmpty
+        item = self._items.popleft()
+        if not self._items:
+            self._items = None
+        self._taken += 1
+        return item
+
+    def get(self) -> asyncio.Future[Any]:
+        """Take the oldest entry when there is one; only the connection's one writer waits here.
+
+        A future and no coroutine, so that waiting for it with a time limit needs no task.
+        """
+        self._getter = asyncio.get_running_loop().create_future()
+        if self._items:
+            self._getter.set_result(self.get_nowait())
+        return self._getter
+
+    def task_done(self) -> None:
+        """Say that an entry which was taken is dealt with."""
+        self._taken -= 1
+        if not self._taken and not self._items and self._joining is not None and not self._joining.done():
+            self._joining.set_result(None)
+
+    async def join(self) -> None:
+        """Return when every entry is dealt with."""
+        while self._taken or self._items:
+            if self._joining is None or self._joining.done():
+                self._joining = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._joining)
 
 
 async def fan_out(sio: socketio.AsyncServer, room: str, event: str, data: Mapping[str, Any]) -> None:

@@ -105,7 +105,7 @@ async def test_what_a_task_has_taken_out_of_the_queue_still_goes_first(sio: sock
     client = await join()
     waiting = outbox(sio)
     waiting.put_nowait(engine_packet.Packet(engine_packet.MESSAGE, '2["first",{}]'))
-    while not waiting.empty():
+    while waiting.qsize():
         await asyncio.sleep(0)
     await fan_out(sio, ROOM, "second", {})
     assert [(await heard(client))[0], (await heard(client))[0]] == ["first", "second"]
@@ -148,6 +148,37 @@ async def test_a_client_that_left_is_passed_over(sio: socketio.AsyncServer, join
     await gone.close()
     await fan_out(sio, ROOM, "sound", {"seq": 1})
     assert await heard(stays) == ["sound", {"seq": 1}]
+
+
+async def test_an_outbox_is_joined_when_all_that_was_taken_is_done() -> None:
+    box = Outbox()
+    for item in "ab":
+        box.put_nowait(item)
+    joining = asyncio.create_task(box.join())
+    assert [await box.get(), box.get_nowait()] == ["a", "b"]
+    with pytest.raises(asyncio.QueueEmpty):
+        box.get_nowait()
+    box.task_done()
+    await asyncio.sleep(0)
+    assert not joining.done()
+    box.task_done()
+    await joining
+
+
+async def test_an_outbox_keeps_what_came_after_its_reader_gave_up() -> None:
+    box = Outbox()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(box.get(), timeout=0.001)
+    box.put_nowait("late")
+    assert await asyncio.wait_for(box.get(), timeout=10) == "late"
+
+
+async def test_an_outbox_wakes_its_reader() -> None:
+    box = Outbox()
+    reading = box.get()
+    await box.put("now")
+    assert await reading == "now"
+    assert box.qsize() == 0
 
 
 async def test_nobody_there_is_no_error(sio: socketio.AsyncServer) -> None:

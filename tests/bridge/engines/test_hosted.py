@@ -267,7 +267,7 @@ async def test_what_cannot_start_is_unavailable_with_a_sentence_and_leaves_no_pr
 
 async def test_an_engine_that_takes_too_long_to_start_is_ended(installed, open_engine):
     engine = open_engine("tone", start_seconds=0.001)
-    with pytest.raises(EngineTimeout, match="while it started"):
+    with pytest.raises(EngineTimeout, match="smaller model"):
         await engine.start()
     assert [child for child in psutil.Process().children() if not is_gone(child.pid)] == []
 

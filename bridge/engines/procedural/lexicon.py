@@ -209,6 +209,9 @@ LINES = {
     "stabs": "chords",
 }
 WEAK = {
+    "voice",
+    "fx",
+    "sfx",
     "hit",
     "drop",
     "metal",
@@ -238,7 +241,6 @@ WEAK = {
     "tension",
     "static",
     "industrial",
-    "orchestral",
     "crackle",
     "machines",
     "atmosphere",

@@ -188,7 +188,6 @@ INSTRUMENTS = (
             "cello",
             "viola",
             "orchestra",
-            "orchestral",
             "string orchestra",
             "legato strings",
             "cinematic strings",

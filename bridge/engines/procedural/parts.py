@@ -63,7 +63,7 @@ def bass(plan: Plan, entry: Instrument) -> Iterator[Event]:
             hertz(root + interval),
             plan.step * (held - 0.15),
             0.95 if rng.random() < 0.35 else 0.72,
-            0.72,
+            0.5,
             0.0,
         )
 
@@ -92,7 +92,7 @@ def chords(plan: Plan, entry: Instrument, sustained: bool = False) -> Iterator[E
                 hertz(note),
                 plan.step * (held if sustained else held - 0.1),
                 LEVELS[mark] * 0.9,
-                0.62 if whole else 0.34,
+                0.42 if whole else 0.23,
                 0.0,
             )
 
@@ -108,7 +108,7 @@ def riff(plan: Plan, entry: Instrument) -> Iterator[Event]:
             continue
         note = near(plan.key.degree(degrees[step % 16]) % 12, (entry.root or 48) + 4)
         yield Event(
-            plan.time(step, rng), entry, hertz(note), plan.step * (1.6 if mark == "X" else 0.8), LEVELS[mark], 0.7, 0.0
+            plan.time(step, rng), entry, hertz(note), plan.step * (1.6 if mark == "X" else 0.8), LEVELS[mark], 0.5, 0.0
         )
 
 
@@ -132,7 +132,7 @@ def arp(plan: Plan, entry: Instrument) -> Iterator[Event]:
             hertz(note),
             plan.step * 0.8,
             0.95 if step % 4 == 0 else 0.68,
-            0.5,
+            0.34,
             0.3 if step % 2 else -0.3,
         )
 
@@ -167,7 +167,7 @@ def melody(plan: Plan, entry: Instrument) -> Iterator[Event]:
             hertz(note),
             plan.step * (held - 0.1),
             0.85 if step % 8 == 0 else 0.72,
-            0.55,
+            0.36,
             0.0,
         )
 
@@ -201,7 +201,7 @@ def score(plan: Plan, wish: Wish, kind_words: bool) -> list[Event]:
     struck = tuple(entry for entry in wish.instruments if entry.role == "drum")
     tonal = [entry for entry in wish.instruments if entry.role in {"bass", "chord", "lead", "voice"}][:3]
     events: list[Event] = []
-    if wish.beat or (kind_words and not wish.instruments):
+    if wish.beat or (kind_words and not wish.instruments and not wish.line):
         events += drums(plan, wish)
     elif struck:
         events += drums(plan, wish, struck)

@@ -93,6 +93,25 @@ def test_parts_of_one_request_share_chords_and_grid() -> None:
     assert names == {"drum", "bass", "chord"}
 
 
+@pytest.mark.parametrize(
+    ("prompt", "roles"),
+    [
+        ("drum stem", {"drum"}),
+        ("bass stem", {"bass"}),
+        ("melody stem", {"lead"}),
+        ("angelic choir, voice stem", {"voice"}),
+        ("synth stem", {"lead"}),
+        ("house bassline", {"bass"}),
+        ("instrumental stem", {"drum", "bass", "lead", "chord"}),
+        ("epic orchestral battle", {"drum", "chord", "lead"}),
+    ],
+)
+def test_a_stem_is_played_by_those_it_names(prompt: str, roles: set[str]) -> None:
+    wish = read(prompt)
+    events = score(plan(wish, prompt, None, 120, 8.0, 1), wish, wish.genre is not None or not wish.instruments)
+    assert {event.instrument.role for event in events} == roles
+
+
 def test_only_the_named_drums_play_when_no_beat_is_asked_for() -> None:
     wish = read("shaker and conga loop")
     events = score(plan(wish, "", None, 100, 4.8, 1), wish, False)

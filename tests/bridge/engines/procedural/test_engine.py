@@ -43,7 +43,7 @@ def test_an_instrument_gives_a_clean_sound(say: Say, name: str) -> None:
     "prompt", ["snare", "acid bass", "warm pad", "🎸", "xyzzy", "epic battle", "vinyl crackle", "lofi hip hop"]
 )
 def test_every_kind_of_every_prompt_sounds(say: Say, kind: str, prompt: str) -> None:
-    x = say(prompt, kind=kind)
+    x = say(prompt, 2.0 if kind in {"stem", "texture", "raw"} else None, kind=kind)
     assert np.isfinite(x).all()
     assert np.sqrt(np.mean(x**2)) > 0.005
     assert np.abs(x).max() <= 1.0
@@ -56,7 +56,7 @@ def test_the_same_spec_is_the_same_sound_and_another_seed_is_another(say: Say) -
         assert first.shape != other.shape or not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.0, 7.3])
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 3.3])
 @pytest.mark.parametrize("prompt", ["kick", "choir", "riser", "piano", "rain"])
 def test_a_length_that_is_asked_for_is_kept(say: Say, prompt: str, seconds: float) -> None:
     for kind in ("oneshot", "texture", "stem"):

@@ -120,7 +120,7 @@ async def hello(probe: Probe) -> str:
     """Socket.IO connects and answers ``hello``; pushes are listened for from now on."""
     import socketio
 
-    client = socketio.AsyncClient(reconnection=False)
+    client = socketio.AsyncClient(reconnection=False, http_session=probe.session)  # which we close, however it ends
     client.on("sound", probe.events.put)
     try:
         await client.connect(probe.url, transports=["websocket"], wait_timeout=10)

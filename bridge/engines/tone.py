@@ -58,7 +58,7 @@ class ToneEngine:
         for start in range(0, total, piece):
             report(start / total)
             if "tone" in words:
-                _misbehave(words, report)
+                _misbehave(words, report, start / total)
             time_axis = np.arange(start, min(start + piece, total)) / _RATE
             wave = 0.5 * np.sin(2 * np.pi * frequency * time_axis)
             if "nan" in words:
@@ -76,7 +76,7 @@ def frequency_of(prompt: str) -> float:
     return 220.0 + int(hashlib.sha256(prompt.lower().encode()).hexdigest()[:6], 16) % 661
 
 
-def _misbehave(words: set[str], report: Report) -> None:
+def _misbehave(words: set[str], report: Report, fraction: float) -> None:
     if "fail" in words:
         raise EngineError("The tone engine was asked to fail.")
     if "crash" in words:
@@ -85,5 +85,5 @@ def _misbehave(words: set[str], report: Report) -> None:
         time.sleep(3600)
     if "slow" in words:
         for _ in range(50):
-            report(0.0)
+            report(fraction)
             time.sleep(_PIECE_SECONDS / 50)

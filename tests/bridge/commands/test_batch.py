@@ -1,0 +1,129 @@
+"""``sample-bridge batch``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from prompts import common_stems, example_prompts
+from tests.bridge.commands.conftest import PROGRAM, SECONDS, Command, clean_environment, serving
+
+LINES = """\
+# tones
+tone 300 hz
+
+  tone 400 hz  \r
+tone fail
+%s
+tone 500 hz, in F# minor
+""" % ("a" * 501)
+
+
+def test_a_line_that_fails_does_not_stop_the_others(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text(LINES, newline="")
+    ended = command("batch", "lines.txt", "--engine", "tone")
+    assert ended.code == 1
+    assert sorted(line[6:].split("  ")[-1] for line in ended.out.splitlines()) == [
+        's("gen_tone_300_hz")',
+        's("gen_tone_400_hz")',
+        's("gen_tone_500_hz_in_f_minor")',
+    ]
+    *failed, summary = ended.err.splitlines()
+    assert len(failed) == 2
+    assert any("line 6: aaa" in line and line.endswith("[invalid_request]") for line in failed)
+    assert any("tone fail: The tone engine was asked to fail. [engine_failed]" in line for line in failed)
+    assert summary.startswith("3 made, 0 kept already, 2 failed, in ")
+
+
+def test_the_same_batch_again_makes_only_what_is_missing(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("tone 300 hz\ntone 400 hz\n")
+    (tmp_path / "out").mkdir()
+    words = ("batch", "lines.txt", "--engine", "tone", "--output-dir", "out", "--format", "flac", "--json")
+    first = command(*words).json()
+    assert [sound["cached"] for sound in first["sounds"]] == [False, False]
+    (tmp_path / "lines.txt").write_text("tone 300 hz\ntone 400 hz\ntone fail\ntone 600 hz\n")
+    second = command(*words)
+    assert (second.code, second.err) == (1, "")
+    made = {sound["name"]: sound["cached"] for sound in second.json()["sounds"]}
+    assert made == {"gen_tone_300_hz": True, "gen_tone_400_hz": True, "gen_tone_600_hz": False}
+    assert [failure["prompt"] for failure in second.json()["failed"]] == ["tone fail"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{name}_0.flac" for name in made}
+
+
+def test_a_batch_through_a_server_gives_way_and_fills_its_library(served: Command, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("".join(f"tone {number} hz\n" for number in range(1000, 1012)))
+    ended = served("batch", "lines.txt", "--duration", "0.2", "--variations", "2", "--json")
+    sounds = ended.json()["sounds"]
+    assert ended.code == 0
+    assert sorted({sound["name"] for sound in sounds}) == [f"gen_tone_{number}_hz" for number in range(1000, 1012)]
+    assert len(sounds) == 24
+    assert {round(sound["seconds"], 3) for sound in sounds} == {0.2}
+
+
+def test_without_a_file_the_common_stems_and_examples_are_made_under_their_names(command: Command) -> None:
+    ended = command("batch", "--engine", "tone", "--json")
+    assert ended.code == 0, ended
+    names = [sound["name"] for sound in ended.json()["sounds"]]
+    assert len(names) == len(common_stems()) + len(example_prompts())
+    assert {stem.sound for stem in common_stems()} <= set(names)
+
+
+def test_a_server_that_is_full_is_waited_for(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("".join(f"slow tone {number} hz\n" for number in range(100, 108)))
+    with serving(tmp_path / "data", BRIDGE_MAX_QUEUE="1", BRIDGE_MAX_CONCURRENT_JOBS="3"):
+        ended = command("batch", "lines.txt", "--duration", "0.1", "--json")
+    assert (ended.code, len(ended.json()["sounds"])) == (0, 8), ended
+
+
+def test_what_fails_for_every_line_ends_the_batch(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("tone 300 hz\n" * 50)
+    ended = command("batch", "lines.txt", "--engine", "no_such")
+    assert ended.code == 2
+    assert "[unknown_engine]" in ended.err
+    assert len(ended.err.splitlines()) == 2  # the count, and why
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(None, "no_such_file"), (b"# nothing\n\n", "nothing_to_make"), (b"kick\nsn\xffare\n", "not_text")],
+)
+def test_a_file_that_gives_nothing_is_refused(
+    command: Command, tmp_path: Path, content: bytes | None, code: str
+) -> None:
+    if content is not None:
+        (tmp_path / "lines.txt").write_bytes(content)
+    error = command("batch", "lines.txt", "--json").error()
+    assert error["code"] == code
+    assert "lines.txt" in error["message"]
+    if code == "not_text":
+        assert "line 2" in error["message"]
+
+
+def test_a_missing_output_folder_is_refused_before_any_work(command: Command, tmp_path: Path) -> None:
+    ended = command("batch", "-", "--output-dir", "nowhere", "--json", stdin="kick\n")
+    assert ended.error()["code"] == "no_such_folder"
+    assert not (tmp_path / "data").exists()
+
+
+def test_ctrl_c_leaves_nothing_broken_and_the_same_command_goes_on(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("tone 300 hz\n" + "slow tone, 60 seconds\n")
+    environment = clean_environment(BRIDGE_DATA_DIR=str(tmp_path / "data"))
+    words = ("batch", "lines.txt", "--engine", "tone")
+    process = subprocess.Popen([*PROGRAM, *words, "--duration", "60"], cwd=tmp_path, env=environment, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    assert process.stdout is not None
+    assert "gen_tone_300_hz" in process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the engine's process, too
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("1 made, 0 kept already, 0 failed, in ")
+    assert "1 not done" in err
+    assert not list((tmp_path / "data" / "incoming").iterdir())
+    (tmp_path / "lines.txt").write_text("tone 300 hz\n")
+    again = command(*words, "--duration", "60", "--json").json()
+    assert [sound["cached"] for sound in again["sounds"]] == [True]

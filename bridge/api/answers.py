@@ -12,7 +12,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from bridge.api.body import NO_STORE
-from bridge.api.samples import CONTENT_TYPES, SampleFile
+from bridge.api.samplefile import CONTENT_TYPES, SampleFile
 from bridge.errors import InvalidRequest
 from bridge.events import sample_url
 from bridge.service import Placed, SampleService

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import soundfile
 
 from bridge.audio.clip import Clip
+from bridge.audio.dither import to_16_bits
 from bridge.errors import InvalidRequest
 
 Pcm: TypeAlias = npt.NDArray[np.int32]
@@ -22,13 +23,14 @@ Pcm: TypeAlias = npt.NDArray[np.int32]
 
 FORMATS = {
     "wav": ("WAV", "PCM_16"),
-    "flac": ("FLAC", "PCM_16"),
+    "wav24": ("WAV", "PCM_24"),
+    "flac": ("FLAC", "PCM_24"),
     "ogg": ("OGG", "VORBIS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
-"""Delivery formats: extension -> libsndfile's container and encoding."""
+"""Delivery formats -> libsndfile's container and encoding. WAV 24 and FLAC are the master bit by bit."""
 _BEST = 0.0
-"""libsndfile's compression level of a lossy file: as little as can be (MP3 at 320 kbit/s)."""
+"""libsndfile's compression level of a lossy file: as little as can be."""
 _MP3_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 """Hz; the format knows no others (ISO 11172-3, 13818-3, and the extension "MPEG-2.5")."""
 _PIECE = 1 << 14
@@ -59,9 +61,10 @@ def read_pcm(path: Path) -> tuple[Pcm, int]:
     return pcm, int(rate)
 
 
-def encode(pcm: Pcm, rate: int, extension: str) -> bytes:
-    """Encode for delivery in one of ``FORMATS``; WAV and FLAC have 16 bits, rounded to the nearest step.
+def encode(pcm: Pcm, rate: int, extension: str, seed: str = "") -> bytes:
+    """Encode for delivery in one of ``FORMATS``, exactly as long as it is.
 
+    ``seed``: the sample's id; the dither of WAV 16 follows from it, so that the same sample is always the same file.
     Raises InvalidRequest for audio that the format cannot hold.
     """
     if extension == "mp3" and (rate not in _MP3_RATES or pcm.shape[1] > 2):
@@ -73,13 +76,14 @@ def encode(pcm: Pcm, rate: int, extension: str) -> bytes:
     container, subtype = FORMATS[extension]
     file = io.BytesIO()
     if extension in ("ogg", "mp3"):
+        # Constant: MP3 at its highest rate, 320 kbit/s at 44.1 kHz; below 256 a loop's seam is heard.
+        mode = {"bitrate_mode": "CONSTANT"} if extension == "mp3" else {}
         with soundfile.SoundFile(
-            file, "w", rate, pcm.shape[1], subtype, format=container, compression_level=_BEST
+            file, "w", rate, pcm.shape[1], subtype, format=container, compression_level=_BEST, **mode
         ) as lossy:
             # Piece by piece: handed a long sound at once, libvorbis overflows the stack and takes the process with it.
             for start in range(0, len(pcm), _PIECE):
                 lossy.write(pcm[start : start + _PIECE])
         return file.getvalue()
-    rounded = np.clip((pcm.astype(np.int64) + (1 << 15)) >> 16, -(2**15), 2**15 - 1).astype(np.int16)
-    soundfile.write(file, rounded, rate, format=container, subtype=subtype)
+    soundfile.write(file, to_16_bits(pcm, seed) if extension == "wav" else pcm, rate, format=container, subtype=subtype)
     return file.getvalue()

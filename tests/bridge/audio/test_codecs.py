@@ -50,11 +50,27 @@ def test_a_loop_in_mp3_is_in_time():
     assert int(np.argmax(np.correlate(decoded[9000:16000], wanted, "valid"))) == 1000
 
 
-@pytest.mark.parametrize("extension", ["wav", "flac"])
-def test_sixteen_bits_are_the_nearest_step(extension):
+def test_sixteen_bits_are_dithered_by_the_samples_id():
     master = codecs.to_pcm(Clip.of(np.random.default_rng(0).uniform(-1, 1, 5000), 44100))
-    decoded, _ = soundfile.read(io.BytesIO(codecs.encode(master, 44100, extension)), dtype="int16")
-    assert np.abs(decoded.astype(np.int64) * 65536 - master[:, 0]).max() <= 32768
+    data = codecs.encode(master, 44100, "wav", "0" * 32)
+    decoded, _ = soundfile.read(io.BytesIO(data), dtype="int16")
+    assert np.abs(decoded.astype(np.int64) * 65536 - master[:, 0]).max() <= 98304, "half a step, and one of noise"
+    assert data == codecs.encode(master, 44100, "wav", "0" * 32)
+    assert data != codecs.encode(master, 44100, "wav", "1" * 32)
+
+
+@pytest.mark.parametrize("extension", ["wav24", "flac"])
+def test_wav24_and_flac_are_the_master_bit_by_bit(extension):
+    master = codecs.to_pcm(Clip.of(np.random.default_rng(0).uniform(-1, 1, (2, 5000)), 44100))
+    decoded, _ = soundfile.read(io.BytesIO(codecs.encode(master, 44100, extension)), dtype="int32")
+    assert np.array_equal(decoded, master)
+
+
+def test_mp3_has_at_least_256_kbit_a_second_and_says_how_long_it_is():
+    data = codecs.encode(pcm(44100 * 3, 2), 44100, "mp3")
+    assert len(data) * 8 / 3 >= 256_000
+    assert b"Info" in data[:200], "players cut the encoder's delay away by this tag"
+    assert b"LAME" in data[:300]
 
 
 def test_full_scale_and_beyond_is_held_and_never_wraps():

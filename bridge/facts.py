@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bridge import __version__
 from bridge.audio import RECIPE
 from bridge.engines import EngineInfo
 from bridge.engines.hosted import Made
@@ -39,6 +40,8 @@ def facts_of(spec: SampleSpec, info: EngineInfo, made: Made) -> dict[str, Any]:
         "commercial": info.commercial,
         "digital_source_type": "trainedAlgorithmicMedia" if info.generative_model else "algorithmicMedia",
         "recipe": recipe_of(info),
+        "version": __version__,
+        "parents": [],
         "flags": [],
         "measures": dict(made.measures),
         "spec": spec.model_dump(mode="json"),

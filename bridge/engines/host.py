@@ -157,7 +157,7 @@ class Host:
         master, delivery = self._incoming / f"{stem}.master.wav", self._incoming / f"{stem}.wav"
         try:
             codecs.write_master(master, pcm, clip.rate)
-            delivery.write_bytes(codecs.encode(pcm, clip.rate, "wav"))
+            delivery.write_bytes(codecs.encode(pcm, clip.rate, "wav", sample_id))
         except BaseException:
             master.unlink(missing_ok=True)
             delivery.unlink(missing_ok=True)

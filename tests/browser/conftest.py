@@ -23,6 +23,8 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 REPOSITORY = Path(__file__).parents[2]
 STATIC = REPOSITORY / "bridge" / "static"
 TAP = (Path(__file__).parent / "tap.js").read_text(encoding="utf-8")
+PATIENCE_SECONDS = 40
+PITCH_TOLERANCE_HZ = 4
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -173,11 +175,23 @@ class Visit:
 
     async def loud(self, above: float = 0.05) -> None:
         """Return when what is heard is louder than ``above`` (RMS of a block, 1.0 is full scale)."""
-        await self.page.evaluate("above => tap.until((rms) => rms > above)", above)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.page.evaluate("above => tap.until((rms) => rms > above)", above)
 
     async def quiet(self) -> None:
         """Return when nothing at all is heard any more."""
-        await self.page.evaluate("tap.until((rms) => rms === 0)")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.page.evaluate("tap.until((rms) => rms === 0)")
+
+    async def hear_pitch(self, hertz: float) -> None:
+        """Return when the strongest partial of what is heard is at this frequency."""
+        heard = 0.0
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while abs(heard - hertz) > PITCH_TOLERANCE_HZ:
+                    heard = (await self.hear(0.4)).pitch
+        except TimeoutError:
+            pytest.fail(f"{hertz} Hz never came; {heard:.1f} Hz was the last that was heard")
 
     async def hear(self, seconds: float) -> Heard:
         """Listen from now on."""

@@ -33,7 +33,7 @@ async def test_a_name_nobody_has_is_made_because_a_pattern_names_it(tone_bridge:
     await visit.open(tone_bridge.url)
     await visit.play('s("gen_tone_660_hz*4").clip(1)')
     await visit.loud()
-    assert (await visit.hear(0.5)).pitch == pytest.approx(660, abs=4)
+    await visit.hear_pitch(660)
     assert "error" not in (await visit.page.locator(".statusline").get_attribute("class") or "")
     assert await visit.page.locator(".sound[data-name=gen_tone_660_hz]").count() == 1
 
@@ -60,7 +60,7 @@ async def test_after_a_restart_of_the_bridge_open_and_new_pages_have_every_sound
     assert await names(visit) == {"kept_300", "kept_400", "kept_500", "kept_600"}
     await visit.play('s("kept_300*4").clip(1)')
     await visit.loud()
-    assert (await visit.hear(0.5)).pitch == pytest.approx(300, abs=4)
+    await visit.hear_pitch(300)
 
 
 async def test_a_page_that_was_away_gets_the_twenty_sounds_it_missed(tone_bridge: Bridge, visit: Visit) -> None:
@@ -83,7 +83,7 @@ async def test_a_page_that_was_away_gets_the_twenty_sounds_it_missed(tone_bridge
         assert await visit.page.evaluate("sampleBridge.since") >= before + 20
         await visit.play('s("missed_19*4").clip(1)')
         await visit.loud()
-        assert (await visit.hear(0.4)).pitch == pytest.approx(490, abs=4)
+        await visit.hear_pitch(490)
 
 
 async def names(visit: Visit) -> set[str]:

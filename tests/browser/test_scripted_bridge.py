@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 import pytest_asyncio
 import socketio
 import soundfile
@@ -97,12 +96,11 @@ async def test_a_better_sample_takes_the_place_of_its_stand_in_while_the_pattern
     await visit.open(scripted.url)
     await visit.play('s("gen_pad*8").clip(1)')
     await visit.loud()
-    assert (await visit.hear(0.4)).pitch == pytest.approx(330, abs=4)
+    await visit.hear_pitch(330)
     assert await visit.page.get_by_text("stand-in").count() == 1
 
     await scripted.push(sound(1, "gen_pad", "/samples/550.wav", revision=2))
-    while (await visit.hear(0.4)).pitch != pytest.approx(550, abs=4):
-        pass
+    await visit.hear_pitch(550)
     assert await visit.page.get_by_text("stand-in").count() == 0
 
 
@@ -114,8 +112,7 @@ async def test_all_slots_of_a_sound_play_by_their_number_and_by_its_aliases(
     await visit.wait_for_sound("gen_kick")
     for code, hertz in {'s("bd*8")': 200, 's("gen_kick:1*8")': 700, 's("kick:1*8").bank("gen")': 700}.items():
         await visit.play(f"{code}.clip(1)")
-        while (await visit.hear(0.4)).pitch != pytest.approx(hertz, abs=4):
-            pass
+        await visit.hear_pitch(hertz)
 
 
 async def test_pitched_samples_play_in_tune_from_the_nearest_root(scripted: ScriptedBridge, visit: Visit) -> None:
@@ -125,8 +122,7 @@ async def test_pitched_samples_play_in_tune_from_the_nearest_root(scripted: Scri
     await visit.wait_for_sound("gen_piano")
     await visit.play('note("c4*8").s("gen_piano").clip(1)')
     await visit.loud()
-    while (await visit.hear(0.4)).pitch != pytest.approx(261.63, abs=4):
-        pass
+    await visit.hear_pitch(261.63)
 
 
 async def test_a_sample_that_came_broken_is_fetched_again_under_another_address(
@@ -138,7 +134,7 @@ async def test_a_sample_that_came_broken_is_fetched_again_under_another_address(
     await visit.wait_for_sound("gen_tone")
     await visit.play('s("gen_tone*8").clip(1)')
     await visit.loud()
-    assert (await visit.hear(0.4)).pitch == pytest.approx(440, abs=4)
+    await visit.hear_pitch(440)
 
 
 async def test_a_wish_from_the_code_carries_its_words_its_name_and_the_tempo(

@@ -20,13 +20,11 @@ SECONDS = 100.0
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without anybody's settings."""
+    """The environment without anybody's settings, and with Python's own buffering."""
     from bridge.compat import ALIASES
 
-    strangers = {alias.variable for aliases in ALIASES.values() for alias in aliases}
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_") and name not in strangers
-    }
+    strangers = {alias.variable for aliases in ALIASES.values() for alias in aliases} | {"PYTHONUNBUFFERED"}
+    kept = {name: os.environ[name] for name in os.environ if not name.startswith("BRIDGE_") and name not in strangers}
     return kept | more
 
 

@@ -79,12 +79,28 @@ def test_a_server_that_is_full_is_waited_for(command: Command, tmp_path: Path) -
     assert (ended.code, len(ended.json()["sounds"])) == (0, 8), ended
 
 
-def test_what_fails_for_every_line_ends_the_batch(command: Command, tmp_path: Path) -> None:
+def test_what_fails_for_every_line_ends_the_batch(command: Command, served: Command, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("tone 300 hz\n" * 50)
-    ended = command("batch", "lines.txt", "--engine", "no_such")
-    assert ended.code == 2
-    assert "[unknown_engine]" in ended.err
-    assert len(ended.err.splitlines()) == 2  # the count, and why
+    for run in (command, served):
+        ended = run("batch", "lines.txt", "--engine", "no_such")
+        assert ended.code == 2
+        assert "[unknown_engine]" in ended.err
+        assert len(ended.err.splitlines()) == 2  # the count, and why
+
+
+def test_a_server_that_goes_away_ends_the_batch(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("tone 300 hz\nslow tone, 60 seconds\n")
+    with serving(tmp_path / "data") as server:
+        environment = clean_environment(BRIDGE_DATA_DIR=str(server.data))
+        process = subprocess.Popen([*PROGRAM, "batch", "lines.txt", "--duration", "60"], cwd=tmp_path, env=environment,
+                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        assert process.stdout is not None
+        assert "gen_tone_300_hz" in process.stdout.readline()
+        server.process.kill()
+        _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 2
+    assert err.splitlines()[-1].endswith("what was made is kept. [server_lost]")
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(

@@ -169,4 +169,6 @@ def wire_event(kind: str, seq: int, data: Mapping[str, Any]) -> dict[str, Any]:
     """One numbered event of the catalogue's log as the message that its listeners get."""
     if kind == "sound":
         return dict(sound_message(seq, data))
+    if kind == "sound_removed":
+        return dict(SoundRemovedMessage(seq=seq, name=data["name"]))
     return {"seq": seq, **data}

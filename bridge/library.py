@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import cache
+from bridge.audio.files import Described, FileMaker
+from bridge.audio.formats import FORMATS
 from bridge.errors import BridgeError, Conflict, InvalidRequest, NotFound, StorageFull
-from cache import Event, Published, SampleStore, Sound
+from cache import Event, NewSample, Published, Sample, SampleStore, Sound
 from prompts import nearest, terms
 
 logger = logging.getLogger(__name__)
@@ -26,10 +28,12 @@ OnEvent: TypeAlias = Callable[[Event], None]
 class Library:
     """One store, for one event loop."""
 
-    def __init__(self, store: SampleStore) -> None:
+    def __init__(self, store: SampleStore, files: FileMaker | None = None) -> None:
         self.store = store
+        self._files = files or FileMaker()
         self._listeners: list[OnEvent] = []
         self._writing = asyncio.Lock()
+        self._changing: set[asyncio.Task[Any]] = set()
         self._encoding: dict[str, asyncio.Task[Path]] = {}
 
     def listen(self, on_event: OnEvent) -> None:
@@ -50,16 +54,27 @@ class Library:
             raise BridgeError(str(error), code=error.code) from error
 
     async def change(self, function: Callable[..., Published], *arguments: Any, **keywords: Any) -> Published:
-        """Call a changing method of the store, one at a time, and tell everybody what it published."""
-        async with self._writing:
-            published = await self.read(function, *arguments, **keywords)
-            self._tell(*published.events)
-        return published
+        """Call a changing method of the store, one at a time, and tell everybody what it published.
+
+        Once begun it is done and told, even when the caller is cancelled.
+        """
+
+        async def work() -> Published:
+            async with self._writing:
+                published = await self.read(function, *arguments, **keywords)
+                self._tell(*published.events)
+            return published
+
+        return await self._to_the_end(work())
 
     async def log(self, kind: cache.EventType, data: dict[str, Any]) -> None:
         """Number an event of its own, such as a job that failed."""
-        async with self._writing:
-            self._tell(await self.read(self.store.log, kind, data))
+
+        async def work() -> None:
+            async with self._writing:
+                self._tell(await self.read(self.store.log, kind, data))
+
+        await self._to_the_end(work())
 
     # ------------------------------------------------------------------ finding
 
@@ -107,6 +122,17 @@ class Library:
             task.add_done_callback(lambda _: self._encoding.pop(key, None))
         return await asyncio.shield(self._encoding[key])
 
+    def tag(self, new: NewSample) -> None:
+        """Put provenance into the files of a sample that is about to be published. Waits for the disk."""
+        described = _described(new)
+        self._files.tag_master(new.master, described)
+        for extension, path in new.deliveries.items():
+            self._files.tag_delivery(path, extension, described)
+
+    def provenance(self, sample: Sample) -> dict[str, Any]:
+        """The document that a sample's files carry."""
+        return self._files.document(_described(sample))
+
     # ------------------------------------------------------------------ changing
 
     async def rename(self, name: str, new: str) -> Sound:
@@ -131,31 +157,45 @@ class Library:
 
     async def evict(self) -> None:
         """Make room: the sounds used least recently go until the limit holds."""
-        async with self._writing:
-            published = await self.read(self.store.evict)
-            self._tell(*(published.events if published else ()))
+
+        def evict() -> Published:
+            return self.store.evict() or Published()
+
+        await self.change(evict)
 
     # ------------------------------------------------------------------ small things
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        # The thread cannot be stopped; what it commits has to be told, in its order.
+        task = asyncio.create_task(work)
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
 
     def _tell(self, *events: Event) -> None:
         for event in events:
             for listener in self._listeners:
-                listener(event)
+                try:
+                    listener(event)
+                except Exception:
+                    # It is published: who listens badly must not make it look as if it were not.
+                    logger.exception("event %d could not be told", event.seq)
 
     def _encode(self, sample_id: str, extension: str) -> Path:
-        # numpy and soundfile are loaded when they are first needed: a server of kept sounds may never need them
-        from bridge.audio import codecs
-
-        if extension not in codecs.FORMATS:
+        if extension not in FORMATS:
             raise InvalidRequest(
-                f"format: '{extension}' is not made here. Choose one of {', '.join(codecs.FORMATS)}.",
+                f"format: '{extension}' is not made here. Choose one of {', '.join(FORMATS)}.",
                 code="unknown_format",
                 field="format",
             )
-        master = self.store.master(sample_id)
-        if not master.exists():
+        master, sample = self.store.master(sample_id), self.store.sample(sample_id)
+        if sample is None or not master.exists():
             raise NotFound(f"No sample has the id '{sample_id[:64]}'.", code="unknown_sample")
-        return self.store.deliver(sample_id, extension, codecs.encode(*codecs.read_pcm(master), extension))
+        return self.store.deliver(sample_id, extension, self._files.deliver(master, extension, _described(sample)))
 
     async def _nothing_like(self, keyword: str) -> NotFound:
         def look() -> list[str]:
@@ -164,6 +204,10 @@ class Library:
         names = await self.read(look)
         advice = f"The nearest words: {', '.join(names)}." if names else "POST /generate makes it."
         return NotFound(f"No sound is like '{keyword[:64]}'. {advice}", code="unknown_sound", nearest=names)
+
+
+def _described(sample: Sample | NewSample) -> Described:
+    return Described(sample.sample_id, sample.rate, sample.channels, sample.frames, sample.facts)
 
 
 def _narrowed(filters: dict[str, Any]) -> bool:

@@ -7,23 +7,27 @@ all come through it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+from pydantic import ValidationError
 
 from bridge.engines import EngineInfo
 from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
 from bridge.engines.room import EngineRoom
-from bridge.errors import BridgeError, Conflict, InvalidRequest, StartupError
+from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, JobCancelled, StartupError
 from bridge.events import JobMessage, strudel_code
 from bridge.facts import facts_of, recipe_of, search_terms
 from bridge.jobs import TERMINAL, EmbeddedQueue, Job, JobQueue, Priority, State, Ticket
 from bridge.library import Library
-from bridge.requests import Order
+from bridge.requests import Order, from_validation
 from bridge.settings import Settings
 from cache import NewSample, Published, Sample, SampleStore, StoreError, Target
 from prompts import SampleSpec, Stem, common_stems, sound_aliases, sound_name
@@ -32,7 +36,13 @@ logger = logging.getLogger(__name__)
 
 OnProgress: TypeAlias = Callable[[JobMessage], None]
 
+T = TypeVar("T")
+
 KEPT_LANE = "kept"
+PROGRESS_SECONDS = 0.2
+"""Progress of one job is told at most five times a second."""
+_BUSY_SECONDS = 1.0
+"""How long pre-generation waits when players have filled the queue."""
 _NO_LIMIT = 2**62
 
 
@@ -73,7 +83,11 @@ class SampleService:
         """How many pages are connected; sounds that they know are not evicted."""
         self._on_progress: list[OnProgress] = []
         self._speed: dict[str, float] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._beside: set[asyncio.Task[Any]] = set()
+        self._telling: set[asyncio.Task[Any]] = set()
+        self._placing: set[str] = set()
+        """Tickets whose sound is being published: too late to cancel."""
+        self._told: WeakKeyDictionary[Job, tuple[State, float]] = WeakKeyDictionary()
 
     # ------------------------------------------------------------------ asking
 
@@ -109,12 +123,16 @@ class SampleService:
         """Where a completed ticket's sound is. Raises the job's own error, or Conflict while it is not made."""
         if ticket.state is State.COMPLETED and isinstance(ticket.outcome, Placed):
             return ticket.outcome
+        if ticket.withdrawn:
+            raise JobCancelled("This request was cancelled. Ask again if the sound is wanted after all.")
         if ticket.job.error is not None and ticket.state in TERMINAL:
             raise ticket.job.error
         raise Conflict(f"That sound is {ticket.state}; ask again when it is completed.", code="not_ready")
 
     async def cancel(self, ticket_id: str) -> Ticket:
-        """Take back one ask; see JobQueue.cancel."""
+        """Take back one ask; see JobQueue.cancel. What is being published already counts as ended."""
+        if ticket_id in self._placing:
+            raise Conflict("That job is completed already.", code="already_finished")
         ticket = await self.queue.cancel(ticket_id)
         await self._log_ends([ticket])
         return ticket
@@ -167,37 +185,46 @@ class SampleService:
 
     def begin(self) -> None:
         """Start what runs beside the requests: the engine, the common stems, the sweep of the store."""
-        self._spawn(self._warm_up())
-        self._spawn(asyncio.to_thread(self.library.store.sweep))
+        self._spawn(self._beside, self._warm_up())
+        self._spawn(self._beside, self.library.read(self.library.store.sweep))
 
     async def pregenerate(self) -> None:
         """Make the common stems that are not there yet, at once and procedurally; a player's wishes go first.
 
         A model's versions follow as further slots, one by one, each when nobody waits for anything.
         """
-        for stem in common_stems():
-            await self._pregenerate(stem, PROCEDURAL)
-        if self.choice.name == PROCEDURAL:
-            return
-        for stem in common_stems():
-            for ticket in await self._pregenerate(stem, self.choice.name):
-                await self.queue.wait(ticket.id)
+        # No more at a time than keep the engine busy: a queue full of them would have no place for players.
+        at_once = asyncio.Semaphore(self._capacity(PROCEDURAL) + 1)
+        await asyncio.gather(*(self._pregenerate(stem, PROCEDURAL, at_once) for stem in common_stems()))
+        if self.choice.name != PROCEDURAL:
+            for stem in common_stems():
+                await self._pregenerate(stem, self.choice.name, at_once)
 
-    async def _pregenerate(self, stem: Stem, engine: str) -> list[Ticket]:
+    async def _pregenerate(self, stem: Stem, engine: str, at_once: asyncio.Semaphore) -> None:
         spec = stem.spec.model_copy(update={"engine": engine})
         order = Order(spec=spec, name=stem.sound, aliases=stem.aliases)
-        try:
-            return await self.ask(order, priority=Priority.PREGENERATION)
-        except BridgeError as error:
-            logger.warning("common stem %s: %s", stem.name, error.message)
-            return []
+        async with at_once:
+            try:
+                for ticket in await self._ask_patiently(order):
+                    await self.queue.wait(ticket.id)
+            except BridgeError as error:
+                logger.warning("common stem %s: %s", stem.name, error.message)
+
+    async def _ask_patiently(self, order: Order) -> list[Ticket]:
+        while True:
+            try:
+                return await self.ask(order, priority=Priority.PREGENERATION)
+            except Busy:
+                await asyncio.sleep(_BUSY_SECONDS)
 
     async def close(self) -> None:
         """Stop working; what is kept stays kept."""
-        for task in list(self._tasks):
+        for task in list(self._beside):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._beside, return_exceptions=True)
         await self.queue.close()
+        # Also of the jobs that have just been cancelled it is told how they ended.
+        await asyncio.gather(*self._telling, return_exceptions=True)
         await self.engines.close()
 
     # ------------------------------------------------------------------ from order to spec
@@ -212,7 +239,10 @@ class SampleService:
                 code="unknown_model",
                 field="model",
             )
-        resolved = spec.resolved(name, info.model)
+        try:
+            resolved = spec.resolved(name, info.model)
+        except ValidationError as error:
+            raise from_validation(error) from None
         seconds = resolved.seconds or 0.0
         longest = min(self.settings.max_duration, info.max_seconds)
         if seconds > longest + 1e-9:
@@ -301,32 +331,47 @@ class SampleService:
         sample: Sample | None = None
         while waiting := [ticket for ticket in job.tickets.values() if ticket.outcome is None]:
             # Published once; who joined meanwhile gets a slot of the kept sample.
-            sample = await self._publish(waiting, kept=sample, new=None if sample else new)
+            sample = await self._publish(waiting, kept=sample, new=None if sample else new, ends=True)
         assert sample is not None  # noqa: S101  a job without tickets has been cancelled
         if not self.pages():
-            self._spawn(self.library.evict())
+            self._spawn(self._telling, self.library.evict())
         return sample
 
     async def _publish(
-        self, tickets: Sequence[Ticket], *, kept: Sample | None = None, new: NewSample | None = None
+        self,
+        tickets: Sequence[Ticket],
+        *,
+        kept: Sample | None = None,
+        new: NewSample | None = None,
+        ends: bool = False,
     ) -> Sample:
-        """Put one sample into the slot of every ticket, in one transaction with the events that say so."""
+        """Put one sample into the slot of every ticket, in one transaction with the events that say so.
+
+        ``ends``: the tickets' job ends with it, which is an event of its own. From here on there is no way back: a
+        cancelled caller is held until it is done, and goes on.
+        """
         spec_id = new.spec_id if new else kept.spec_id if kept else ""
 
         def place() -> Published:
+            if new:
+                self.library.tag(new)
             targets = [self._target(ticket, spec_id) for ticket in tickets]
             alone = [self._alone(target) for ticket, target in zip(tickets, targets, strict=True)
                      if ticket.asked["numbered"]]  # fmt: skip
-            jobs = [self._completed(ticket) for ticket in tickets] if new else []
+            jobs = [self._completed(ticket) for ticket in tickets] if ends else []
             return self.library.store.publish(new, [*targets, *alone], job=jobs)
 
+        placing = {ticket.id for ticket in tickets}
+        self._placing |= placing
         try:
-            published = await self.library.change(place)
+            published = await _not_to_be_cancelled(self.library.change(place))
         except BaseException:
             if new:
                 for path in (new.master, *new.deliveries.values()):
                     path.unlink(missing_ok=True)
             raise
+        finally:
+            self._placing -= placing
         sample = published.sample
         assert sample is not None  # noqa: S101  there was at least one target
         for ticket, (name, n) in zip(tickets, published.slots, strict=False):
@@ -349,7 +394,9 @@ class SampleService:
         """The second name of contract A: the slot that ``listed`` gets, as a sound of its own, counted from 1."""
         sound = self.library.store.sound(listed.name)
         slots = sound.slots if sound else ()
-        n = next((slot.n for slot in slots if slot.spec_id == listed.spec_id), len(slots))
+        held = [slot.n for slot in slots if slot.n == listed.n and slot.standin and not listed.standin]
+        shown = [slot.n for slot in slots if slot.spec_id == listed.spec_id]
+        n = [*held, *shown, len(slots)][0]
         return replace(listed, name=f"{listed.name}_{n + 1}", n=None, aliases=())
 
     def _completed(self, ticket: Ticket) -> dict[str, Any]:
@@ -361,8 +408,13 @@ class SampleService:
         tickets = list(job.tickets.values())
         if job.state in TERMINAL:
             # What was completed has been announced with its sound, in one transaction.
-            self._spawn(self._log_ends([ticket for ticket in tickets if ticket.outcome is None]))
+            self._spawn(self._telling, self._log_ends([ticket for ticket in tickets if ticket.outcome is None]))
             return
+        state, told = self._told.get(job, (None, 0.0))
+        now = time.monotonic()
+        if state is job.state and now - told < PROGRESS_SECONDS:
+            return
+        self._told[job] = (job.state, now)
         for ticket in tickets:
             message = self.job_message(ticket)
             for on_progress in self._on_progress:
@@ -383,19 +435,34 @@ class SampleService:
             except BridgeError as error:
                 logger.warning("%s", error.message)
             if name == PROCEDURAL and self.settings.pregenerate:
-                self._spawn(self.pregenerate())
+                self._spawn(self._beside, self.pregenerate())
 
-    def _spawn(self, work: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _spawn(self, tasks: set[asyncio.Task[Any]], work: Coroutine[Any, Any, Any]) -> None:
+        def done(task: asyncio.Task[Any]) -> None:
+            tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()):
+                logger.error("something beside the requests failed", exc_info=error)
+
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(done)
+
+
+async def _not_to_be_cancelled(work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work`` to its end whoever cancels, and then go on."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    return task.result()
 
 
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
     """Open the store, the engines and the queue of one data folder, and close them again.
 
-    Raises StartupError when the folder cannot be used: locked, read-only, full, of a newer version.
+    Raises StartupError when the folder cannot be used (locked, read-only, full, of a newer version), and when there is
+    no engine of the name that is set.
     """
     try:
         store = await asyncio.to_thread(
@@ -408,7 +475,13 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
     except StoreError as error:
         raise StartupError(str(error), code=error.code) from None
     try:
-        service = SampleService(settings, Library(store), EngineRoom(settings, store.incoming))
+        engines = EngineRoom(settings, store.incoming)
+        service = SampleService(settings, Library(store), engines)
+        if service.choice.name not in engines.names:
+            raise StartupError(
+                f"There is no engine '{service.choice.name}'. Choose one of {', '.join(engines.names)}, or auto.",
+                code="unknown_engine",
+            )
         try:
             yield service
         finally:

@@ -125,7 +125,8 @@ class SampleStore:
         Raises NotStorable, UnknownTake, StorageFull (the incoming files stay where they are: make room, try again).
         """
         jobs = [job] if isinstance(job, Mapping) else list(job or ())
-        self.check_room()
+        if incoming is not None:  # to show what is kept a full disk is still good enough
+            self.check_room()
         with self._files(), self._db.lock, ExitStack() as undo:
             write = None if incoming is None else self._adopt(incoming, undo)
             with self._change() as con:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+
+from bridge.events import JobMessage
+from bridge.requests import Order, generate_order
+from bridge.service import SampleService
+from bridge.settings import Settings
+from cache import Event
 
 ENGINES = '''
 """Engines that a stranger installed: scripted by the words of the prompt."""
@@ -142,3 +150,32 @@ def is_gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def settings_for(folder: Path, **given: object) -> Settings:
+    """Settings of a quiet server: the tone engine, no common stems."""
+    return Settings.model_validate({"data_dir": folder, "engine": "tone", "pregenerate": False, **given})
+
+
+def order(prompt: str, **fields: object) -> Order:
+    """An order as a player's client sends it."""
+    return generate_order({"prompt": prompt, "duration": 0.3, **fields}, guess_kind=True)[0]
+
+
+class Heard:
+    """Notes every numbered event and every progress message of a service, with the moment of its coming."""
+
+    def __init__(self, service: SampleService) -> None:
+        self.events: list[Event] = []
+        self.progress: list[JobMessage] = []
+        self.moments: list[float] = []
+        service.library.listen(self.events.append)
+        service.watch(self._on_progress)
+
+    def _on_progress(self, message: JobMessage) -> None:
+        self.progress.append(message)
+        self.moments.append(time.monotonic())
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """Data of all events of a type, in their order."""
+        return [event.data for event in self.events if event.type == kind]

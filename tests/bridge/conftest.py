@@ -1,3 +1,3 @@
-"""What the tests of engines share."""
+"""What the tests of the bridge share."""
 
 from tests.servers import installed  # noqa: F401  a fixture

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.commands._makers import MadeSound
-from bridge.commands._progress import Progress, clock
+from bridge.commands._progress import Progress, clock, printable
 from bridge.errors import BridgeError
 
 
@@ -78,7 +78,8 @@ class Report:
     def failed(self, failure: Failure) -> None:
         """Note and say that nothing came of a line."""
         self._tally.failures.append(failure)
-        self._line(f"failed  {failure.prompt}: {failure.error.message} [{failure.error.code}]", failed=True)
+        text = printable(f"{failure.prompt}: {failure.error.message}")  # nobody has looked at this prompt
+        self._line(f"failed  {text} [{failure.error.code}]", failed=True)
         self.progress(failure.prompt)
 
     def summary(self, *, stopped: bool = False) -> None:

@@ -74,6 +74,11 @@ def cut(text: str, columns: int) -> str:
     return kept
 
 
+def printable(text: str) -> str:
+    """Put blanks in the place of everything that would move a terminal's cursor or change its colours."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
 def clock(seconds: float) -> str:
     """Write seconds as people do: ``4 s``, ``2:05``, ``1:02:05``."""
     whole = round(seconds)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bridge.commands._progress import printable
 from bridge.errors import StartupError
 
 if TYPE_CHECKING:
@@ -119,5 +119,5 @@ async def _find(name: str, check: Check, probe: Probe) -> Finding:
 def _tell(finding: Finding, width: int, *, quiet: bool) -> None:
     if quiet:
         return
-    text = " ".join(finding.detail.split())
-    print(f"{finding.name:<{width}}  {finding.state:<9}  {text}".rstrip(), file=sys.stdout, flush=True)
+    # What a server says is printed on somebody's terminal.
+    print(f"{finding.name:<{width}}  {finding.state:<9}  {printable(finding.detail)}".rstrip(), flush=True)

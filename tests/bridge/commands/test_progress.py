@@ -9,7 +9,7 @@ from typing import TextIO
 
 import pytest
 
-from bridge.commands._progress import Progress, clock, cut
+from bridge.commands._progress import Progress, clock, cut, printable
 
 
 @pytest.fixture
@@ -65,6 +65,10 @@ def test_text_is_cut_by_the_columns_it_takes() -> None:
     assert cut("埃埃埃", 4) == "埃…"
     assert cut("é" * 3, 3) == "é" * 3
     assert cut("kick", 0) == ""
+
+
+def test_a_stranger_s_text_moves_no_cursor() -> None:
+    assert printable("404 \x1b[2J\x1b]0;title\x07\r\n not\u202efound\u0085 é埃") == "404 [2J ]0;title not found é埃"
 
 
 def test_seconds_are_written_as_people_do() -> None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from bridge.errors import InvalidRequest
 from prompts import (
     Bpm,
+    Chords,
     Duration,
     Guidance,
     Key,
@@ -27,6 +28,7 @@ SAME: Final = {
     "seed": ("random_seed",),
     "duration": ("duration_seconds",),
     "guidance": ("cfg_coef",),
+    "chords": ("chord_progression",),
 }
 """Our names and what the other contracts call the same value."""
 
@@ -100,18 +102,21 @@ class GenerateBody(BaseModel):
     duration_seconds: Duration | None = None
     guidance: Guidance | None = None
     cfg_coef: Guidance | None = None
+    chords: Chords | None = None
+    chord_progression: Chords | None = None
 
     @model_validator(mode="after")
     def _one_value(self) -> GenerateBody:
         for ours, others in SAME.items():
-            values = {name: getattr(self, name) for name in (ours, *others) if getattr(self, name) is not None}
+            values = {name: value for name in (ours, *others) if (value := getattr(self, name)) not in (None, ())}
             if len(set(values.values())) > 1:
                 raise ValueError(f"{' and '.join(values)} mean the same and differ; give one of them")
         return self
 
     def same(self, ours: str) -> Any:
         """The value of a field under whichever of its names it came."""
-        return next((value for name in (ours, *SAME[ours]) if (value := getattr(self, name)) is not None), None)
+        values = (getattr(self, name) for name in (ours, *SAME[ours]))
+        return next((value for value in values if value not in (None, ())), None)
 
 
 class StemBody(GenerateBody):
@@ -123,8 +128,6 @@ class StemBody(GenerateBody):
     kind: KindName | None = None
     bars: Annotated[int, Field(strict=True)] | None = None
     key: Key | None = None
-    chords: Annotated[list[Words], Field(max_length=32)] = Field(default_factory=list)
-    chord_progression: Annotated[list[Words], Field(max_length=32)] = Field(default_factory=list)
 
 
 def read_body(document: Any, model: type[GenerateBody]) -> tuple[dict[str, Any], GenerateBody]:
@@ -189,7 +192,7 @@ def stem_order(document: Any) -> tuple[Order, StemBody]:
         bpm=body.same("bpm"),
         genre=body.genre,
         instruments=tuple(body.instruments),
-        chords=tuple(body.chords or body.chord_progression),
+        chords=body.same("chords") or (),
         prompt=body.prompt,
     )
     fields["kind"] = kind

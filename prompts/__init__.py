@@ -4,6 +4,7 @@ A leaf: knows no audio, no HTTP, no torch, no disk.
 """
 
 from prompts._building import build_prompt, structured_prompt
+from prompts._chords import Chord, chord_name, read_chord
 from prompts._fields import (
     MAX_PROMPT,
     MAX_SECONDS,
@@ -11,11 +12,14 @@ from prompts._fields import (
     Bars,
     Beams,
     Bpm,
+    Chords,
     Duration,
+    Effects,
     EngineName,
     Guidance,
     Key,
     KindName,
+    Meter,
     ModelName,
     Prompt,
     RepetitionPenalty,
@@ -27,6 +31,7 @@ from prompts._fields import (
 from prompts._keys import PITCH_CLASSES, canonical_key, key_name
 from prompts._keywords import MAX_COUNT, MAX_TOTAL, InvalidKeyword, Keyword, parse_keywords
 from prompts._kind import Kind
+from prompts._meter import bar_beats, canonical_meter
 from prompts._names import slug, sound_aliases, sound_name, valid_name
 from prompts._search import nearest, terms
 from prompts._spec import DEFAULT_BARS, DEFAULT_BPM, NATURAL_SECONDS, SampleSpec
@@ -52,7 +57,10 @@ __all__ = [
     "Bars",
     "Beams",
     "Bpm",
+    "Chord",
+    "Chords",
     "Duration",
+    "Effects",
     "EngineName",
     "Guidance",
     "InvalidKeyword",
@@ -60,6 +68,7 @@ __all__ = [
     "Keyword",
     "Kind",
     "KindName",
+    "Meter",
     "ModelName",
     "Prompt",
     "RepetitionPenalty",
@@ -71,13 +80,17 @@ __all__ = [
     "TopK",
     "TopP",
     "UnknownStemType",
+    "bar_beats",
     "build_prompt",
     "canonical_key",
+    "canonical_meter",
+    "chord_name",
     "common_stems",
     "example_prompts",
     "key_name",
     "nearest",
     "parse_keywords",
+    "read_chord",
     "resolve_stem_type",
     "slug",
     "sound_aliases",

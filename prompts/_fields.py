@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
+from prompts._chords import chord_name
 from prompts._keys import canonical_key
 from prompts._kind import Kind
+from prompts._meter import canonical_meter
 
 MAX_PROMPT: Final = 500
 """Characters in a prompt."""
@@ -46,6 +49,14 @@ def _lower_case(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _split(value: object) -> object:
+    return re.split(r"[\s,|]+", value.strip(" \t,|")) if isinstance(value, str) else value
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
 _Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 _Integer = Annotated[int, Strict()]
 
@@ -62,11 +73,28 @@ KindName = Annotated[Kind, BeforeValidator(_lower_case)]
 Duration = Annotated[_Number, Field(ge=MIN_SECONDS, le=MAX_SECONDS)]
 """Seconds."""
 Bars = Annotated[_Integer, Field(ge=1, le=64)]
-"""Bars of four beats."""
+"""Bars; how many beats one has, the meter says."""
 Bpm = Annotated[_Number, Field(ge=20, le=400)]
-"""Beats per minute."""
+"""Quarter notes per minute."""
+Meter = Annotated[
+    str, Strict(), AfterValidator(canonical_meter), Field(json_schema_extra={"examples": ["4/4", "3/4", "7/8"]})
+]
+"""Time signature of 2 to 15 quarters or eighths: ``3/4``, ``7/8``."""
 Key = Annotated[str, Strict(), AfterValidator(canonical_key)]
 """A key in any spelling that ``canonical_key`` reads; kept in its canonical one."""
+Chords = Annotated[
+    tuple[Annotated[str, Strict(), AfterValidator(chord_name)], ...],
+    BeforeValidator(_split, json_schema_input_type=list[str] | str),
+    Field(max_length=32),
+]
+"""At most 32 chord names, one a bar; a text is cut at blanks, commas and bar lines."""
+Effects = Annotated[
+    tuple[Annotated[str, Strict(), Field(pattern=r"^[a-z0-9_]{1,32}$")], ...],
+    BeforeValidator(_split, json_schema_input_type=list[str] | str),
+    AfterValidator(_once),
+    Field(max_length=8),
+]
+"""At most 8 names of audio processors, applied in this order."""
 Seed = Annotated[_Integer, Field(ge=0, le=2**32 - 1)]
 """Starts the random numbers: the same seed gives the same sound."""
 EngineName = Annotated[str, Strict(), Field(pattern=r"^[a-z0-9_]{1,32}$")]

@@ -8,6 +8,7 @@ from functools import cache
 from prompts._data import table
 from prompts._keys import canonical_key
 from prompts._kind import Kind
+from prompts._meter import meter_in
 from prompts._phrases import joined, phrases_in, words_of
 
 _BPM = re.compile(
@@ -38,7 +39,7 @@ _END_OF_PHRASE = re.compile(r"\s*(?:$|[^\w\s]|\d|(?i:and|at|by|for|from|on|over|
 def kind_in(text: str) -> Kind:
     """Guess the kind of sample.
 
-    In this order: "stem"; "one-shot" and the like; a number of bars and words for loops (break, beat, riff, melody);
+    In this order: "stem"; "one-shot" and the like; a number of bars, a meter, and words for loops (break, beat, riff);
     effects, one-shots; words for textures (pad, drone, rain); drums, one-shots; whatever plays a note (piano, pluck,
     bass, choir, flute): pitched; everything else is a one-shot.
     """
@@ -46,7 +47,7 @@ def kind_in(text: str) -> Kind:
     if "stem" in found:
         return Kind.STEM
     if "single" not in found:
-        if "loop" in found or bars_in(text) is not None:
+        if "loop" in found or bars_in(text) is not None or meter_in(text) is not None:
             return Kind.LOOP
         if "texture" in found and "effect" not in found:
             return Kind.TEXTURE

@@ -9,16 +9,20 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
+from prompts._chords import chord_identity
 from prompts._fields import (
     MAX_SECONDS,
     Bars,
     Beams,
     Bpm,
+    Chords,
     Duration,
+    Effects,
     EngineName,
     Guidance,
     Key,
     KindName,
+    Meter,
     ModelName,
     Prompt,
     RepetitionPenalty,
@@ -28,6 +32,7 @@ from prompts._fields import (
     TopP,
 )
 from prompts._kind import Kind
+from prompts._meter import COMMON_TIME, bar_beats, meter_in
 from prompts._reading import bars_in, bpm_in, key_in, kind_in
 
 NATURAL_SECONDS: Final = 8.0
@@ -37,7 +42,7 @@ DEFAULT_BPM: Final = 120.0
 DEFAULT_BARS: Final = 2
 """Bars of a loop when nobody says how long."""
 
-_BEATS_PER_BAR = 4
+_MOST_CHORD_BARS = 16
 _ENDLESS = frozenset({Kind.TEXTURE, Kind.STEM, Kind.RAW})  # nothing in these sounds says when to stop
 _ON_THE_GRID = frozenset({Kind.LOOP, Kind.STEM})
 
@@ -57,11 +62,17 @@ class SampleSpec(BaseModel):
     duration: Duration | None = None
     """Seconds, 0.1 to 120; without it the kind's natural length."""
     bars: Bars | None = None
-    """Bars of four beats, 1 to 64; goes before ``duration``."""
+    """Bars, 1 to 64; goes before ``duration``."""
+    meter: Meter | None = None
+    """Time signature such as ``3/4`` or ``7/8``; without it 4/4."""
     bpm: Bpm | None = None
-    """Beats per minute, 20 to 400."""
+    """Quarter notes per minute, 20 to 400, whatever the meter."""
     key: Key | None = None
     """Key such as ``C minor``, ``fm`` or ``F#``; kept as ``cm``, ``fm``, ``f#``."""
+    chords: Chords = ()
+    """Chord progression, one name a bar, repeated: ``Am``, ``F#m7``, ``N.C.``; at most 32."""
+    effects: Effects = ()
+    """Audio processors added to the chain of finishing, in this order; at most 8."""
     seed: Seed | None = None
     """0 to 4294967295; without it the seed comes from everything else."""
     engine: EngineName = "auto"
@@ -89,8 +100,8 @@ class SampleSpec(BaseModel):
     @field_validator("bpm")
     @classmethod
     def _short_enough(cls, bpm: float | None, info: ValidationInfo) -> float | None:
-        bars = info.data.get("bars")
-        if bpm is not None and bars is not None and (seconds := _seconds(bars, bpm)) > MAX_SECONDS:
+        bars, meter = info.data.get("bars"), info.data.get("meter")
+        if bpm is not None and bars is not None and (seconds := _seconds(bars, bpm, meter)) > MAX_SECONDS:
             raise ValueError(
                 f"{bars} bars at {bpm:g} bpm last {seconds:.0f} seconds; "
                 f"at most {MAX_SECONDS:g} are made, so ask for fewer bars or a higher bpm"
@@ -101,16 +112,21 @@ class SampleSpec(BaseModel):
     def seconds(self) -> float | None:
         """Length in seconds; None lets the sound ring as long as it does by nature."""
         if self.bars is not None:
-            return _seconds(self.bars, self.bpm or DEFAULT_BPM)
+            return _seconds(self.bars, self.bpm or DEFAULT_BPM, self.meter)
         if self.duration is None and self.kind in _ENDLESS:
             return NATURAL_SECONDS
         return self.duration
 
     @property
+    def bar_beats(self) -> float:
+        """Quarter notes in a bar."""
+        return bar_beats(self.meter)
+
+    @property
     def beats(self) -> float | None:
-        """Length in beats: of whatever has bars, and of loops and stems whose tempo is known."""
+        """Length in quarter notes: of whatever has bars, and of loops and stems whose tempo is known."""
         if self.bars is not None:
-            return float(self.bars * _BEATS_PER_BAR)
+            return self.bars * self.bar_beats
         if self.kind not in _ON_THE_GRID or self.seconds is None or self.bpm is None:
             return None
         return self.seconds * self.bpm / 60
@@ -118,22 +134,30 @@ class SampleSpec(BaseModel):
     def complete(self) -> SampleSpec:
         """Return the spec with what its words say and its kind implies; a field that is set always wins.
 
-        Kind, bpm and key are read from the words. A loop without duration and bars gets the bars of its words,
-        or 2, and one without bpm 120. Completing twice changes nothing.
+        Kind, bpm, meter and key are read from the words. What has bars, several chords or a meter is a loop. A loop
+        without duration and bars gets the bars of its words, or one a chord, or 2, and one without bpm 120.
+        Completing twice changes nothing.
 
         Raises ValidationError when the bars last longer than ``MAX_SECONDS`` at that bpm.
         """
-        kind = self.kind or (Kind.LOOP if self.bars is not None else kind_in(self.prompt))
+        timed = self.bars is not None or self.meter is not None or len(self.chords) > 1
+        kind = self.kind or (Kind.LOOP if timed else kind_in(self.prompt))
         bpm = self.bpm if self.bpm is not None else bpm_in(self.prompt)
+        meter = self.meter or meter_in(self.prompt)
         bars, duration = self.bars, self.duration
         if bars is None and duration is None and kind is Kind.LOOP:
-            bars = bars_in(self.prompt) or DEFAULT_BARS
+            bars = bars_in(self.prompt) or self._chord_bars(bpm or DEFAULT_BPM, meter) or DEFAULT_BARS
         if bars is None and duration is None and kind in _ENDLESS:
             duration = NATURAL_SECONDS
         if bpm is None and (bars is not None or kind is Kind.LOOP):
             bpm = DEFAULT_BPM
         key = self.key if self.key is not None else key_in(self.prompt)
-        return _changed(self, kind=kind, bpm=bpm, bars=bars, duration=duration, key=key)
+        return _changed(self, kind=kind, bpm=bpm, meter=meter, bars=bars, duration=duration, key=key)
+
+    def _chord_bars(self, bpm: float, meter: str | None) -> int:
+        """One bar a chord, as far as that can be made; 0 without a progression."""
+        fitting = int(MAX_SECONDS / _seconds(1, bpm, meter))
+        return min(len(self.chords), _MOST_CHORD_BARS, fitting) if len(self.chords) > 1 else 0
 
     def resolved(self, engine: str, model: str | None = None) -> SampleSpec:
         """Return the complete spec as ``engine`` with ``model`` will make it.
@@ -158,6 +182,12 @@ class SampleSpec(BaseModel):
             values["duration"] = None  # bars go before it
         if self.top_p == 1:
             values["top_p"] = 0  # both switch it off
+        # Younger than the first kept sounds: where they say nothing they are not there, so that those are found.
+        for name in ("meter", "chords", "effects"):
+            if not values[name] or values[name] == COMMON_TIME:
+                del values[name]
+        if self.chords:
+            values["chords"] = [chord_identity(chord) for chord in self.chords]
         return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     def spec_id(self, recipe: str) -> str:
@@ -172,8 +202,8 @@ class SampleSpec(BaseModel):
         return hashlib.sha256(f"{self.canonical()}\n{recipe}".encode()).hexdigest()[:32]
 
 
-def _seconds(bars: int, bpm: float) -> float:
-    return bars * _BEATS_PER_BAR * 60 / bpm
+def _seconds(bars: int, bpm: float, meter: str | None) -> float:
+    return bars * bar_beats(meter) * 60 / bpm
 
 
 def _changed(spec: SampleSpec, **values: Any) -> SampleSpec:

@@ -39,6 +39,15 @@ def spec(prompt: str = "kick", **fields: Any) -> SampleSpec:
         ("key", "H"),
         ("key", ""),
         ("key", 5),
+        ("meter", "1/4"),
+        ("meter", "16/4"),
+        ("meter", "4/3"),
+        ("meter", "waltz"),
+        ("meter", 4),
+        ("chords", ["C"] * 33),
+        ("chords", 3),
+        ("effects", [f"e{n}" for n in range(9)]),
+        ("effects", 3),
         ("seed", -1),
         ("seed", 2**32),
         ("seed", 1.5),
@@ -152,6 +161,9 @@ def test_bars_that_last_too_long_at_their_bpm_are_refused_even_when_the_words_sa
         ({"bars": 4, "bpm": 120, "duration": 3}, 8, 16),
         ({"kind": "loop", "duration": 4, "bpm": 120}, 4, 8),
         ({"kind": "stem", "duration": 4, "bpm": 90}, 4, 6),
+        ({"bars": 2, "bpm": 120, "meter": "3/4"}, 3, 6),
+        ({"bars": 2, "bpm": 90, "meter": "6/8"}, 4, 6),
+        ({"bars": 4, "bpm": 140, "meter": "7/8"}, 6, 14),
         ({"kind": "texture"}, 8, None),
         ({"kind": "stem"}, 8, None),
         ({"kind": "raw"}, 8, None),
@@ -190,8 +202,46 @@ def test_bars_make_a_loop_and_need_a_tempo() -> None:
     assert (found.kind, found.bpm) == (Kind.LOOP, 120)
 
 
+def test_a_meter_and_several_chords_make_a_loop_of_a_bar_a_chord() -> None:
+    assert spec("piano", meter="3/4").complete().kind is Kind.LOOP
+    assert spec("piano", meter="3/4").complete().seconds == 3
+    assert spec("piano", chords=["C"]).complete().kind is Kind.PITCHED
+    found = spec("piano", chords=["Am", "F", "C", "G"]).complete()
+    assert (found.kind, found.bars) == (Kind.LOOP, 4)
+    assert spec("piano, 2 bars", chords=["Am", "F", "C", "G"]).complete().bars == 2
+    assert spec("piano", chords=["C"] * 32, bpm=20, meter="15/4").complete().bars == 2
+    assert spec("piano", chords=["C"] * 32, bpm=20, meter="15/4").complete().seconds == 90
+
+
+def test_words_say_the_meter_and_the_field_wins() -> None:
+    assert spec("piano waltz, 90 bpm").complete().meter == "3/4"
+    assert spec("piano waltz", meter="6/8").complete().meter == "6/8"
+    assert spec("piano waltz").complete().beats == 6
+
+
+def test_a_bad_chord_and_a_bad_effect_are_named() -> None:
+    for field, value in (("chords", ["C", "H7"]), ("effects", ["warmth", "../etc"])):
+        with pytest.raises(ValidationError) as caught:
+            SampleSpec.model_validate({"prompt": "kick", field: value})
+        assert [error["loc"] for error in caught.value.errors()] == [(field, 1)]
+
+
+def test_bars_in_a_long_meter_are_refused_when_they_last_too_long() -> None:
+    with pytest.raises(ValidationError, match="20 bars at 60 bpm last 140 seconds"):
+        spec(bars=20, bpm=60, meter="7/4")
+
+
 def test_completing_twice_changes_nothing() -> None:
-    for words in ["kick", "dusty break 92 bpm", "warm pad in g", "raw noise", "voice stem", "flute, 3 bars"]:
+    for words in [
+        "kick",
+        "waltz",
+        "7/8 break",
+        "dusty break 92 bpm",
+        "warm pad in g",
+        "raw noise",
+        "voice stem",
+        "flute, 3 bars",
+    ]:
         once = spec(words).complete()
         assert once.complete() == once
 
@@ -224,6 +274,8 @@ SAME = [
     ({"prompt": "pad"}, {"prompt": "pad", "kind": "texture", "duration": 8}),
     ({"prompt": "beat"}, {"prompt": "beat", "bars": 2, "bpm": 120, "duration": 3}),
     ({"prompt": "cafe\u0301 loop"}, {"prompt": "caf\u00e9 loop"}),
+    ({"prompt": "beat"}, {"prompt": "beat", "meter": "4/4", "chords": [], "effects": []}),
+    ({"prompt": "pad", "chords": ["Bbmaj7", "Am"]}, {"prompt": "pad", "chords": "A#M7 | Amin"}),
     ({"prompt": "kick", "temperature": 0.1 + 0.2}, {"prompt": "kick", "temperature": 0.3}),
 ]
 
@@ -244,6 +296,9 @@ def test_every_field_and_the_recipe_tell_sounds_apart() -> None:
         {"bars": 2},
         {"bpm": 91},
         {"key": "c"},
+        {"meter": "3/4"},
+        {"chords": ["C"]},
+        {"effects": ["warmth"]},
         {"seed": 4},
         {"model": "m"},
         {"temperature": 0.5},

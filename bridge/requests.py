@@ -75,7 +75,7 @@ class GenerateBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
 
-    format: Literal["base64", "wav", "flac", "ogg", "mp3"] = "base64"
+    format: Literal["base64", "wav", "wav24", "flac", "ogg", "mp3"] = "base64"
     """How the answer brings the audio."""
     wait: bool = True
     """false answers 202 with the task at once."""

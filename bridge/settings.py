@@ -122,6 +122,12 @@ class Settings(BaseSettings):
     """Disk space for files that can be made again (WAV, FLAC, ...), in MiB."""
     undo_seconds: Annotated[int, Field(ge=0)] = 600
     """Seconds in which a deleted sound can be brought back; 0 deletes at once."""
+    prompts_in_files: bool = True
+    """Write the words that a sound was made of into its files. What was made before: `sample-bridge forget`."""
+    c2pa_certificate: Annotated[Path, AfterValidator(_folder)] | None = None
+    """PEM file with your certificate chain; delivered files are then signed with C2PA. Needs the extra c2pa."""
+    c2pa_key: Annotated[Path, AfterValidator(_folder)] | None = None
+    """PEM file with the private key of ``c2pa_certificate``."""
 
     # --- making sounds
     engine: Annotated[str, BeforeValidator(_word), Field(min_length=1)] = "auto"

@@ -17,7 +17,7 @@ EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
 DEFAULTS = dict(re.findall(r"^\| `(BRIDGE_\w+)` \| (.*?) \| .*? \|$", PAGE, re.MULTILINE))
 OLD_ROWS = dict(re.findall(r"^\| `(BRIDGE_\w+)` \| (`[A-Z]\w+`[^|]*) \|$", PAGE, re.MULTILINE))
 OLD_NAMES = {alias.variable for aliases in compat.ALIASES.values() for alias in aliases} | set(compat.WITHOUT_EFFECT)
-EXAMPLES = dict(re.findall(r"^# ([A-Z][A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+EXAMPLES = dict(re.findall(r"^# ([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE, re.MULTILINE))
 
 
 def test_every_setting_has_a_row_and_every_row_is_a_setting() -> None:
@@ -52,8 +52,8 @@ def test_the_example_file_names_every_variable_and_no_other() -> None:
 def test_every_variable_of_the_example_file_has_a_sentence_above_it() -> None:
     lines = EXAMPLE.splitlines()
     for number, line in enumerate(lines):
-        if re.match(r"# [A-Z_]+=", line):
-            above = next(text for text in reversed(lines[:number]) if not re.match(r"# [A-Z_]+=", text))
+        if re.match(r"# [A-Z0-9_]+=", line):
+            above = next(text for text in reversed(lines[:number]) if not re.match(r"# [A-Z0-9_]+=", text))
             assert above.startswith("# ")
             assert above.endswith("."), line
 

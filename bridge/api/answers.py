@@ -12,7 +12,8 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from bridge.api.body import NO_STORE
-from bridge.api.samplefile import CONTENT_TYPES, SampleFile
+from bridge.api.samplefile import SampleFile
+from bridge.audio.formats import FORMATS
 from bridge.errors import InvalidRequest
 from bridge.events import sample_url
 from bridge.service import Placed, SampleService
@@ -25,21 +26,32 @@ _ACCEPTED = {f"audio/{name}": extension for name, extension in {
 
 
 def chosen_format(asked: str | None, accept: str, default: str) -> str:
-    """Decide the format: what is asked for, then the first ``audio/`` type in Accept, then the default.
+    """Decide the format: what is asked for, then the ``audio/`` type that Accept wants most, then the default.
 
     Raises InvalidRequest for a format that is not made.
     """
     if asked is not None:
-        if asked not in CONTENT_TYPES and asked not in (BASE64, "json"):
-            names = ", ".join([BASE64, *CONTENT_TYPES])
+        if asked not in FORMATS and asked not in (BASE64, "json"):
+            names = ", ".join([BASE64, *FORMATS])
             raise InvalidRequest(f"format: '{asked[:20]}' is not made here. Choose one of {names}.",
                                  code="unknown_format", field="format")  # fmt: skip
         return asked
-    for part in accept.lower().split(","):
-        extension = _ACCEPTED.get(part.partition(";")[0].strip())
-        if extension:
-            return extension
+    wanted = [_part(part) for part in accept.lower().split(",")]
+    for media_type, _ in sorted(wanted, key=lambda part: -part[1]):
+        if media_type in _ACCEPTED:
+            return _ACCEPTED[media_type]
     return default
+
+
+def _part(text: str) -> tuple[str, float]:
+    """One part of Accept: its media type, and how much it is wanted; what is refused is no type."""
+    media_type, *parameters = (word.strip() for word in text.split(";"))
+    quality = next((word[2:] for word in parameters if word.startswith("q=")), "1")
+    try:
+        wanted = float(quality)
+    except ValueError:
+        wanted = 1.0
+    return (media_type, wanted) if wanted > 0 else ("", 0.0)
 
 
 async def answer_sound(
@@ -56,8 +68,8 @@ async def answer_sound(
             "Cached": str(placed.cached).lower(), "Engine": facts["engine"], "Licence": facts["licence"],
             "Strudel": placed.strudel,
         }.items()}  # fmt: skip
-        headers["Content-Location"] = sample_url(sample.sample_id, extension)
-        headers["Content-Disposition"] = f'inline; filename="{placed.name}_{placed.n}.{extension}"'
+        headers["Content-Location"] = sample_url(sample.sample_id, FORMATS[extension].suffix)
+        headers["Content-Disposition"] = f'inline; filename="{placed.name}_{placed.n}.{FORMATS[extension].suffix}"'
         headers[hdrs.CACHE_CONTROL] = "no-store"
         return SampleFile(path, sample.sample_id, extension, **headers)
     path = await service.library.audio(placed.sample.sample_id, "wav")

@@ -16,7 +16,8 @@ from aiohttp import ETag, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict, istr
 
-CONTENT_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg", "mp3": "audio/mpeg"}
+from bridge.audio.formats import FORMATS
+
 YEAR = "public, max-age=31536000, immutable"
 
 _CONTENT_TYPE = istr(hdrs.CONTENT_TYPE)
@@ -34,7 +35,7 @@ class SampleFile(web.StreamResponse):
         super().__init__(
             headers=CIMultiDict(
                 {
-                    _CONTENT_TYPE: CONTENT_TYPES[extension],
+                    _CONTENT_TYPE: FORMATS[extension].content_type,
                     hdrs.CACHE_CONTROL: YEAR,
                     hdrs.ETAG: f'"{sample_id}.{extension}"',
                     hdrs.ACCEPT_RANGES: "bytes",

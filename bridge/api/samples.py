@@ -8,17 +8,18 @@ from aiohttp import hdrs, web
 
 from bridge.api.keys import SERVICE
 from bridge.api.samplefile import YEAR, SampleFile, is_known
+from bridge.audio.formats import BY_SUFFIX
 from bridge.errors import NotFound
 
-_NAME = re.compile(r"([0-9a-f]{16,64})\.(wav|flac|ogg|mp3)", re.ASCII)
+_NAME = re.compile(rf"([0-9a-f]{{16,64}})\.({'|'.join(map(re.escape, BY_SUFFIX))})", re.ASCII)
 
 
 async def get_sample(request: web.Request) -> web.StreamResponse:
     """Send a sample; HEAD, Range and If-None-Match included."""
     found = _NAME.fullmatch(request.match_info["file"])
     if found is None:
-        raise NotFound("A sample's address is /samples/<id>.wav, .flac, .ogg or .mp3.", code="unknown_sample")
-    sample_id, extension = found.groups()
+        raise NotFound("A sample's address is /samples/<id>.wav, .24.wav, .flac, .ogg or .mp3.", code="unknown_sample")
+    sample_id, extension = found[1], BY_SUFFIX[found[2]]
     if is_known(request, sample_id, extension):
         # Immutable: whoever has it has it right, whatever became of our file.
         etag = f'"{sample_id}.{extension}"'

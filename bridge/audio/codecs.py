@@ -21,14 +21,14 @@ from bridge.errors import InvalidRequest
 Pcm: TypeAlias = npt.NDArray[np.int32]
 """(frames, channels), 24 bits in the upper part of 32."""
 
-FORMATS = {
+_ENCODINGS = {
     "wav": ("WAV", "PCM_16"),
     "wav24": ("WAV", "PCM_24"),
     "flac": ("FLAC", "PCM_24"),
     "ogg": ("OGG", "VORBIS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
-"""Delivery formats -> libsndfile's container and encoding. WAV 24 and FLAC are the master bit by bit."""
+"""Delivery format -> libsndfile's container and encoding. WAV 24 and FLAC are the master bit by bit."""
 _BEST = 0.0
 """libsndfile's compression level of a lossy file: as little as can be."""
 _MP3_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
@@ -62,7 +62,7 @@ def read_pcm(path: Path) -> tuple[Pcm, int]:
 
 
 def encode(pcm: Pcm, rate: int, extension: str, seed: str = "") -> bytes:
-    """Encode for delivery in one of ``FORMATS``, exactly as long as it is.
+    """Encode for delivery in one of ``formats.FORMATS``, exactly as long as it is.
 
     ``seed``: the sample's id; the dither of WAV 16 follows from it, so that the same sample is always the same file.
     Raises InvalidRequest for audio that the format cannot hold.
@@ -73,7 +73,7 @@ def encode(pcm: Pcm, rate: int, extension: str, seed: str = "") -> bytes:
             code="unfit_format",
             field="format",
         )
-    container, subtype = FORMATS[extension]
+    container, subtype = _ENCODINGS[extension]
     file = io.BytesIO()
     if extension in ("ogg", "mp3"):
         # Constant: MP3 at its highest rate, 320 kbit/s at 44.1 kHz; below 256 a loop's seam is heard.

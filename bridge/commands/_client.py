@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from pydantic import SecretStr
 
+from bridge.audio.formats import FORMATS
 from bridge.commands._makers import MadeSound, OnProgress
 from bridge.commands._wishes import Wish
 from bridge.errors import BridgeError, StartupError
@@ -51,7 +52,7 @@ class ServerMaker:
 
     async def audio(self, sound: MadeSound, extension: str) -> bytes:
         """See Maker."""
-        async with self._call("GET", f"/samples/{sound.sample_id}.{extension}") as answer:
+        async with self._call("GET", f"/samples/{sound.sample_id}.{FORMATS[extension].suffix}") as answer:
             return await answer.read()
 
     async def _task(self, task_id: str) -> dict[str, Any]:

@@ -6,9 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from bridge.audio.formats import BY_SUFFIX
 from bridge.errors import StartupError
-
-EXTENSIONS = ("wav", "flac", "ogg", "mp3")
 
 
 def check_file(path: Path) -> str:
@@ -16,14 +15,14 @@ def check_file(path: Path) -> str:
 
     Raises StartupError.
     """
-    extension = path.suffix.lower().removeprefix(".")
-    if extension not in EXTENSIONS:
-        names = ", ".join(f".{name}" for name in EXTENSIONS)
+    suffix = _suffix(path)
+    if suffix is None:
+        names = ", ".join(f".{name}" for name in BY_SUFFIX)
         raise StartupError(f"--output {path}: the name has to end in one of {names}.", code="unknown_format")
     check_folder(path.resolve().parent, "--output")
     if path.exists() and not path.is_file():
         raise StartupError(f"--output {path}: that is no file. Give the name of a file.", code="output_failed")
-    return extension
+    return BY_SUFFIX[suffix]
 
 
 def check_folder(folder: Path, option: str) -> None:
@@ -40,7 +39,10 @@ def check_folder(folder: Path, option: str) -> None:
 
 def numbered(path: Path, number: int) -> Path:
     """Name the file of one of several variations: ``hit.wav``, ``hit_2.wav``, ``hit_3.wav``; ``number`` from 0."""
-    return path if number == 0 else path.with_name(f"{path.stem}_{number + 1}{path.suffix}")
+    known = _suffix(path)
+    suffix = f".{known}" if known else path.suffix
+    stem = path.name[: len(path.name) - len(suffix)]
+    return path if number == 0 else path.with_name(f"{stem}_{number + 1}{path.name[len(stem) :]}")
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -60,3 +62,9 @@ def write_whole(path: Path, content: bytes) -> None:
             f"{path} cannot be written ({error.strerror}). The sound is kept: repeat the command with another file.",
             code="output_failed",
         ) from None
+
+
+def _suffix(path: Path) -> str | None:
+    """The end of the name that says the format; the longest fits, since .24.wav ends in .wav, too."""
+    ends = (suffix for suffix in BY_SUFFIX if path.name.lower().endswith(f".{suffix}"))
+    return max(ends, key=len, default=None)

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge.audio.formats import FORMATS
 from bridge.commands._batch_report import Failure, Report, Tally
 from bridge.commands._makers import Maker, open_maker
-from bridge.commands._output import EXTENSIONS, check_folder, write_whole
+from bridge.commands._output import check_folder, write_whole
 from bridge.commands._start import begin
 from bridge.commands._wishes import Wish, add_spec_options, read_wish, spec_fields, wish_of_spec
 from bridge.commands.settings import add_options
@@ -52,7 +53,7 @@ def add_parser(subparsers: SubParsers) -> None:
              "without FILE the common stems and the example prompts are made",
     )  # fmt: skip
     parser.add_argument("--output-dir", type=Path, metavar="DIR", help="also write each sound to DIR, as <name>_<n>")
-    parser.add_argument("--format", choices=EXTENSIONS, default="wav", help="of the files in DIR (wav)")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="wav", help="of the files in DIR (wav)")
     add_spec_options(parser)
     parser.add_argument("--variations", type=int, default=1, metavar="N", help="so many of each line, 1 to 16")
     parser.add_argument("--fresh", action="store_true", help="new ones, even of lines that were made before")
@@ -179,7 +180,7 @@ async def _make_one(
     for sound in sounds:
         file = None
         if folder is not None:
-            path = folder / f"{sound.name}_{sound.n}.{extension}"
+            path = folder / f"{sound.name}_{sound.n}.{FORMATS[extension].suffix}"
             await asyncio.to_thread(write_whole, path, await maker.audio(sound, extension))
             file = str(path)
         tally.sounds.append((sound, file))

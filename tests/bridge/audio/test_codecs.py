@@ -12,6 +12,7 @@ import soundfile
 
 from bridge.audio import codecs
 from bridge.audio.clip import Clip
+from bridge.audio.formats import FORMATS
 from bridge.errors import InvalidRequest
 
 RATES = [44100, 32000]
@@ -23,7 +24,7 @@ def pcm(frames: int, channels: int = 1, rate: int = 44100) -> codecs.Pcm:
     return codecs.to_pcm(Clip.of(np.stack(waves), rate))
 
 
-@pytest.mark.parametrize("extension", codecs.FORMATS)
+@pytest.mark.parametrize("extension", FORMATS)
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("frames", [1, 1151, 44100, 16384 * 2, 70001])
 @pytest.mark.parametrize("channels", [1, 2])
@@ -34,7 +35,7 @@ def test_every_format_decodes_to_the_exact_length(extension, rate, frames, chann
     assert (found, decoded.shape) == (rate, (frames, channels))
 
 
-@pytest.mark.parametrize("extension", codecs.FORMATS)
+@pytest.mark.parametrize("extension", FORMATS)
 def test_every_format_sounds_as_the_master_does(extension):
     master = pcm(44100, 2)
     decoded, _ = soundfile.read(io.BytesIO(codecs.encode(master, 44100, extension)), always_2d=True)

@@ -15,6 +15,7 @@ import soundfile
 
 from bridge.audio import codecs, provenance, riff, tags
 from bridge.audio.clip import Clip
+from bridge.audio.formats import FORMATS
 
 FACTS = {
     "prompt": "dusty «break», 92 bpm",
@@ -50,7 +51,7 @@ def made(extension: str, audio: codecs.Pcm | None = None, **more) -> bytes:
     return tags.tagged(codecs.encode(audio, 44100, extension, found["sample_id"]), extension, found)
 
 
-@pytest.mark.parametrize("extension", codecs.FORMATS)
+@pytest.mark.parametrize("extension", FORMATS)
 def test_the_document_is_whole_in_every_format(extension):
     data = made(extension)
     form, found = tags.read(data)
@@ -59,7 +60,7 @@ def test_the_document_is_whole_in_every_format(extension):
     assert found["prompt"] == "dusty «break», 92 bpm"
 
 
-@pytest.mark.parametrize("extension", codecs.FORMATS)
+@pytest.mark.parametrize("extension", FORMATS)
 @pytest.mark.parametrize("frames", [1, 1151, 20001])
 def test_tags_change_no_sample(extension, frames):
     audio = pcm(frames)
@@ -69,12 +70,12 @@ def test_tags_change_no_sample(extension, frames):
     assert np.array_equal(before, after)
 
 
-@pytest.mark.parametrize("extension", codecs.FORMATS)
+@pytest.mark.parametrize("extension", FORMATS)
 def test_the_same_sample_is_the_same_file_byte_by_byte(extension):
     assert made(extension) == made(extension)
 
 
-@pytest.mark.parametrize("extension", codecs.FORMATS)
+@pytest.mark.parametrize("extension", FORMATS)
 def test_tagging_again_replaces_what_was_there(extension):
     other = document(pcm(), prompt="x")
     assert tags.tagged(made(extension), extension, other) == tags.tagged(
@@ -188,14 +189,14 @@ def test_what_has_no_document_is_not_changed_by_forgetting():
         assert tags.without_prompt(data) == data
 
 
-@pytest.mark.parametrize("extension", codecs.FORMATS)
+@pytest.mark.parametrize("extension", FORMATS)
 def test_a_file_without_tags_has_no_provenance(extension):
     form, found = tags.read(codecs.encode(pcm(), 44100, extension))
     assert form
     assert found is None
 
 
-@pytest.mark.parametrize("extension", codecs.FORMATS)
+@pytest.mark.parametrize("extension", FORMATS)
 def test_no_damage_makes_reading_fail(extension):
     data = made(extension, pcm(3000, 1))
     generator = np.random.default_rng(0)

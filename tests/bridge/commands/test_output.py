@@ -54,3 +54,12 @@ def test_variations_are_counted_from_the_second_file_on() -> None:
         "out/hit_2.wav",
         "out/hit_3.wav",
     ]
+
+
+def test_the_name_says_the_format_and_24_wav_is_a_wav_of_its_own(tmp_path: Path) -> None:
+    assert [check_file(tmp_path / name) for name in ("a.wav", "a.24.wav", "A.FLAC", "24.wav")] == [
+        "wav", "wav24", "flac", "wav",
+    ]  # fmt: skip
+    assert [numbered(Path(name), 1).name for name in ("a.24.wav", "A.Wav", "a.b.mp3", "bare")] == [
+        "a_2.24.wav", "A_2.Wav", "a.b_2.mp3", "bare_2",
+    ]  # fmt: skip

@@ -46,8 +46,8 @@ check: $(VENV)/.dev web_client/node_modules/.stamp ## linters, types, layers
 	$(BIN)/lint-imports
 	npm --prefix web_client run check
 
-bench: $(VENV)/.dev build chromium ## figures of speed and size: BENCH=name
-	$(BIN)/python -P -m tests.benchmarks $(BENCH)
+bench: $(VENV)/.dev build chromium ## figures of speed and size: BENCH=name ARGS=--docs
+	$(BIN)/python -P -m tests.benchmarks $(BENCH) $(ARGS)
 
 reliability: $(VENV)/.dev ## kills, disconnects and floods, in full number
 	RELIABILITY=full $(BIN)/python -P -m pytest -m reliability --timeout=1800

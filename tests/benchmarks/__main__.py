@@ -12,12 +12,20 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.benchmarks._figure import Figure, Skipped, text_table
 from tests.benchmarks._machine import load, machine, machine_line
 from tests.benchmarks._report import write_page, write_results
 
-NAMES = ("start", "stems", "serving", "push", "clients", "client")
+FIRST = ("start", "stems", "serving", "push", "clients", "client")
+NAMES = (
+    *FIRST,
+    *sorted(
+        {file.stem for file in Path(__file__).parent.glob("[!_]*.py") if not file.stem.startswith("test_")} - set(FIRST)
+    ),
+)
+"""Every file of this folder without an underscore in front is a benchmark."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

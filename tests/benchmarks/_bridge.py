@@ -86,8 +86,11 @@ async def running_bridge(*arguments: str, data_dir: Path | None = None) -> Async
         try:
             yield Bridge(f"http://127.0.0.1:{port}", process.pid, folder, started)
             if process.returncode is not None:
-                log.seek(0)
-                raise RuntimeError(f"The server ended while it was measured:\n{log.read().decode()[-2000:]}")
+                raise RuntimeError("The server ended while it was measured.")
+        except Exception as error:
+            log.seek(0)
+            error.add_note(f"The server's last words:\n{log.read().decode(errors='replace')[-2000:]}")
+            raise
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -54,7 +56,7 @@ def test_the_same_batch_again_makes_only_what_is_missing(command: Command, tmp_p
     assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{name}_0.flac" for name in made}
 
 
-def test_a_batch_through_a_server_gives_way_and_fills_its_library(served: Command, tmp_path: Path) -> None:
+def test_a_batch_through_a_server_fills_its_library(served: Command, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("".join(f"tone {number} hz\n" for number in range(1000, 1012)))
     ended = served("batch", "lines.txt", "--duration", "0.2", "--variations", "2", "--json")
     sounds = ended.json()["sounds"]
@@ -62,6 +64,26 @@ def test_a_batch_through_a_server_gives_way_and_fills_its_library(served: Comman
     assert sorted({sound["name"] for sound in sounds}) == [f"gen_tone_{number}_hz" for number in range(1000, 1012)]
     assert len(sounds) == 24
     assert {round(sound["seconds"], 3) for sound in sounds} == {0.2}
+
+
+def test_a_player_goes_before_a_batch_that_waits(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("".join(f"slow tone {number} hz\n" for number in range(100, 108)))
+    with serving(tmp_path / "data", BRIDGE_MAX_CONCURRENT_JOBS="1") as server:
+        environment = clean_environment(BRIDGE_DATA_DIR=str(server.data))
+        process = subprocess.Popen([*PROGRAM, "batch", "lines.txt", "--duration", "0.5"], cwd=tmp_path, text=True,
+                                   env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()  # all eight have been asked for, one is made
+        body = json.dumps({"prompt": "tone 999 hz", "name": "players"}).encode()
+        asked = urllib.request.Request(server.url + "/generate", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(asked) as answer:
+            assert answer.status == 200
+        process.communicate(timeout=SECONDS)
+        assert process.returncode == 0
+        with urllib.request.urlopen(server.url + "/sounds") as answer:
+            newest_first = [sound["name"] for sound in json.load(answer)["sounds"]]
+    assert len(newest_first) == 9
+    assert newest_first.index("players") >= 4
 
 
 def test_without_a_file_the_common_stems_and_examples_are_made_under_their_names(command: Command) -> None:

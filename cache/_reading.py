@@ -18,12 +18,20 @@ SELECT samples.id, takes.spec_id, rate, channels, frames, bytes, facts, takes.cr
 FROM takes JOIN samples ON samples.id = takes.sample_id
 """
 
+_EVERY_LICENCE = """
+sounds.licence = ? COLLATE NOCASE AND NOT EXISTS (
+    SELECT 1 FROM slots AS each LEFT JOIN takes AS made ON made.spec_id = each.spec_id
+    WHERE each.sound = sounds.id AND json_extract(made.facts, '$.licence') COLLATE NOCASE IS NOT ?
+)
+"""
+
 
 class Wanted(TypedDict, total=False):
     """What a sound must be; None, or nothing, does not ask."""
 
     kind: str | None
     licence: str | None
+    """An SPDX identifier, in capitals or not, that every slot has."""
     commercial: bool | None
     """True: every slot may be used commercially. The other facts are those of the slot that changed last."""
     engine: str | None
@@ -39,13 +47,17 @@ def where(wanted: Wanted) -> tuple[str, list[Any]]:
     for column, value in wanted.items():
         if column not in Wanted.__annotations__:
             raise TypeError(f"{column} is nothing that sounds are listed by")
-        if value is not None and column != "bpm":
+        if value is not None and column not in ("bpm", "licence"):
             clauses.append(f"sounds.{column} = ?")
             values.append(value)
     bpm = wanted.get("bpm")
     if bpm is not None:
         clauses.append("sounds.bpm BETWEEN ? AND ?")
         values += [bpm - 0.5, bpm + 0.5]
+    licence = wanted.get("licence")
+    if licence is not None:
+        clauses.append(_EVERY_LICENCE)
+        values += [licence, licence]
     return " AND ".join(clauses), values
 
 

@@ -11,6 +11,8 @@ from aiohttp import web
 
 from bridge.api.body import json_response
 from bridge.api.keys import SERVICE
+from bridge.api.licence import asked_licence, fits
+from bridge.engines.choice import PROCEDURAL
 from bridge.errors import BridgeError, InvalidKeywords, InvalidRequest
 from bridge.events import Urls, sample_url
 from bridge.jobs import Ticket
@@ -35,8 +37,10 @@ async def get_generated_map(request: web.Request) -> web.StreamResponse:
     wait = _wait_seconds(request)
     query = request.query
     fields: dict[str, object] = {"bpm": _number(query["bpm"]) if "bpm" in query else None, "key": query.get("key")}
-    orders = [_order(keyword, fields) for keyword in keywords]
-    asked = [await service.ask(order, standin=True) for order in orders]
+    licence = asked_licence(request)
+    engine, standin = await _engine(service, licence)
+    orders = [_order(keyword, {**fields, "engine": engine}) for keyword in keywords]
+    asked = [await service.ask(order, standin=standin) for order in orders]
     tickets = [ticket for each in asked for ticket in each]
     await asyncio.wait([asyncio.ensure_future(service.queue.wait(ticket.id)) for ticket in tickets], timeout=wait)
     found: dict[str, str | Urls] = {"_base": f"{request.scheme}://{request.host}"}
@@ -45,6 +49,24 @@ async def get_generated_map(request: web.Request) -> web.StreamResponse:
         if urls:
             found[keyword.name] = urls
     return json_response(found)
+
+
+async def _engine(service: SampleService, licence: str | None) -> tuple[str, bool]:
+    """An engine whose sounds have the licence that was asked for, and whether stand-ins have it too.
+
+    Raises InvalidRequest when there is no such engine.
+    """
+    if licence is None:
+        return "auto", True
+    names = dict.fromkeys((service.choice.name, PROCEDURAL))
+    fitting = [name for name in names if fits(licence, (await service.engines.info(name)).as_dict())]
+    if not fitting:
+        raise InvalidRequest(
+            f"licence: no engine here makes sounds under '{licence[:64]}'. Ask for commercial, or leave it out.",
+            code="unknown_licence",
+            field="licence",
+        )
+    return fitting[0], PROCEDURAL in fitting
 
 
 def _order(keyword: Keyword, fields: dict[str, object]) -> Order:

@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from bridge.api.answers import answer_sound, chosen_format
 from bridge.api.body import json_response, query_number, read_json
 from bridge.api.keys import SERVICE
+from bridge.api.licence import licence_filter
 from bridge.errors import InvalidRequest, NotFound
 from bridge.events import sample_url, sound_message
+from bridge.library import Library
 from bridge.requests import SoundName
 from bridge.service import Placed, SampleService
-from cache import Sound, sound_data
+from cache import Slot, Sound, sound_data
 from prompts import Kind, canonical_key
 
 MAX_LIMIT = 500
@@ -61,11 +63,7 @@ async def get_sound(request: web.Request) -> web.StreamResponse:
     library = service.library
     library.store.touch(sound.name)
     if extension == "json":
-        return json_response(sound_document(sound) | {"samples": [
-            {"n": slot.n, "sample_id": slot.sample_id, "standin": slot.standin, "url": sample_url(slot.sample_id),
-             "facts": sample.facts if (sample := await library.read(library.store.take, slot.spec_id)) else None}
-            for slot in sound.slots
-        ]})  # fmt: skip
+        return json_response(sound_document(sound) | {"samples": [await _slot(library, slot) for slot in sound.slots]})
     sample = await library.read(library.store.take, sound.slots[n].spec_id)
     if sample is None:
         raise NotFound(f"The audio of '{sound.name}' slot {n} is lost. POST /generate makes it again.", code="lost")
@@ -109,18 +107,27 @@ def sound_document(sound: Sound) -> dict[str, Any]:
     return {**sound_message(sound.seq, sound_data(sound)), "pinned": sound.pinned}
 
 
+async def _slot(library: Library, slot: Slot) -> dict[str, Any]:
+    """One slot with everything that is known of its sample; facts and provenance are null where it is lost."""
+    sample = await library.read(library.store.take, slot.spec_id)
+    return {
+        "n": slot.n,
+        "sample_id": slot.sample_id,
+        "standin": slot.standin,
+        "url": sample_url(slot.sample_id),
+        "facts": sample.facts if sample else None,
+        "provenance": library.provenance(sample) if sample else None,
+    }
+
+
 def _filters(request: web.Request) -> dict[str, Any]:
     query = request.query
     filters: dict[str, Any] = {"engine": query.get("engine"), "session": query.get("session")}
+    filters |= licence_filter(request)
     kind = query.get("kind")
     if kind is not None and kind not in set(Kind):
         raise InvalidRequest(f"kind: choose one of {', '.join(Kind)}.", field="kind")
     filters["kind"] = kind
-    licence = query.get("licence")
-    if licence == "commercial":
-        filters["commercial"] = True
-    else:
-        filters["licence"] = licence
     filters["bpm"] = float(query_number(request, "bpm", 0, 20, 400)) if "bpm" in query else None
     try:
         filters["key"] = canonical_key(query["key"]) if "key" in query else None

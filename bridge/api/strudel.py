@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bridge.api.body import json_response
 from bridge.api.keys import SERVICE
+from bridge.api.licence import licence_filter
 from bridge.events import Urls, sound_urls
 from cache import Sound, sound_data
 
@@ -15,10 +16,9 @@ _OFFLINE_ALIASES_START = ("gen_", "musicgen_")
 
 
 async def get_strudel_map(request: web.Request) -> web.StreamResponse:
-    """Every sound's name -> its URLs; root-relative, without ``_base``. ``?licence=commercial`` leaves the rest out."""
+    """Every sound's name -> its URLs; root-relative, without ``_base``. ``?licence=`` leaves the rest out."""
     library = request.app[SERVICE].library
-    commercial = True if request.query.get("licence") == "commercial" else None
-    sounds = await library.read(library.store.sounds, commercial=commercial, order="name")
+    sounds = await library.read(library.store.sounds, order="name", **licence_filter(request))
     return json_response(sample_map(sounds))
 
 

@@ -79,6 +79,7 @@ describe('the list of sounds', () => {
     expect(facts(sound({ key: 'f#m', root: 'c3' }))).toEqual(
       ['loop', '2 bars', '92 bpm', 'F♯ minor', 'root c3', '5.22 s', 'procedural'],
     );
+    expect([4, 0.1234, 30.04].map((seconds) => facts(sound({ seconds })).at(-2))).toEqual(['4 s', '0.123 s', '30 s']);
     expect(['c', 'bbm', 'fsm', 'C minor'].map(keyName)).toEqual(['C major', 'B♭ minor', 'F♯ minor', 'C minor']);
   });
 

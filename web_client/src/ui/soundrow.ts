@@ -31,7 +31,7 @@ export function facts(sound: Sound): string[] {
     sound.bpm === null ? '' : `${short(sound.bpm)} bpm`,
     sound.key === null ? '' : keyName(sound.key),
     sound.root === null ? '' : `root ${sound.root}`,
-    sound.seconds === null ? '' : `${sound.seconds.toFixed(sound.seconds < 10 ? 2 : 1)} s`,
+    sound.seconds === null ? '' : `${Number(sound.seconds.toPrecision(3))} s`,
     sound.engine,
   ].filter(Boolean);
 }

@@ -120,7 +120,8 @@ async def hello(probe: Probe) -> str:
     """Socket.IO connects and answers ``hello``; pushes are listened for from now on."""
     import socketio
 
-    client = socketio.AsyncClient(reconnection=False, http_session=probe.session)  # which we close, however it ends
+    # The session is ours, and closed however it ends; Ctrl-C is ours, too, since there is something to clean up.
+    client = socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=probe.session)
     client.on("sound", probe.events.put)
     try:
         await client.connect(probe.url, transports=["websocket"], wait_timeout=10)

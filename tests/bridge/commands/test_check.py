@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from aiohttp import web
 from bridge.api.page import STATIC
 from bridge.commands import check
 from bridge.errors import StartupError
-from tests.bridge.commands.conftest import Command, Server, serving
+from tests.bridge.commands.conftest import PROGRAM, SECONDS, Command, Server, clean_environment, serving
 
 BUILT = {"legal": (STATIC / "notices.txt").exists(), "page": (STATIC / "index.html").exists()}
 
@@ -60,6 +62,18 @@ def test_a_key_is_taken_from_the_option_or_the_environment(command: Command, tmp
     assert states["health"] == "ok"
     assert states["make a sound"] == "failed"
     assert states["range"] == "not tried"
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing_behind(server: Server) -> None:
+    before = names(server)
+    process = subprocess.Popen([*PROGRAM, "check", server.url, "--full"], env=clean_environment(), text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    assert process.stdout is not None
+    assert any(line.startswith("push ") for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (130, "")
+    assert names(server) == before
 
 
 def test_nobody_there_is_exit_code_2_and_a_sentence(command: Command) -> None:

@@ -83,8 +83,8 @@ $(VENV)/.torch: | $(if $(filter test,$(MAKECMDGOALS)),$(VENV)/.dev)
 # ---------------------------------------------------------------- the page
 
 web_client/node_modules/.stamp: web_client/package-lock.json
-	@command -v node >/dev/null || { echo "make: node is missing. Sample Bridge needs Node 20 or newer for its page (https://nodejs.org)." >&2; exit 2; }
-	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "make: Sample Bridge needs Node 20 or newer for its page, this is $$(node --version) (https://nodejs.org)." >&2; exit 2; }
+	@command -v node >/dev/null || { echo "make: node is missing. Sample Bridge needs Node 20.19 or newer for its page (https://nodejs.org)." >&2; exit 2; }
+	@node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' || { echo "make: Sample Bridge needs Node 20.19 or newer for its page, this is $$(node --version) (https://nodejs.org)." >&2; exit 2; }
 	npm --prefix web_client ci --no-audit --no-fund --loglevel=error
 	@touch $@
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import socketio
@@ -41,7 +42,6 @@ class Hub:
         self._service = service
         self._sessions = Sessions()
         self._trusted: set[str] = set()
-        self._clients = 0
         self.sio = socketio.AsyncServer(
             async_mode="aiohttp",
             transports=["websocket"],
@@ -62,7 +62,7 @@ class Hub:
             "session": self._session,
         }.items():
             self.sio.on(name, _answering(handler))
-        service.pages = lambda: self._clients
+        service.pages = self._pages
         service.library.listen(self._on_event)
         service.watch(self._on_progress)
         self._outbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
@@ -90,17 +90,20 @@ class Hub:
 
     # ------------------------------------------------------------------ in
 
-    async def _connect(self, sid: str, _: Any, auth: Any = None) -> bool:
+    def _pages(self) -> int:
+        # Asked of Socket.IO, not counted here: a client may send events named "connect" and "disconnect" as often as
+        # it likes.
+        return len(self.sio.manager.rooms.get("/", {}).get(None, ()))
+
+    async def _connect(self, sid: str, _: Any = None, auth: Any = None) -> bool:
         limit = self._service.settings.max_clients
-        if limit and self._clients >= limit:
+        if limit and self._pages() > limit:  # it is among them already
             raise socketio.exceptions.ConnectionRefusedError("Too many pages are connected.")
-        self._clients += 1
         if isinstance(auth, dict) and check_key(self._service.settings, str(auth.get("token", ""))):
             self._trusted.add(sid)
         return True
 
     async def _disconnect(self, sid: str, *_: Any) -> None:
-        self._clients -= 1
         self._trusted.discard(sid)
 
     async def _hello(self, sid: str, data: dict[str, Any]) -> HelloReply:
@@ -109,7 +112,7 @@ class Hub:
             self._trusted.add(sid)
         session = data.get("session")
         if isinstance(session, str) and session:
-            await self.sio.enter_room(sid, f"session:{session[:64]}")
+            await self._enter_session(sid, f"session:{session[:64]}")
             if state := self._sessions.state(session[:64]):
                 await self.sio.emit("session", state, to=sid)
         # In the room first: what is published from now on comes as an event, what was before in the answer.
@@ -151,9 +154,16 @@ class Hub:
         self._may_change(sid)
         message = self._sessions.change(data)
         room = f"session:{message['session']}"
-        await self.sio.enter_room(sid, room)
+        await self._enter_session(sid, room)
         await self.sio.emit("session", message, room=room, skip_sid=sid)
         return message
+
+    async def _enter_session(self, sid: str, room: str) -> None:
+        """Enter one and leave the last: a client that names a new session each time must not fill the memory."""
+        for other in [*self.sio.rooms(sid)]:
+            if isinstance(other, str) and other.startswith("session:") and other != room:
+                await self.sio.leave_room(sid, other)
+        await self.sio.enter_room(sid, room)
 
     def _may_change(self, sid: str) -> None:
         settings = self._service.settings
@@ -161,7 +171,7 @@ class Hub:
             return
         if settings.api_key is None:  # reached over the network: see bridge.access
             raise Forbidden("This bridge only reads: set BRIDGE_API_KEY where it runs.", code="read_only")
-        raise Forbidden("This bridge wants its key: put it into the page's settings.", code="key_required")
+        raise Forbidden("This bridge wants its key: open the page with #token=YOUR_KEY at the end of its address.", code="key_required")
 
     # ------------------------------------------------------------------ out
 
@@ -174,13 +184,24 @@ class Hub:
     async def _send_outbox(self) -> None:
         while True:
             name, message = await self._outbox.get()
-            await fan_out(self.sio, ROOM, name, message)
+            with self._going_on():
+                await fan_out(self.sio, ROOM, name, message)
 
     async def _send_heads(self) -> None:
         while True:
             await asyncio.sleep(HEAD_SECONDS)
-            head = await asyncio.to_thread(self._service.library.store.head)
-            await self.sio.emit("head", {"epoch": self._service.library.store.epoch, "head": head}, room=ROOM)
+            with self._going_on():
+                store = self._service.library.store
+                head = await self._service.library.read(store.head)
+                await fan_out(self.sio, ROOM, "head", {"epoch": store.epoch, "head": head})
+
+    @contextlib.contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """One message that cannot be sent must not end the push for everybody."""
+        try:
+            yield
+        except Exception:
+            logger.exception("a message could not be sent")
 
     def _server_facts(self) -> ServerFacts:
         choice = self._service.choice

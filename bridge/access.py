@@ -32,8 +32,8 @@ def check_key(settings: Settings, given: str | None) -> bool:
     if settings.api_key is None:
         return not is_exposed(settings)
     wanted = settings.api_key.get_secret_value().encode()
-    # surrogateescape: header bytes that are no UTF-8 arrive in this form
-    return given is not None and hmac.compare_digest(wanted, given.encode("utf-8", "surrogateescape"))
+    # surrogatepass: header bytes that are no UTF-8, and JSON's "\\ud800", arrive as lone surrogates
+    return given is not None and hmac.compare_digest(wanted, given.encode("utf-8", "surrogatepass"))
 
 
 def exposure_notice(settings: Settings) -> str | None:

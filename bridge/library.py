@@ -110,9 +110,18 @@ class Library:
     async def audio(self, sample_id: str, extension: str) -> Path:
         """The file of a sample in a delivery format, made again from its master when it is not there.
 
-        Raises NotFound for an unknown sample.
+        Raises NotFound for an unknown sample, InvalidRequest for an unknown format.
         """
-        path = self.store.delivery(sample_id, extension)
+        if extension not in FORMATS:
+            raise InvalidRequest(
+                f"format: '{extension[:16]}' is not made here. Choose one of {', '.join(FORMATS)}.",
+                code="unknown_format",
+                field="format",
+            )
+        try:
+            path = self.store.delivery(sample_id, extension)
+        except cache.NotStorable:
+            raise _unknown_sample(sample_id) from None
         if path.exists():
             return path
         key = f"{sample_id}.{extension}"
@@ -186,15 +195,9 @@ class Library:
                     logger.exception("event %d could not be told", event.seq)
 
     def _encode(self, sample_id: str, extension: str) -> Path:
-        if extension not in FORMATS:
-            raise InvalidRequest(
-                f"format: '{extension}' is not made here. Choose one of {', '.join(FORMATS)}.",
-                code="unknown_format",
-                field="format",
-            )
         master, sample = self.store.master(sample_id), self.store.sample(sample_id)
         if sample is None or not master.exists():
-            raise NotFound(f"No sample has the id '{sample_id[:64]}'.", code="unknown_sample")
+            raise _unknown_sample(sample_id)
         return self.store.deliver(sample_id, extension, self._files.deliver(master, extension, _described(sample)))
 
     async def _nothing_like(self, keyword: str) -> NotFound:
@@ -204,6 +207,10 @@ class Library:
         names = await self.read(look)
         advice = f"The nearest words: {', '.join(names)}." if names else "POST /generate makes it."
         return NotFound(f"No sound is like '{keyword[:64]}'. {advice}", code="unknown_sound", nearest=names)
+
+
+def _unknown_sample(sample_id: str) -> NotFound:
+    return NotFound(f"No sample has the id '{sample_id[:64]}'.", code="unknown_sample")
 
 
 def _described(sample: Sample | NewSample) -> Described:

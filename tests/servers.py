@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+import socketio
 
 from bridge.events import JobMessage
 from bridge.requests import Order, generate_order
@@ -179,3 +181,74 @@ class Heard:
     def of(self, kind: str) -> list[dict[str, Any]]:
         """Data of all events of a type, in their order."""
         return [event.data for event in self.events if event.type == kind]
+
+
+class Listener:
+    """A client of the push that does as the page does: numbered events, each once, in order, none left out."""
+
+    def __init__(self, url: str, **hello: object) -> None:
+        self.url = url
+        self.client = socketio.AsyncClient(reconnection=False)
+        self.since: int | None = None
+        self.epoch: str | None = None
+        self.resets = 0
+        self.events: list[dict[str, Any]] = []
+        """Every numbered event in the order in which it counted, with its ``type``."""
+        self.pushed: list[tuple[str, dict[str, Any]]] = []
+        """Everything as it came over the wire."""
+        self.reply: dict[str, Any] = {}
+        self._hello = hello
+        self._asking = False
+        self._waiting: dict[int, dict[str, Any]] = {}
+        for name in ("sound", "sound_removed", "job", "head", "session"):
+            self.client.on(name, functools.partial(self._receive, name))
+
+    async def connect(self) -> dict[str, Any]:
+        """Connect and say hello with the last number known; the answer."""
+        self._asking = True
+        await self.client.connect(self.url, transports=["websocket"])
+        return await self.hello()
+
+    async def hello(self, **fields: object) -> dict[str, Any]:
+        """Say hello with what is known; ``fields`` win."""
+        self._asking = True
+        known = {} if self.since is None else {"epoch": self.epoch, "since": self.since}
+        self.reply = await self.client.call("hello", {**self._hello, **known, **fields}, timeout=20)
+        if self.reply.get("reset"):
+            self.resets += 1
+            self.since = self.reply["head"]
+        for event in self.reply.get("events", ()):
+            self._waiting[event["seq"]] = event
+        self.epoch = self.reply["epoch"]
+        self._asking = False
+        self._drain()
+        return self.reply
+
+    async def ask(self, message: str, data: object) -> Any:
+        """Send a message and wait for its answer."""
+        return await self.client.call(message, data, timeout=20)
+
+    async def leave(self) -> None:
+        """Break the connection."""
+        self._asking = True
+        await self.client.disconnect()
+        self._waiting.clear()
+
+    def of(self, *names: str) -> list[dict[str, Any]]:
+        """What was pushed under these names, as it came."""
+        return [message for name, message in self.pushed if name in names]
+
+    def _receive(self, name: str, message: dict[str, Any]) -> None:
+        self.pushed.append((name, message))
+        if "seq" in message:
+            self._waiting[message["seq"]] = {"type": name, **message}
+            if not self._asking:
+                self._drain()
+
+    def _drain(self) -> None:
+        for seq in sorted(self._waiting):
+            if seq <= self.since:
+                del self._waiting[seq]
+            elif seq == self.since + 1:
+                self.events.append(self._waiting.pop(seq))
+                self.since = seq

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 CANCEL_SECONDS = 2.0
 """How long a cancelled request may take to stop before its process is killed."""
+EXIT_SECONDS = 0.5
+"""How long a process may take to end by itself once its socket is closed."""
 SILENCE_SECONDS = 30.0
 """A process that says nothing for so long hangs as a whole (a native call that never gives the interpreter back)."""
 ATTEMPTS = 3
@@ -261,9 +263,7 @@ class HostedEngine:
         info = _described(frame)
         if info is None:
             writer.close()
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await _ended(process)
             head = frame.head if frame and frame.head["type"] == "unavailable" else {}
             raise EngineUnavailable(
                 head.get("message", f"Engine '{self.name}' ended while starting. `sample-bridge doctor` may know why."),
@@ -306,10 +306,8 @@ class HostedEngine:
         """End a process for good, and tell those who waited for it."""
         if self._current is current:
             self._current = None
-        with contextlib.suppress(ProcessLookupError):
-            current.process.kill()
         current.writer.close()
-        await current.process.wait()
+        await _ended(current.process)
         for request_id, pending in current.pending.items():
             if not pending.answer.done():
                 self._remove_files_of(request_id)
@@ -355,11 +353,21 @@ class HostedEngine:
     async def _end(self, current: _Process) -> None:
         current.blameless_end = True
         current.writer.close()
-        try:
-            await asyncio.wait_for(current.process.wait(), CANCEL_SECONDS)
-        except TimeoutError:
-            current.process.kill()
-            await current.process.wait()
+        await _ended(current.process, CANCEL_SECONDS)
+
+
+async def _ended(process: asyncio.subprocess.Process, seconds: float = EXIT_SECONDS) -> None:
+    """Wait for the end of a process whose socket is closed; kill it when it takes longer.
+
+    Killing it at once would be wrong: ``Popen.kill`` collects one that has just ended, and asyncio warns of a child
+    that it does not know.
+    """
+    try:
+        await asyncio.wait_for(process.wait(), seconds)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 def _described(frame: Frame | None) -> EngineInfo | None:

@@ -32,13 +32,15 @@ class Outbox:
     It has what engineio needs of an ``asyncio.Queue`` and is a tenth of its size: nearly all are empty nearly always.
     """
 
-    __slots__ = ("_getter", "_items", "_joining", "_taken", "transport", "unsent")
+    __slots__ = ("_getter", "_items", "_joining", "_taken", "sent", "transport", "unsent")
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         """The connection, once it is a WebSocket and until it ends."""
         self.unsent = 0
         """What was put in and not yet sent. Entries that a task has taken out and still holds count, too."""
+        self.sent = 0
+        """What has been handed to the connection so far: as long as it grows, somebody reads."""
         self._items: deque[Any] | None = None
         self._getter: asyncio.Future[Any] | None = None
         self._taken = 0  # and not reported done
@@ -51,6 +53,7 @@ class Outbox:
             self.put_nowait(packet)
         else:
             connection.write(frame)
+            self.sent += 1
 
     def qsize(self) -> int:
         """How many entries wait."""

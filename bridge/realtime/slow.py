@@ -1,33 +1,56 @@
-"""Clients that stop reading are dropped: their queue would grow without an end."""
+"""Clients that stop reading are dropped: what waits for them would grow without an end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from typing import NamedTuple
 
 import socketio
 
+from bridge.realtime.fanout import Outbox
+
 logger = logging.getLogger(__name__)
 
-MAX_QUEUED = 64
-"""Packets: a client further behind than that has stopped reading."""
+MAX_QUEUED = 500
+"""Packets of 1 to 2 KB: a client further behind than that is dropped even if it reads."""
 STUCK_SECONDS = 4
-"""A client whose queue has not been empty for so long has stopped reading, however short it is."""
+"""A client for which something waits, and which has taken nothing for so long, has stopped reading."""
+
+
+class _Look(NamedTuple):
+    """What was seen of a client."""
+
+    sent: int
+    buffered: int
+    """Bytes that the kernel has not taken yet."""
+    stuck: int
+    """So many looks in a row nothing has moved."""
 
 
 async def drop_slow_clients(sio: socketio.AsyncServer) -> None:
-    """Look every second and cut the connection of whoever does not read; it will say hello again."""
-    stuck: dict[str, int] = {}
+    """Look every second and cut the connection of whoever does not read; it will say hello again.
+
+    A client on a slow line that is still busy with its first, big answer reads, and is left alone.
+    """
+    looks: dict[str, _Look] = {}
     while True:
         await asyncio.sleep(1.0)
+        seen: dict[str, _Look] = {}
         for eio_sid, connection in list(sio.eio.sockets.items()):
-            queued = connection.queue.qsize()
-            stuck[eio_sid] = stuck.get(eio_sid, 0) + 1 if queued else 0
-            if queued > MAX_QUEUED or stuck[eio_sid] >= STUCK_SECONDS:
-                logger.info("a page stopped reading (%d messages waited): dropped", queued)
+            outbox: Outbox = connection.queue
+            look = seen[eio_sid] = _look(outbox, looks.get(eio_sid))
+            if look.stuck >= STUCK_SECONDS or outbox.qsize() > MAX_QUEUED:
+                logger.info("a page stopped reading (%d messages waited): dropped", outbox.unsent)
                 cut(sio, eio_sid)
-        for eio_sid in stuck.keys() - sio.eio.sockets.keys():
-            del stuck[eio_sid]
+        looks = seen
+
+
+def _look(outbox: Outbox, last: _Look | None) -> _Look:
+    buffered = outbox.transport.get_write_buffer_size() if outbox.transport else 0
+    waits = bool(buffered or outbox.unsent)
+    moved = last is None or outbox.sent != last.sent or buffered < last.buffered
+    return _Look(outbox.sent, buffered, last.stuck + 1 if last and waits and not moved else 0)
 
 
 def cut(sio: socketio.AsyncServer, eio_sid: str) -> None:

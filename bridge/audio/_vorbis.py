@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 _COMMENT_BLOCK = 4
 _LAST = 0x80
+_MOST_BLOCKS = 1000
 
 
 class NotFlac(ValueError):
@@ -61,7 +62,7 @@ def _blocks(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
         raise NotFlac("this is no FLAC file")
     blocks, position, last = [], 4, False
     while not last:
-        if position + 4 > len(data):
+        if position + 4 > len(data) or len(blocks) >= _MOST_BLOCKS:
             raise NotFlac("this FLAC file is cut off")
         kind, size = data[position], int.from_bytes(data[position + 1 : position + 4], "big")
         last = bool(kind & _LAST)

@@ -15,6 +15,8 @@ _BEXT = struct.Struct("<256s32s32s10s8sQH64s190s")
 _BEXT_VERSION = 1
 _ONE_SHOT, _ROOT_SET, _STRETCH = 0x01, 0x02, 0x04
 _LARGEST = 2**32 - 1
+_MOST_CHUNKS = 1000
+"""A file of zeros would be read as chunks without name and length, for ever."""
 
 
 class NotRiff(ValueError):
@@ -138,7 +140,7 @@ def _walk(data: bytes) -> list[tuple[bytes, int, int]]:
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise NotRiff("this is no WAV file")
     found, position = [], 12
-    while position + 8 <= len(data):
+    while position + 8 <= len(data) and len(found) < _MOST_CHUNKS:
         name, size = struct.unpack_from("<4sI", data, position)
         found.append((name, position + 8, size))
         position += 8 + size + size % 2

@@ -81,14 +81,14 @@ ALIASES: Mapping[str, tuple[Alias, ...]] = {
     "max_upload_bytes": (Alias("MAX_FILE_SIZE"),),
     "hf_token": (Alias("HUGGINGFACE_API_KEY"), Alias("HF_TOKEN")),
     "replicate_token": (Alias("REPLICATE_API_TOKEN"),),
+    "azure_connection_string": (Alias("AZURE_STORAGE_CONNECTION_STRING"),),
+    "azure_account_url": (Alias("AZURE_STORAGE_ACCOUNT_URL"),),
+    "storage_container": (Alias("BLOB_CONTAINER_NAME"),),
 }
 """Setting -> its old variables, the first found wins."""
 
 WITHOUT_EFFECT: Mapping[str, str] = {
     "REDIS_URL": "jobs stay in this process until the cluster extra is installed",
-    "AZURE_STORAGE_CONNECTION_STRING": "files are kept in the data folder; set BRIDGE_PUBLIC_URL for their addresses",
-    "AZURE_STORAGE_ACCOUNT_URL": "files are kept in the data folder; set BRIDGE_PUBLIC_URL for their addresses",
-    "BLOB_CONTAINER_NAME": "files are kept in the data folder; set BRIDGE_PUBLIC_URL for their addresses",
     "EMBEDDING_MODEL": "embeddings are not built yet",
 }
 """Old variables that are understood but change nothing here, and why."""

@@ -62,6 +62,12 @@ def _web_address(text: str) -> str:
     return text.strip().rstrip("/")
 
 
+def _object_storage(text: str) -> str:
+    if not re.fullmatch(r"(s3|gs)://[a-z0-9][a-z0-9._-]+(/[A-Za-z0-9._/-]*)?", text.strip()):
+        raise ValueError("write s3://bucket/folder or gs://bucket/folder; Azure has settings of its own")
+    return text.strip().rstrip("/")
+
+
 def _word(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
@@ -149,6 +155,22 @@ class Settings(BaseSettings):
     replicate_token: _Secret | None = None
     """Token for Replicate."""
 
+    # --- stems for other programs
+    storage_url: Annotated[str, AfterValidator(_object_storage)] | None = None
+    """Object storage for stems: ``s3://bucket/folder`` or ``gs://bucket/folder``. Unset: a folder in ``data_dir``."""
+    azure_connection_string: _Secret | None = None
+    """Connection string of an Azure storage account, for stems."""
+    azure_account_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    """Address of an Azure storage account; the machine's identity, or AZURE_* variables, open it."""
+    storage_container: Annotated[str, Field(pattern=r"^[a-z0-9](?:-?[a-z0-9]){2,62}$")] = "stems"
+    """Container in that Azure account."""
+    blob_url_hours: Annotated[int, Field(ge=1, le=168)] = 168
+    """Hours for which the address of a stem in object storage can be fetched."""
+    stem_days: Annotated[int, Field(ge=0)] = 30
+    """Days for which requests for stems, and their files in ``data_dir``, are kept; 0 keeps them."""
+    callback_secret: _Secret | None = None
+    """Signs every callback, so that its receiver knows who sent it."""
+
     # --- limits
     max_duration: Annotated[_Seconds, Field(le=120)] = 120.0
     """Longest sound that may be asked for, in seconds."""
@@ -203,7 +225,7 @@ class Settings(BaseSettings):
 
 
 FIELDS: tuple[str, ...] = tuple(Settings.model_fields)
-_SECRETS = frozenset({"api_key", "hf_token", "replicate_token"})
+_SECRETS = frozenset({"api_key", "hf_token", "replicate_token", "azure_connection_string", "callback_secret"})
 VARIABLES: Mapping[str, str] = {compat.PREFIX + name.upper(): name for name in FIELDS}
 """Our variables and the setting of each."""
 

@@ -15,6 +15,7 @@ from cache._errors import (
     UnknownTake,
 )
 from cache._events import sound_data
+from cache._forgetting import Forgetting
 from cache._model import Event, EventType, Facts, NewSample, Published, Sample, Slot, Sound, Target
 from cache._reading import Order, Wanted
 from cache._store import Options, SampleStore
@@ -25,6 +26,7 @@ __all__ = [
     "Event",
     "EventType",
     "Facts",
+    "Forgetting",
     "FormatTooNew",
     "NameTaken",
     "NewSample",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -59,6 +59,14 @@ class Database:
                     if self._writer.in_transaction:
                         self._writer.execute("ROLLBACK")
                     raise
+
+    def maintain(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do what SQLite does outside of transactions alone."""
+        with self.lock:
+            if not self._open:
+                raise _closed()
+            with self._translated():
+                work(self._writer)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Self, TypeAlias, TypedDict, Unpack
 
-from cache import _adopting, _events, _eviction, _reading, _search, _sweeping, _writing
+from cache import _adopting, _events, _eviction, _forgetting, _reading, _search, _sweeping, _writing
 from cache._database import Database
 from cache._deliveries import Deliveries
 from cache._errors import NotStorable, UnknownTake, from_os_error, full
 from cache._folder import Folder
+from cache._forgetting import Forgetting
 from cache._model import Event, EventType, NewSample, Published, Sample, Sound, Target
 from cache._reading import Order, Wanted
 from cache._sweeping import Damage
@@ -283,6 +284,41 @@ class SampleStore:
                 count, samples = _eviction.purge(con, self._clock() - self._undo_seconds)
             self._remove_files(samples)
         return count
+
+    def forget(self, name: str | None, how: Forgetting) -> Published:
+        """Forget what a sound, or without a name every sound, was made of.
+
+        In this order: the masters, the catalogue in one transaction, the deliveries (made again when asked for), and
+        the places that the database has freed. Killed or failed half way, it is to be asked for again.
+
+        Returns the sounds concerned, also others that show the same take. Raises UnknownSound, NotStorable,
+        StorageFull.
+        """
+        self.check_room()
+        with self._db.read() as con:
+            done = _forgetting.find(con, name).sample_ids
+        for sample_id in done:
+            self._rewrite(sample_id, how)
+        with self._db.lock:
+            with self._change() as con:
+                found = _forgetting.find(con, name)
+                sounds, events = _forgetting.forget(con, found, how, self._clock())
+            for sample_id in set(found.sample_ids).difference(done):  # they came in meanwhile
+                self._rewrite(sample_id, how)
+        self.drop_deliveries(found.sample_ids)
+        self._db.maintain(_forgetting.clean)
+        return Published(tuple(sounds), events=tuple(events))
+
+    def _rewrite(self, sample_id: str, how: Forgetting) -> None:
+        with self._files(), self._db.lock:
+            digest = _forgetting.rewrite_master(self._folder, sample_id, how.file, durable=self._durable)
+            if digest is not None:
+                with self._change() as con:
+                    con.execute("UPDATE samples SET digest = ? WHERE id = ?", (digest, sample_id))
+
+    def drop_deliveries(self, sample_ids: Iterable[str]) -> None:
+        """Remove everything that was made from these masters; it is made again when asked for."""
+        self._deliveries.forget_samples(sample_ids)
 
     def evict(self, *, keep: Collection[str] = ()) -> Published | None:
         """Remove what was used least recently until the masters are within their limit.

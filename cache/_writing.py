@@ -21,7 +21,7 @@ def place(con: sqlite3.Connection, target: Target, spec_id: str, now: float) -> 
         number = _new_sound(con, target, now)
     slot, moved = _place(con, number, target, taken)
     named = _add_aliases(con, number, target.aliases)
-    _add_terms(con, number, target.terms)
+    add_terms(con, number, target.terms)
     con.execute("UPDATE sounds SET used = ? WHERE id = ?", (now, number))
     event = None
     if changed or moved or named:
@@ -141,7 +141,8 @@ def _add_aliases(con: sqlite3.Connection, number: int, aliases: tuple[str, ...])
     return added > 0
 
 
-def _add_terms(con: sqlite3.Connection, number: int, terms: Mapping[str, float]) -> None:
+def add_terms(con: sqlite3.Connection, number: int, terms: Mapping[str, float]) -> None:
+    """Let a sound be found under these words, too. Raises NotStorable for a weight that is none."""
     if any(not 0 < weight < float("inf") for weight in terms.values()):
         raise NotStorable("The weights of search terms are positive, finite numbers.")
     con.executemany(

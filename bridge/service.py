@@ -28,6 +28,7 @@ from bridge.events import JobMessage, strudel_code
 from bridge.facts import facts_of, recipe_of, search_terms
 from bridge.jobs import TERMINAL, EmbeddedQueue, Job, JobQueue, Priority, State, Ticket
 from bridge.library import Library
+from bridge.logs import current_request, working_for
 from bridge.requests import Order, from_validation
 from bridge.settings import Settings
 from cache import NewSample, Published, Sample, SampleStore, StoreError, Target
@@ -36,6 +37,7 @@ from prompts import SampleSpec, Stem, common_stems, sound_aliases, sound_name
 logger = logging.getLogger(__name__)
 
 OnProgress: TypeAlias = Callable[[JobMessage], None]
+OnAsk: TypeAlias = Callable[[Ticket], None]
 
 T = TypeVar("T")
 
@@ -83,6 +85,7 @@ class SampleService:
         self.pages: Callable[[], int] = lambda: 0
         """How many pages are connected; sounds that they know are not evicted."""
         self._on_progress: list[OnProgress] = []
+        self._on_ask: list[OnAsk] = []
         self._speed: dict[str, float] = {}
         self._beside: set[asyncio.Task[Any]] = set()
         self._telling: set[asyncio.Task[Any]] = set()
@@ -113,6 +116,8 @@ class SampleService:
                 work = {"spec": spec.model_dump(mode="json"), "spec_id": spec_id}
                 ticket = await self.queue.submit(spec_id, spec.engine, work, priority=priority, asked=asked)
             tickets.append(ticket)
+            for on_ask in self._on_ask:
+                on_ask(ticket)
         return tickets
 
     async def make(self, order: Order, *, priority: Priority = Priority.PLAYER) -> Placed:
@@ -128,7 +133,9 @@ class SampleService:
             raise JobCancelled("This request was cancelled. Ask again if the sound is wanted after all.")
         if ticket.job.error is not None and ticket.state in TERMINAL:
             raise ticket.job.error
-        raise Conflict(f"That sound is {ticket.state}; ask again when it is completed.", code="not_ready")
+        raise Conflict(
+            f"That sound is {ticket.state}; ask again when it is completed.", code="not_ready", status=str(ticket.state)
+        )
 
     async def cancel(self, ticket_id: str) -> Ticket:
         """Take back one ask; see JobQueue.cancel. What is being published already counts as ended."""
@@ -160,6 +167,10 @@ class SampleService:
     def watch(self, on_progress: OnProgress) -> None:
         """Be told of the progress of every ticket; ends come as numbered events, see Library.listen."""
         self._on_progress.append(on_progress)
+
+    def watch_asks(self, on_ask: OnAsk) -> None:
+        """Be told of every ticket that is handed out, also of those for what was kept already."""
+        self._on_ask.append(on_ask)
 
     @property
     def engine_error(self) -> BridgeError | None:
@@ -266,6 +277,7 @@ class SampleService:
             "aliases": [*sound_aliases(name), *order.aliases],
             "session": order.session,
             "prompt": order.spec.prompt,
+            "request_id": current_request(),
         }
 
     async def _stand_in(self, order: Order, name: str) -> dict[str, Any]:
@@ -311,6 +323,10 @@ class SampleService:
 
     async def _run(self, job: Job, report: Callable[[float], None]) -> Sample:
         """The body of every job: make the audio, then publish it for everybody who waits."""
+        with working_for(next((ticket.asked.get("request_id") for ticket in job.tickets.values()), None)):
+            return await self._make(job, report)
+
+    async def _make(self, job: Job, report: Callable[[float], None]) -> Sample:
         spec = SampleSpec.model_validate(job.work["spec"])
         hosted = self.engines.hosted(job.lane)
         begun = time.monotonic()
@@ -334,6 +350,9 @@ class SampleService:
             # Published once; who joined meanwhile gets a slot of the kept sample.
             sample = await self._publish(waiting, kept=sample, new=None if sample else new, ends=True)
         assert sample is not None  # noqa: S101  a job without tickets has been cancelled
+        level = logging.INFO if job.priority < Priority.PREGENERATION else logging.DEBUG
+        askers, seconds = ", ".join(job.tickets), made.frames / made.rate
+        logger.log(level, "made for %s: %.1f s of sound in %.2f s by %s", askers, seconds, took, job.lane)
         if not self.pages():
             self._spawn(self._telling, self.library.evict())
         return sample
@@ -423,7 +442,8 @@ class SampleService:
 
     async def _log_ends(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
-            await self.library.log("job", dict(self.job_message(ticket)))
+            with working_for(ticket.asked.get("request_id")):
+                await self.library.log("job", dict(self.job_message(ticket)))
 
     # ------------------------------------------------------------------ small things
 

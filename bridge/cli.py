@@ -27,6 +27,8 @@ COMMANDS = {
     "batch": "make many sounds: a file of prompts, or the common stems and example prompts",
     "doctor": "show what is installed, which device and weights there are, and what to type next",
     "check": "smoke test of a running server",
+    "inspect": "show how a sound file was made, from the file alone",
+    "forget": "wipe the words that sounds were made of",
     "settings": "print every setting with its value and where it comes from",
 }
 

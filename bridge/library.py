@@ -164,6 +164,16 @@ class Library:
         """Bring a deleted sound back. Raises NotFound when its time is over."""
         return (await self.change(self.store.restore, name.lower())).sounds[0]
 
+    async def forget(self, name: str | None, how: cache.Forgetting) -> Published:
+        """Forget what one sound, or all of them, were made of. Raises NotFound, StorageFull."""
+        published = await self.change(self.store.forget, name, how)
+        # What was being encoded meanwhile may have been told the words before.
+        if self._encoding:
+            await asyncio.wait(list(self._encoding.values()))
+            samples = {slot.sample_id for sound in published.sounds for slot in sound.slots}
+            await self.read(self.store.drop_deliveries, samples)
+        return published
+
     async def evict(self) -> None:
         """Make room: the sounds used least recently go until the limit holds."""
 

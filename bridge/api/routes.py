@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bridge.api import gen, generate, health, page, samples, sounds, strudel
+from bridge.api import forget, gen, generate, health, page, samples, sounds, strudel
 
 ROUTES = (
     # the page and Strudel's own conventions
@@ -26,6 +26,7 @@ ROUTES = (
     web.get("/sounds/{keyword}", sounds.get_sound),
     web.patch("/sounds/{keyword}", sounds.change_sound),
     web.delete("/sounds/{keyword}", sounds.delete_sound),
+    web.post("/forget", forget.post_forget),
     web.get("/samples/{file}", samples.get_sample),
     # probes
     web.get("/health", health.get_health),

@@ -18,7 +18,7 @@ SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 _LARGEST = 1 << 20
 """Characters; nobody's provenance is longer, and a stranger's file may say anything."""
-_OWN_FIELDS = ("prompt", "seed", "engine", "model", "kind", "bpm", "bars", "key", "duration")
+_OWN_FIELDS = ("prompt", "seed", "engine", "model", "kind", "bpm", "bars", "key", "duration", "meter")
 """Of a spec: those that the document has in places of their own."""
 
 
@@ -50,6 +50,7 @@ def document(
         "decisions": facts.get("decisions", []),
         "measures": facts.get("measures", {}),
         "flags": facts.get("flags", []),
+        "score": facts.get("score"),
         "parents": facts.get("parents", []),
     }
 

@@ -55,6 +55,12 @@ class ServerMaker:
         async with self._call("GET", f"/samples/{sound.sample_id}.{FORMATS[extension].suffix}") as answer:
             return await answer.read()
 
+    async def forget(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """See Maker."""
+        # Every file is written anew: with many of them it takes its time, and says nothing meanwhile.
+        patient = ClientTimeout(total=None, sock_connect=5.0)
+        return await self._json("POST", "/forget", json=dict(wish), timeout=patient)
+
     async def _task(self, task_id: str) -> dict[str, Any]:
         return await self._json("GET", f"/generate/{task_id}")
 

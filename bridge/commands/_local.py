@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from bridge.commands._makers import MadeSound, OnProgress
 from bridge.commands._wishes import Wish
@@ -46,6 +47,13 @@ class LocalMaker:
         """See Maker."""
         path = await self._service.library.audio(sound.sample_id, extension)
         return await asyncio.to_thread(path.read_bytes)
+
+    async def forget(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """See Maker."""
+        from bridge.forgetting import forget
+
+        done = await forget(self._service, wish.get("name"), names_too=wish.get("what") == "all")
+        return {"sounds": list(done.names), "samples": done.samples}
 
     def _on_progress(self, message: JobMessage) -> None:
         listener = self._listeners.get(message["job_id"])

@@ -74,6 +74,10 @@ class Maker(Protocol):
         """Answer the sound's file in a format."""
         ...
 
+    async def forget(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """Wipe words: ``POST /forget``'s body and answer."""
+        ...
+
 
 @asynccontextmanager
 async def open_maker(settings: Settings) -> AsyncIterator[Maker]:

@@ -14,6 +14,7 @@
     ├── Misdirected                 misdirected         a Host we do not answer to
     ├── Busy                        busy                try again later
     ├── StorageFull                 storage_full
+    ├── StorageUnavailable          storage_unavailable the place for finished files refuses or is down
     ├── EngineError                 engine_failed       the engine could not make it
     │   ├── EngineUnavailable       engine_unavailable  not installed, no weights, unknown name
     │   ├── EngineCrashed           engine_crashed      its process ended in the middle
@@ -31,6 +32,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 
+PASSING = frozenset({"engine_out_of_memory", "engine_unreachable"})
+"""Codes of what may go well a moment later: worth another try, after a pause."""
+
+
 class BridgeError(Exception):
     """Root of the tree.
 
@@ -45,6 +50,17 @@ class BridgeError(Exception):
         self.message = message
         self.code = code or self.default_code
         self.details = details
+
+    @classmethod
+    def named(cls, name: str, message: str, code: str) -> BridgeError:
+        """Build the error of the class of that name in this tree, the root for a name that is none."""
+        waiting: list[type[BridgeError]] = [cls]
+        while waiting:
+            kind = waiting.pop()
+            if kind.__name__ == name:
+                return kind(message, code=code)
+            waiting += kind.__subclasses__()
+        return cls(message, code=code)
 
 
 class InvalidRequest(BridgeError):
@@ -111,6 +127,12 @@ class StorageFull(BridgeError):
     """The data folder cannot take another sound."""
 
     default_code = "storage_full"
+
+
+class StorageUnavailable(BridgeError):
+    """The place where finished files are to lie refuses, or does not answer."""
+
+    default_code = "storage_unavailable"
 
 
 class EngineError(BridgeError):

@@ -6,6 +6,7 @@ and nearly twice the latency for messages of 1 KB. engineio has no switch for it
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import socketio
@@ -13,6 +14,8 @@ from aiohttp import hdrs, web
 from engineio.async_drivers import aiohttp as stock
 
 from bridge.realtime.fanout import Outbox
+
+logger = logging.getLogger(__name__)
 
 _READ_HEADERS = {
     "CONTENT_LENGTH": hdrs.CONTENT_LENGTH,
@@ -35,10 +38,17 @@ class UncompressedWebSocket(stock.WebSocket):  # type: ignore[misc]
         await self._sock.prepare(request)
         self.environ = environ
         # The handler is a method of engineio's socket, whose queue we made.
-        self._outbox: Outbox = self.handler.__self__.queue
+        connection = self.handler.__self__
+        self._outbox: Outbox = connection.queue
         self._outbox.transport = request.transport
         try:
             await self.handler(self)
+        except Exception as error:
+            # engineio takes care of every broken packet but the one whose first character is no number: there its
+            # handler ends, and would leave the client connected for ever.
+            logger.debug("a client sent what is no packet: %r", error)
+            self._outbox.put_nowait(None)
+            await connection.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
         finally:
             self._outbox.transport = None
         return self._sock

@@ -171,7 +171,10 @@ class Hub:
             return
         if settings.api_key is None:  # reached over the network: see bridge.access
             raise Forbidden("This bridge only reads: set BRIDGE_API_KEY where it runs.", code="read_only")
-        raise Forbidden("This bridge wants its key: open the page with #token=YOUR_KEY at the end of its address.", code="key_required")
+        raise Forbidden(
+            "This bridge wants its key: open the page with #token=YOUR_KEY at the end of its address.",
+            code="key_required",
+        )
 
     # ------------------------------------------------------------------ out
 

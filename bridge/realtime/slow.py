@@ -40,7 +40,7 @@ async def drop_slow_clients(sio: socketio.AsyncServer) -> None:
         for eio_sid, connection in list(sio.eio.sockets.items()):
             outbox: Outbox = connection.queue
             look = seen[eio_sid] = _look(outbox, looks.get(eio_sid))
-            if look.stuck >= STUCK_SECONDS or outbox.qsize() > MAX_QUEUED:
+            if look.stuck >= STUCK_SECONDS or outbox.unsent > MAX_QUEUED:
                 logger.info("a page stopped reading (%d messages waited): dropped", outbox.unsent)
                 cut(sio, eio_sid)
         looks = seen

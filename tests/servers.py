@@ -102,6 +102,13 @@ class Mute:
         time.sleep(3600)
 
 
+class Sleeper:
+    """Never gets ready."""
+
+    def __init__(self, **_):
+        time.sleep(3600)
+
+
 class Stranger:
     """Is no engine."""
 
@@ -116,6 +123,7 @@ ENTRY_POINTS = """[bridge.engines]
 scripted = scripted_engines:Scripted
 quick = scripted_engines:Quick
 mute = scripted_engines:Mute
+sleeper = scripted_engines:Sleeper
 stranger = scripted_engines:Stranger
 half = scripted_engines:half
 missing = no_such_module_anywhere:Engine

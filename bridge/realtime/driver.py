@@ -57,7 +57,7 @@ class UncompressedWebSocket(stock.WebSocket):  # type: ignore[misc]
         """Send what engineio has taken out of the outbox."""
         await super().send(message)
         self._outbox.unsent -= 1
-        self._outbox.sent += 1
+        self._outbox.sent += len(message)
 
 
 def slim_environ(request: web.Request) -> dict[str, Any]:

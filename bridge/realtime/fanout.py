@@ -40,7 +40,7 @@ class Outbox:
         self.unsent = 0
         """What was put in and not yet sent. Entries that a task has taken out and still holds count, too."""
         self.sent = 0
-        """What has been handed to the connection so far: as long as it grows, somebody reads."""
+        """Bytes of messages that have been handed to the connection so far."""
         self._items: deque[Any] | None = None
         self._getter: asyncio.Future[Any] | None = None
         self._taken = 0  # and not reported done
@@ -53,7 +53,7 @@ class Outbox:
             self.put_nowait(packet)
         else:
             connection.write(frame)
-            self.sent += 1
+            self.sent += len(frame)
 
     def qsize(self) -> int:
         """How many entries wait."""

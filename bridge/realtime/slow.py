@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 import socketio
@@ -21,14 +22,13 @@ STUCK_SECONDS = 4
 class _Look(NamedTuple):
     """What was seen of a client."""
 
-    sent: int
-    buffered: int
-    """Bytes that the kernel has not taken yet."""
+    taken: int
+    """Bytes that the kernel has taken: as long as they grow, somebody reads."""
     stuck: int
     """So many looks in a row nothing has moved."""
 
 
-async def drop_slow_clients(sio: socketio.AsyncServer) -> None:
+async def drop_slow_clients(sio: socketio.AsyncServer, on_drop: Callable[[], None] = lambda: None) -> None:
     """Look every second and cut the connection of whoever does not read; it will say hello again.
 
     A client on a slow line that is still busy with its first, big answer reads, and is left alone.
@@ -43,14 +43,15 @@ async def drop_slow_clients(sio: socketio.AsyncServer) -> None:
             if look.stuck >= STUCK_SECONDS or outbox.unsent > MAX_QUEUED:
                 logger.info("a page stopped reading (%d messages waited): dropped", outbox.unsent)
                 cut(sio, eio_sid)
+                on_drop()
         looks = seen
 
 
 def _look(outbox: Outbox, last: _Look | None) -> _Look:
     buffered = outbox.transport.get_write_buffer_size() if outbox.transport else 0
     waits = bool(buffered or outbox.unsent)
-    moved = last is None or outbox.sent != last.sent or buffered < last.buffered
-    return _Look(outbox.sent, buffered, last.stuck + 1 if last and waits and not moved else 0)
+    taken = outbox.sent - buffered
+    return _Look(taken, last.stuck + 1 if last and waits and taken <= last.taken else 0)
 
 
 def cut(sio: socketio.AsyncServer, eio_sid: str) -> None:

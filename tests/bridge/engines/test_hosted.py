@@ -155,6 +155,26 @@ async def test_who_hangs_is_killed_when_cancelled_and_the_others_are_made_again(
     assert list(incoming.iterdir()) == []
 
 
+async def test_whoever_else_hangs_an_innocent_request_is_made_in_the_end(monkeypatch, engine):
+    """More often than a guilty one would be tried."""
+    monkeypatch.setattr(hosted_module, "CANCEL_SECONDS", 0.1)
+    innocent = asyncio.create_task(engine.make(spec("tone slow", duration=60)))
+    for number in range(ATTEMPTS + 1):
+        seen: list[float] = []
+        hanging = asyncio.create_task(engine.make(spec(f"tone hang {number}"), seen.append))
+        await until(lambda seen=seen: seen)
+        pid = engine.pid
+        hanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+        assert is_gone(pid)
+        await until(lambda: engine.running)
+    assert not innocent.done()
+    innocent.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await innocent
+
+
 async def test_who_listens_stops_when_cancelled_and_nothing_is_killed(engine, incoming):
     seen: list[float] = []
     slow = asyncio.create_task(engine.make(spec("tone slow", duration=100), seen.append))
@@ -351,6 +371,38 @@ asyncio.run(main())
 async def test_the_process_ends_with_its_parent_even_when_that_is_killed(incoming, words):
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-c", PARENT, str(incoming), words, stdout=subprocess.PIPE
+    )
+    pid = int(await parent.stdout.readline())
+    assert not is_gone(pid)
+    parent.kill()
+    await parent.wait()
+    await until(lambda: is_gone(pid))
+
+
+STARTING = """
+import asyncio, sys
+from pathlib import Path
+import psutil
+from bridge.engines.hosted import HostedEngine
+
+async def main():
+    starting = asyncio.create_task(HostedEngine("sleeper", incoming=Path(sys.argv[1])).start())
+    while not (children := psutil.Process().children()):
+        await asyncio.sleep(0.01)
+    while not any("socket" in each for each in children[0].cmdline()):
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(1.5)  # now it is asleep in the engine, and hears nothing
+    print(children[0].pid, flush=True)
+    await starting
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells a child of its parent's death on Linux alone")
+async def test_a_process_that_is_still_loading_ends_with_its_parent_too(installed, incoming):
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-c", STARTING, str(incoming), stdout=subprocess.PIPE
     )
     pid = int(await parent.stdout.readline())
     assert not is_gone(pid)

@@ -79,6 +79,16 @@ async def test_who_stops_reading_is_dropped_within_5_seconds_and_costs_no_memory
         assert process.memory_info().rss - before < 60_000_000, "300 of them would be 30 MB for each one forgotten"
 
 
+async def test_who_stops_reading_small_news_is_dropped_as_soon_as_they_pile_up(sio, watched):
+    """Long before anything of ours would wait for it."""
+    with await join(watched):
+        await until(lambda: ROOM in sio.manager.rooms.get("/", {}))
+        (connection,) = sio.eio.sockets.values()
+        while not connection.queue.transport.get_write_buffer_size():
+            await fan_out(sio, ROOM, "sound", {"prompt": "x" * 1000})
+        await until(lambda: not sio.eio.sockets, seconds=8)
+
+
 async def test_who_is_slow_but_reads_is_left_alone(sio, watched):
     """One big answer over a thin line, and small news that wait behind it."""
     loop = asyncio.get_running_loop()

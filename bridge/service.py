@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import ValidationError
 
+from bridge.audio.c2pa_signing import open_signer
 from bridge.audio.files import FileMaker
 from bridge.engines import EngineInfo
 from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
@@ -497,7 +498,8 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
         raise StartupError(str(error), code=error.code) from None
     try:
         engines = EngineRoom(settings, store.incoming)
-        service = SampleService(settings, Library(store, FileMaker(settings.prompts_in_files)), engines)
+        files = FileMaker(settings.prompts_in_files, open_signer(settings.c2pa_certificate, settings.c2pa_key))
+        service = SampleService(settings, Library(store, files), engines)
         if service.choice.name not in engines.names:
             raise StartupError(
                 f"There is no engine '{service.choice.name}'. Choose one of {', '.join(engines.names)}, or auto.",

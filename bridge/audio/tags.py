@@ -68,6 +68,17 @@ def read(data: bytes) -> tuple[str, dict[str, Any] | None]:
     return "", None
 
 
+def is_signed(data: bytes) -> bool:
+    """Does the file hold a C2PA manifest, whatever it says?"""
+    try:
+        if data[:4] == b"RIFF":
+            return any(chunk.name == b"C2PA" for chunk in riff.chunks(data))
+    except riff.NotRiff:
+        return False
+    head = data[: _id3.end(data)]
+    return b"GEOB" in head and b"c2pa" in head
+
+
 def without_prompt(data: bytes) -> bytes:
     """Take the words out of a WAV file of ours; it stays as long as it was, byte for byte, and sounds the same.
 

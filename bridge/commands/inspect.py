@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bridge.audio import tags
+from bridge.audio.c2pa_signing import read_signature
 from bridge.errors import StartupError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ _NONE = (
     "It says nothing of how it was made. That does not mean that no machine made it: tags are easily lost. The library "
     "it came from may know it by its audio."
 )
+_TYPES = {"WAV": "audio/wav", "FLAC": "audio/flac", "MP3": "audio/mpeg"}
+"""Formats that can be signed."""
 _LOSSLESS = (("WAV", "PCM_24"), ("FLAC", "PCM_24"))
 """Formats that hold a master bit by bit, so that its id can be worked out again."""
 
@@ -52,6 +55,7 @@ def look_into(path: Path) -> dict[str, Any]:
     try:
         with _bytes_of(path) as data:
             form, provenance = tags.read(data)
+            signature = read_signature(data, _TYPES[form]) if tags.is_signed(data) and form in _TYPES else None
     except OSError as error:
         raise StartupError(f"{path} cannot be read ({error.strerror}). Check its name.", code="no_such_file") from None
     audio = _audio(path)
@@ -60,6 +64,7 @@ def look_into(path: Path) -> dict[str, Any]:
         "format": form or None,
         "audio": audio,
         "provenance": provenance,
+        "c2pa": signature,
         "unchanged": _unchanged(path, form, audio, provenance),
     }
 
@@ -107,6 +112,7 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
     audio = found["audio"]
     if audio:
         rows["audio"] = f"{audio['seconds']:.3f} s, {audio['rate_hz']} Hz, {audio['channels']} channels"
+    rows["c2pa"] = _facts(found["c2pa"])
     provenance = found["provenance"]
     if provenance is None:
         return [*_table(rows), _NONE]

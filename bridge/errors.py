@@ -31,7 +31,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-
 PASSING = frozenset({"engine_out_of_memory", "engine_unreachable"})
 """Codes of what may go well a moment later: worth another try, after a pause."""
 

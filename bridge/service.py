@@ -11,11 +11,11 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from pydantic import ValidationError
 
@@ -24,10 +24,10 @@ from bridge.audio.files import FileMaker
 from bridge.engines import EngineInfo
 from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
 from bridge.engines.room import EngineRoom
-from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, JobCancelled, StartupError
+from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, JobCancelled, NotFound, StartupError
 from bridge.events import JobMessage, strudel_code
 from bridge.facts import facts_of, recipe_of, search_terms
-from bridge.jobs import TERMINAL, EmbeddedQueue, Job, JobQueue, Priority, State, Ticket
+from bridge.jobs import STOPPING, TERMINAL, Book, EmbeddedQueue, Job, JobQueue, Journal, Priority, State, Ticket
 from bridge.library import Library
 from bridge.logs import current_request, working_for
 from bridge.requests import Order, from_validation
@@ -69,7 +69,9 @@ class Placed:
 class SampleService:
     """Makes, keeps and finds sounds. All methods belong to one event loop; disk work is done in threads."""
 
-    def __init__(self, settings: Settings, library: Library, engines: EngineRoom) -> None:
+    def __init__(
+        self, settings: Settings, library: Library, engines: EngineRoom, journal: Journal | None = None
+    ) -> None:
         self.settings = settings
         self.library = library
         self.engines = engines
@@ -81,6 +83,7 @@ class SampleService:
             estimate=self._estimate,
             limit=settings.max_queue,
             job_seconds=settings.job_timeout,
+            book=Book(journal, to_plain=_plain_outcome, from_plain=self._outcome) if journal else None,
         )
         self.queue.watch(self._on_job)
         self.pages: Callable[[], int] = lambda: 0
@@ -90,6 +93,7 @@ class SampleService:
         self._speed: dict[str, float] = {}
         self._beside: set[asyncio.Task[Any]] = set()
         self._telling: set[asyncio.Task[Any]] = set()
+        self._once: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._placing: set[str] = set()
         """Tickets whose sound is being published: too late to cancel."""
         self._told: WeakKeyDictionary[Job, tuple[State, float]] = WeakKeyDictionary()
@@ -111,6 +115,8 @@ class SampleService:
             if sample is not None:
                 ticket = self.queue.settle(spec_id, KEPT_LANE, {}, asked=asked)
                 await self._publish([ticket], kept=sample)
+                if priority < Priority.PREGENERATION:
+                    self.queue.keep(ticket)
             else:
                 if standin and not info.instant and self.settings.mock_generation is not False:
                     asked |= await self._stand_in(order, asked["name"])
@@ -134,6 +140,8 @@ class SampleService:
             raise JobCancelled("This request was cancelled. Ask again if the sound is wanted after all.")
         if ticket.job.error is not None and ticket.state in TERMINAL:
             raise ticket.job.error
+        if ticket.state is State.COMPLETED:
+            raise NotFound("That sound has been deleted since it was made. Ask for it again.", code="lost")
         raise Conflict(
             f"That sound is {ticket.state}; ask again when it is completed.", code="not_ready", status=str(ticket.state)
         )
@@ -308,6 +316,33 @@ class SampleService:
             return {}
         return {"n": placed.n, "standin_id": placed.sample.sample_id}
 
+    def _outcome(self, plain: Mapping[str, Any]) -> Placed | None:
+        """Where a sound of an earlier run went; None when it is not kept any more."""
+        sample = self.library.store.take(plain["spec_id"])
+        return Placed(plain["name"], plain["n"], sample, plain["cached"]) if sample else None
+
+    async def once(
+        self, idempotency_key: str, fingerprint: str, ask: Callable[[], Awaitable[list[Ticket]]]
+    ) -> list[Ticket]:
+        """Ask, or answer the tickets that the same request got before: a repeated POST is harmless.
+
+        Raises InvalidRequest when the key came with another request (``fingerprint``).
+        """
+        lock = self._once.setdefault(idempotency_key, asyncio.Lock())
+        async with lock:
+            known = await self.queue.repeated(idempotency_key)
+            if known and known[0] != fingerprint:
+                raise InvalidRequest(
+                    "This Idempotency-Key came with another request before. Use a new key for a new request.",
+                    code="idempotency_mismatch",
+                )
+            with contextlib.suppress(NotFound):
+                if known:
+                    return [self.queue.ticket(ticket_id) for ticket_id in known[1]]
+            tickets = await ask()
+            await self.queue.remember(idempotency_key, fingerprint, [ticket.id for ticket in tickets])
+        return tickets
+
     # ------------------------------------------------------------------ doing a job
 
     def _capacity(self, lane: str) -> int:
@@ -427,6 +462,8 @@ class SampleService:
 
     def _on_job(self, job: Job) -> None:
         tickets = list(job.tickets.values())
+        if job.state in TERMINAL and job.error is not None and job.error.code == STOPPING:
+            return  # it has not ended: it goes on at the next start
         if job.state in TERMINAL:
             # What was completed has been announced with its sound, in one transaction.
             self._spawn(self._telling, self._log_ends([ticket for ticket in tickets if ticket.outcome is None]))
@@ -498,16 +535,24 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
         raise StartupError(str(error), code=error.code) from None
     try:
         engines = EngineRoom(settings, store.incoming)
+        journal = await asyncio.to_thread(Journal, store.path / "jobs.sqlite3")
         files = FileMaker(settings.prompts_in_files, open_signer(settings.c2pa_certificate, settings.c2pa_key))
-        service = SampleService(settings, Library(store, files), engines)
+        service = SampleService(settings, Library(store, files), engines, journal)
         if service.choice.name not in engines.names:
             raise StartupError(
                 f"There is no engine '{service.choice.name}'. Choose one of {', '.join(engines.names)}, or auto.",
                 code="unknown_engine",
             )
         try:
+            await service.queue.resume()
             yield service
         finally:
             await service.close()
     finally:
         await asyncio.to_thread(store.close)
+
+
+def _plain_outcome(outcome: Any) -> dict[str, Any] | None:
+    if not isinstance(outcome, Placed):
+        return None
+    return {"name": outcome.name, "n": outcome.n, "spec_id": outcome.sample.spec_id, "cached": outcome.cached}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import time
 
 from aiohttp import web
@@ -83,7 +85,9 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
     begun = time.monotonic()
     priority = Priority[body.priority.upper()]
     # Nobody plays what a batch makes before it is made, so it needs nothing to stand in.
-    tickets = await service.ask(order, priority=priority, standin=at_once and priority is Priority.PLAYER)
+    ask = functools.partial(service.ask, order, priority=priority, standin=at_once and priority is Priority.PLAYER)
+    key = request.headers.get("Idempotency-Key")
+    tickets = await (service.once(key[:200], _fingerprint(request.path, order), ask) if key else ask())
     ticket = tickets[0]
     if at_once:
         others = {"variations": [each.id for each in tickets]} if len(tickets) > 1 else {}
@@ -95,6 +99,11 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
     await service.queue.wait(ticket.id)
     placed = service.placed(ticket)
     return await answer_sound(service, placed, extension, task_id=ticket.id, seconds=time.monotonic() - begun)
+
+
+def _fingerprint(path: str, order: Order) -> str:
+    """What makes two requests the same one."""
+    return hashlib.sha256(f"{path}\n{order.model_dump_json()}".encode()).hexdigest()
 
 
 def _prefers_async(request: web.Request) -> bool:

@@ -2,6 +2,22 @@
 
 from bridge.jobs._job import TERMINAL, Job, Priority, Progress, State, Ticket
 from bridge.jobs._queue import JobQueue, Run, Watch
-from bridge.jobs.embedded import EmbeddedQueue
+from bridge.jobs.book import Book
+from bridge.jobs.embedded import STOPPING, EmbeddedQueue
+from bridge.jobs.journal import Journal
 
-__all__ = ["TERMINAL", "EmbeddedQueue", "Job", "JobQueue", "Priority", "Progress", "Run", "State", "Ticket", "Watch"]
+__all__ = [
+    "STOPPING",
+    "TERMINAL",
+    "Book",
+    "EmbeddedQueue",
+    "Job",
+    "JobQueue",
+    "Journal",
+    "Priority",
+    "Progress",
+    "Run",
+    "State",
+    "Ticket",
+    "Watch",
+]

@@ -78,6 +78,8 @@ class Ticket:
     created: float = field(default_factory=time.time)
     withdrawn: bool = False
     """True when this asker cancelled, whatever became of the job."""
+    attempts: int = 0
+    """Unclean ends of the server that found this ticket's job running."""
     outcome: Any = None
     """What came of it for this asker, set by whoever does the work: the slot its sound went to."""
     finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)

@@ -30,6 +30,22 @@ class JobQueue(Protocol):
         """Hand out a ticket for something that is there already: its job is completed, nobody is told."""
         ...
 
+    def keep(self, ticket: Ticket) -> None:
+        """Write down how a settled ticket came out, so that it is still known after a restart."""
+        ...
+
+    async def resume(self) -> list[Ticket]:
+        """Take up what was promised before a restart and is not done; once, at the start. Answers those tickets."""
+        ...
+
+    async def repeated(self, idempotency_key: str) -> tuple[str, list[str]] | None:
+        """The fingerprint and the ticket ids of an earlier request with that key."""
+        ...
+
+    async def remember(self, idempotency_key: str, fingerprint: str, ticket_ids: list[str]) -> None:
+        """Bind an idempotency key to what was asked and to its tickets."""
+        ...
+
     async def cancel(self, ticket_id: str) -> Ticket:
         """Withdraw one ticket; the last one cancels the job, whose work has stopped when this returns.
 

@@ -12,11 +12,31 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bridge.errors import BridgeError, Busy, Conflict, EngineTimeout, JobCancelled, NotFound
+from bridge.errors import (
+    PASSING,
+    BridgeError,
+    Busy,
+    Conflict,
+    EngineCrashed,
+    EngineTimeout,
+    JobCancelled,
+    NotFound,
+)
 from bridge.jobs._job import TERMINAL, Job, Priority, Progress, State, Ticket
 from bridge.jobs._queue import Run, Watch
+from bridge.jobs.book import Book
 
 logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+"""A job that was running at so many unclean ends of the server is given up: it may well be their cause."""
+RETRY_PAUSES = (1.0, 4.0)
+"""Seconds before the second and the third try of what failed for a passing reason."""
+STOPPING = "stopping"
+"""Code of a job that waits for the next start."""
+_POISON = (
+    f"The server ended {MAX_ATTEMPTS} times while it made this sound, so it is not tried again. Ask for another one."
+)
 
 
 class EmbeddedQueue:
@@ -25,7 +45,8 @@ class EmbeddedQueue:
     ``capacity(lane)``: how many jobs of a lane may run at once. ``gives_way(lane)``: is a running pre-generation
     stopped, to be begun again later, when somebody more urgent would have to wait for it? ``estimate(job)``: expected
     seconds of the whole job, None when unknown. ``limit``: how many jobs may wait. ``job_seconds``: deadline of one
-    job. ``kept``: how many ended tickets are remembered.
+    job. ``kept``: how many ended tickets are remembered. ``book``: where promises are written down; without one they
+    end with the process.
     """
 
     def __init__(
@@ -38,6 +59,7 @@ class EmbeddedQueue:
         limit: int = 200,
         job_seconds: float = 600.0,
         kept: int = 1000,
+        book: Book | None = None,
     ) -> None:
         self._run = run
         self._capacity = capacity
@@ -46,11 +68,14 @@ class EmbeddedQueue:
         self._limit = limit
         self._job_seconds = job_seconds
         self._kept = kept
+        self._book = book
         self._order = itertools.count()
         self._waiting: dict[str, list[tuple[int, int, Job]]] = {}
         self._running: dict[str, dict[Job, asyncio.Task[None]]] = {}
         self._alive: dict[str, Job] = {}
         self._tickets: OrderedDict[str, Ticket] = OrderedDict()
+        self._repeats: OrderedDict[str, tuple[str, list[str]]] = OrderedDict()
+        self._queued: set[Job] = set()
         self._giving_way: set[Job] = set()
         self._watches: list[Watch] = []
         self._closed = False
@@ -69,19 +94,37 @@ class EmbeddedQueue:
                 )
             job = Job(key, lane, work, priority)
             self._alive[key] = job
-            self._enqueue(job)
-        elif priority < job.priority:
-            job.priority = priority
-            if job.state is State.QUEUED:
-                # The old, less urgent entry stays in the heap; it is passed over once the job runs.
-                self._enqueue(job)
         ticket = Ticket(job, dict(asked))
         job.tickets[ticket.id] = ticket
         self._remember(ticket)
-        self._dispatch(lane)
-        if job.state is State.QUEUED and priority < Priority.PREGENERATION:
-            self._make_way(lane)
+        if self._book and priority < Priority.PREGENERATION:
+            try:
+                await self._book.accept(ticket, priority)
+            except BaseException:
+                self._forget(ticket)
+                raise
+        self._hurry(job, priority)
         return ticket
+
+    async def resume(self) -> list[Ticket]:
+        """Take up what the book says was promised and not kept, and remember what has ended; once, at the start."""
+        if self._book is None:
+            return []
+        unfinished, ended = await self._book.reopen()
+        for ticket in ended:
+            ticket.finished.set()
+            self._remember(ticket)
+        for ticket in unfinished:
+            job = self._alive.setdefault(ticket.job.key, ticket.job)
+            ticket.job = job
+            job.tickets[ticket.id] = ticket
+            self._remember(ticket)
+            if ticket.attempts >= MAX_ATTEMPTS:
+                self._alive.pop(job.key, None)
+                self._end(job, State.FAILED, error=EngineCrashed(_POISON, code="poison"))
+        for job in list(self._alive.values()):
+            self._hurry(job, job.priority)
+        return unfinished
 
     def settle(self, key: str, lane: str, work: Mapping[str, Any], *, asked: Mapping[str, Any]) -> Ticket:
         """Hand out a ticket for something that is there already."""
@@ -94,6 +137,25 @@ class EmbeddedQueue:
         self._remember(ticket)
         return ticket
 
+    async def repeated(self, idempotency_key: str) -> tuple[str, list[str]] | None:
+        """The fingerprint and ticket ids of an earlier request; see JobQueue."""
+        found = self._repeats.get(idempotency_key)
+        return await self._book.repeated(idempotency_key) if found is None and self._book else found
+
+    async def remember(self, idempotency_key: str, fingerprint: str, ticket_ids: list[str]) -> None:
+        """Bind a key to what was asked and to its tickets; see JobQueue."""
+        if self._book:
+            await self._book.remember(idempotency_key, fingerprint, ticket_ids)
+        else:
+            self._repeats[idempotency_key] = (fingerprint, ticket_ids)
+            while len(self._repeats) > self._kept:
+                self._repeats.popitem(last=False)
+
+    def keep(self, ticket: Ticket) -> None:
+        """Write down how a settled ticket came out."""
+        if self._book:
+            self._book.settled(ticket)
+
     async def cancel(self, ticket_id: str) -> Ticket:
         """Withdraw a ticket; see JobQueue."""
         ticket = self.ticket(ticket_id)
@@ -103,6 +165,8 @@ class EmbeddedQueue:
         ticket.withdrawn = True
         ticket.finished.set()
         del job.tickets[ticket_id]
+        if self._book:
+            self._book.ended(ticket)
         if not job.tickets:
             # Whoever asks from now on gets a new job: this one cannot be saved any more.
             self._alive.pop(job.key, None)
@@ -148,9 +212,37 @@ class EmbeddedQueue:
         if tasks:
             await asyncio.wait(tasks)
         for job in list(self._alive.values()):
-            self._end(job, State.CANCELLED, error=JobCancelled("The bridge was stopped."))
+            self._end(job, State.CANCELLED, error=self._stopped())
+        if self._book:
+            await self._book.close()
+
+    def _stopped(self) -> BridgeError:
+        if self._book:
+            # Promised is promised: the book still has it as unfinished.
+            return Busy("The bridge is being stopped; it makes the sound after its next start.", code=STOPPING)
+        return JobCancelled("The bridge was stopped.")
+
+    def _hurry(self, job: Job, priority: int) -> None:
+        """Queue a job, or move it up, and start what can start."""
+        urgent = priority < job.priority
+        job.priority = min(job.priority, priority)
+        if job.state is State.QUEUED and (urgent or job not in self._queued):
+            # An old, less urgent entry stays in the heap; it is passed over once the job runs.
+            self._enqueue(job)
+        self._dispatch(job.lane)
+        if job.state is State.QUEUED and priority < Priority.PREGENERATION:
+            self._make_way(job.lane)
+
+    def _forget(self, ticket: Ticket) -> None:
+        job = ticket.job
+        job.tickets.pop(ticket.id, None)
+        self._tickets.pop(ticket.id, None)
+        if not job.tickets and job.state is State.QUEUED and self._alive.get(job.key) is job:
+            del self._alive[job.key]
+            job.state = State.CANCELLED
 
     def _enqueue(self, job: Job) -> None:
+        self._queued.add(job)
         heapq.heappush(self._waiting.setdefault(job.lane, []), (job.priority, next(self._order), job))
 
     def _dispatch(self, lane: str) -> None:
@@ -159,7 +251,10 @@ class EmbeddedQueue:
             _, _, job = heapq.heappop(waiting)
             if job.state is not State.QUEUED or job in running:
                 continue
+            self._queued.discard(job)
             job.state, job.started = State.RUNNING, time.time()
+            if self._book:
+                self._book.moved(job, State.RUNNING)
             running[job] = asyncio.create_task(self._work(job), name=f"job {job.key}")
             # A callback, not a `finally`: a task cancelled before its first step runs none of its code.
             running[job].add_done_callback(functools.partial(self._after_work, job))
@@ -178,7 +273,7 @@ class EmbeddedQueue:
         try:
             self._report(job, 0.0)
             async with asyncio.timeout(self._job_seconds):
-                result = await self._run(job, lambda fraction: self._report(job, fraction))
+                result = await self._patiently(job)
         except TimeoutError:
             message = f"It was not made within {self._job_seconds:.0f} s. Ask for something shorter."
             self._end(job, State.FAILED, error=EngineTimeout(message))
@@ -190,6 +285,18 @@ class EmbeddedQueue:
         else:
             self._end(job, State.COMPLETED, result=result)
 
+    async def _patiently(self, job: Job) -> Any:
+        """Do the work; try again, after a pause, when it failed for a reason that may pass."""
+        for pause in (*RETRY_PAUSES, None):
+            try:
+                return await self._run(job, lambda fraction: self._report(job, fraction))
+            except BridgeError as error:
+                if pause is None or error.code not in PASSING:
+                    raise
+                logger.info("job %s: %s Trying again in %g s.", job.key, error.message, pause)
+                await asyncio.sleep(pause)
+        raise AssertionError("the last try raises or returns")
+
     def _after_work(self, job: Job, task: asyncio.Task[None]) -> None:
         del self._running[job.lane][job]
         gave_way = job in self._giving_way and bool(job.tickets) and not self._closed
@@ -199,7 +306,8 @@ class EmbeddedQueue:
             self._enqueue(job)
             self._tell(job)
         elif task.cancelled():
-            self._end(job, State.CANCELLED, error=JobCancelled("Cancelled."))
+            error = self._stopped() if self._closed and job.tickets else JobCancelled("Cancelled.")
+            self._end(job, State.CANCELLED, error=error)
         self._dispatch(job.lane)
 
     def _report(self, job: Job, fraction: float) -> None:
@@ -223,8 +331,12 @@ class EmbeddedQueue:
         if self._alive.get(job.key) is job:
             del self._alive[job.key]
         self._tell(job)
+        if self._book and error and error.code == STOPPING:
+            self._book.moved(job, State.QUEUED)
         for ticket in job.tickets.values():
             ticket.finished.set()
+            if self._book and not (error and error.code == STOPPING):
+                self._book.ended(ticket)
 
     def _tell(self, job: Job) -> None:
         for watch in self._watches:

@@ -138,3 +138,15 @@ async def test_a_download_before_the_end_is_a_409_and_an_unknown_task_a_404(clie
 async def test_a_caller_that_hangs_up_does_not_cancel(client, service) -> None:
     task = await (await client.post("/generate", json={"prompt": "tone 600 hz", "duration": 0.4, "wait": False})).json()
     assert (await service.queue.wait(task["task_id"])).state == "completed"
+
+
+async def test_an_idempotency_key_makes_a_repeated_post_harmless(client) -> None:
+    body = {"prompt": "tone 610 hz", "duration": 0.2, "fresh": True}
+    headers = {"Idempotency-Key": "one-wish"}
+    first = await (await client.post("/generate", json=body, headers=headers)).json()
+    again = await (await client.post("/generate", json=body, headers=headers)).json()
+    assert (again["task_id"], again["n"], again["seed"]) == (first["task_id"], 0, first["seed"])
+    other = await client.post("/generate", json={**body, "duration": 0.3}, headers=headers)
+    assert (other.status, (await other.json())["error"]["code"]) == (422, "idempotency_mismatch")
+    without = await (await client.post("/generate", json=body)).json()
+    assert without["n"] == 1

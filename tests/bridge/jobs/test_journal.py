@@ -1,0 +1,158 @@
+"""A promise outlives the process: what was accepted is finished or reported failed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.errors import EngineError
+from bridge.jobs import Book, EmbeddedQueue, Job, Journal, Priority, State
+
+
+class Work:
+    """Does jobs when it is let."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.gate = asyncio.Event()
+
+    async def __call__(self, job: Job, _: Callable[[float], None]) -> Any:
+        await self.gate.wait()
+        if job.work.get("fail"):
+            raise EngineError("It was asked to fail.")
+        for ticket in job.tickets.values():
+            ticket.outcome = {"name": ticket.asked["name"]}
+        self.done.append(job.key)
+
+
+def open_queue(path: Path, work: Work) -> EmbeddedQueue:
+    return EmbeddedQueue(work, book=Book(Journal(path)))
+
+
+async def ask(queue: EmbeddedQueue, key: str, **work: Any):
+    return await queue.submit(key, "lane", work, priority=Priority.PLAYER, asked={"name": f"gen_{key}"})
+
+
+async def test_what_was_queued_when_the_server_stopped_is_made_after_the_next_start(tmp_path: Path) -> None:
+    first = open_queue(tmp_path / "jobs", Work())
+    ids = [(await ask(first, f"key{number}")).id for number in range(5)]
+    joined = await ask(first, "key3")
+    await first.close()
+
+    work = Work()
+    work.gate.set()
+    second = open_queue(tmp_path / "jobs", work)
+    resumed = await second.resume()
+    assert [ticket.id for ticket in resumed] == [*ids, joined.id]
+    for ticket_id in (*ids, joined.id):
+        assert (await second.wait(ticket_id)).state is State.COMPLETED
+    assert work.done == [f"key{number}" for number in range(5)], "each once, in their order"
+    await second.close()
+
+
+async def test_how_a_job_ended_is_still_known_after_a_restart(tmp_path: Path) -> None:
+    work = Work()
+    work.gate.set()
+    first = open_queue(tmp_path / "jobs", work)
+    fine, broken = await ask(first, "fine"), await ask(first, "broken", fail=True)
+    await first.wait(fine.id)
+    await first.wait(broken.id)
+    await first.close()
+
+    second = open_queue(tmp_path / "jobs", Work())
+    assert await second.resume() == []
+    assert second.ticket(fine.id).state is State.COMPLETED
+    assert second.ticket(fine.id).outcome == {"name": "gen_fine"}
+    error = second.ticket(broken.id).job.error
+    assert (type(error), error.code, error.message) == (EngineError, "engine_failed", "It was asked to fail.")
+    await asyncio.wait_for(second.wait(fine.id), 1)
+    await second.close()
+
+
+async def test_a_cancelled_ticket_is_not_taken_up_again(tmp_path: Path) -> None:
+    first = open_queue(tmp_path / "jobs", Work())
+    kept, dropped = await ask(first, "kept"), await ask(first, "dropped")
+    await first.cancel(dropped.id)
+    await first.close()
+    second = open_queue(tmp_path / "jobs", Work())
+    assert [ticket.id for ticket in await second.resume()] == [kept.id]
+    assert second.ticket(dropped.id).state is State.CANCELLED
+    await second.close()
+
+
+async def test_a_job_that_was_running_at_three_unclean_ends_is_given_up_and_others_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "jobs"
+    queue = open_queue(path, Work())
+    poison = await ask(queue, "poison")
+    other = await ask(queue, "other")
+    await queue.close()
+    for _ in range(3):  # each start begins the first job, and is killed
+        journal = Journal(path)
+        journal.reopen()
+        journal.moved([poison.id], State.RUNNING, 1.0)
+        journal.close()
+    work = Work()
+    work.gate.set()
+    queue = open_queue(path, work)
+    await queue.resume()
+    assert (await queue.wait(poison.id)).state is State.FAILED
+    assert queue.ticket(poison.id).job.error.code == "poison"
+    assert (await queue.wait(other.id)).state is State.COMPLETED
+    assert work.done == ["other"]
+    await queue.close()
+
+
+async def test_a_clean_stop_is_held_against_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "jobs"
+    ticket_id = ""
+    for _ in range(5):
+        queue = open_queue(path, Work())
+        await queue.resume()
+        ticket_id = ticket_id or (await ask(queue, "long")).id
+        await asyncio.sleep(0)
+        await queue.close()
+    work = Work()
+    work.gate.set()
+    queue = open_queue(path, work)
+    await queue.resume()
+    assert (await queue.wait(ticket_id)).state is State.COMPLETED
+    await queue.close()
+
+
+async def test_a_promise_that_cannot_be_written_is_not_made(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "jobs")
+    queue = EmbeddedQueue(Work(), book=Book(journal))
+    journal.close()
+    with pytest.raises(Exception, match="closed"):
+        await ask(queue, "key")
+    assert queue.tickets() == []
+    assert queue.count(State.QUEUED) == 0
+
+
+@pytest.mark.parametrize("code", ["engine_out_of_memory", "engine_unreachable"])
+async def test_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.setattr("bridge.jobs.embedded.RETRY_PAUSES", (0.0, 0.0))
+    tries = []
+
+    async def work(job: Job, report: Callable[[float], None]) -> str:
+        tries.append(job.key)
+        if len(tries) < 3:
+            raise EngineError("Not now.", code=code)
+        return "made"
+
+    queue = EmbeddedQueue(work)
+    ticket = await queue.wait((await ask(queue, "key")).id)
+    assert (ticket.state, len(tries)) == (State.COMPLETED, 3)
+    tries.clear()
+
+    async def never(job: Job, report: Callable[[float], None]) -> str:
+        tries.append(job.key)
+        raise EngineError("Never.")
+
+    queue = EmbeddedQueue(never)
+    ticket = await queue.wait((await ask(queue, "key")).id)
+    assert (ticket.state, len(tries)) == (State.FAILED, 1)

@@ -8,23 +8,32 @@ from aiohttp import web
 
 from bridge.api.errors import answer_errors
 from bridge.api.guard import guard
-from bridge.api.keys import SERVICE, SETTINGS
+from bridge.api.keys import METRICS, SERVICE, SETTINGS
+from bridge.api.metrics import observed
 from bridge.api.routes import ROUTES
+from bridge.metrics import Metrics
 from bridge.realtime.hub import Hub
+from bridge.realtime.job_socket import JobSocket
 from bridge.service import SampleService
 
 
 def create_app(service: SampleService) -> web.Application:
     """Put HTTP and push in front of a service; nothing runs before the application starts.
 
-    The guard is the first middleware, also in front of Socket.IO and every WebSocket.
+    The guard is in front of every route, of Socket.IO and of every WebSocket; only what counts them is before it.
     """
     settings = service.settings
-    app = web.Application(middlewares=[guard(settings), answer_errors], client_max_size=settings.max_body_kb * 1024)
+    metrics = Metrics(service)
+    app = web.Application(
+        middlewares=[observed(metrics), guard(settings), answer_errors], client_max_size=settings.max_body_kb * 1024
+    )
     app[SETTINGS] = settings
     app[SERVICE] = service
+    app[METRICS] = metrics
     app.add_routes(ROUTES)
-    Hub(service).attach(app)
+    Hub(service, metrics).attach(app)
+    JobSocket(service).attach(app)
+    metrics.attach(app)
     app.cleanup_ctx.append(_background)
     return app
 

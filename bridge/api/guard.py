@@ -66,7 +66,8 @@ _PUBLIC_HEADERS = _EVERYWHERE | {
 _CLOSED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, If-None-Match, Prefer, Range, X-API-Key",
+    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, If-None-Match, Prefer, Range, X-API-Key, "
+    "Idempotency-Key, X-Request-Id",
     "Access-Control-Max-Age": "600",
 }
 _PUBLIC_PREFLIGHT = _PREFLIGHT | {"Access-Control-Allow-Methods": "GET, HEAD"}

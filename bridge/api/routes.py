@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bridge.api import forget, gen, generate, health, page, samples, sounds, strudel
+from bridge.api import daw, forget, gen, generate, health, metrics, page, samples, sounds, strudel
 
 ROUTES = (
     # the page and Strudel's own conventions
@@ -21,6 +21,13 @@ ROUTES = (
     web.post("/generate_stem", generate.post_generate_stem),
     web.get("/generate/{task_id}", generate.get_task),
     web.get("/download/{task_id}", generate.get_download),
+    # contract C
+    web.post("/api/v1/generate", daw.post_job),
+    web.get("/api/v1/status/{job_id}", daw.get_status),
+    web.get("/api/v1/download/{job_id}", daw.get_audio),
+    web.delete("/api/v1/jobs/{job_id}", daw.delete_job),
+    web.get("/api/v1/jobs", daw.list_jobs),
+    web.post("/api/v1/prompt/build", daw.post_prompt),
     # the sounds
     web.get("/sounds", sounds.list_sounds),
     web.get("/sounds/{keyword}", sounds.get_sound),
@@ -32,4 +39,5 @@ ROUTES = (
     web.get("/health", health.get_health),
     web.get("/health/live", health.get_live),
     web.get("/health/ready", health.get_ready),
+    web.get("/metrics", metrics.get_metrics),
 )

@@ -43,6 +43,11 @@ class EnginePool:
         return any(member.running for member in self._members)
 
     @property
+    def restarts(self) -> int:
+        """How many processes have ended unasked."""
+        return sum(member.restarts for member in self._members)
+
+    @property
     def pids(self) -> list[int]:
         """Of the processes."""
         return [member.pid for member in self._members if member.pid is not None]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.engines import registry
@@ -58,6 +59,11 @@ class EngineRoom:
             ]
             self._hosted[name] = EnginePool(members)
         return self._hosted[name]
+
+    @property
+    def pools(self) -> Mapping[str, EnginePool]:
+        """The engines that somebody has asked for."""
+        return self._hosted
 
     def known(self, name: str) -> EngineInfo | None:
         """What the engine said last, now or before a restart, without starting it."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import socketio
 from aiohttp import web
@@ -16,6 +17,8 @@ from bridge import __version__
 from bridge.access import check_key
 from bridge.errors import BridgeError, Forbidden, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
+from bridge.logs import current_request, working_for
+from bridge.metrics import Metrics
 from bridge.realtime.driver import use_our_driver
 from bridge.realtime.fanout import fan_out
 from bridge.realtime.sessions import Sessions
@@ -35,11 +38,21 @@ ROOM = "listeners"
 Handler = Callable[[str, dict[str, Any]], Coroutine[Any, Any, Any]]
 
 
+class _Post(NamedTuple):
+    """A message on its way to every page."""
+
+    name: str
+    message: dict[str, Any]
+    at: float
+    request_id: str | None
+
+
 class Hub:
     """Owns the Socket.IO server of one application."""
 
-    def __init__(self, service: SampleService) -> None:
+    def __init__(self, service: SampleService, metrics: Metrics | None = None) -> None:
         self._service = service
+        self._metrics = metrics or Metrics(service)
         self._sessions = Sessions()
         self._trusted: set[str] = set()
         self.sio = socketio.AsyncServer(
@@ -65,7 +78,7 @@ class Hub:
         service.pages = self._pages
         service.library.listen(self._on_event)
         service.watch(self._on_progress)
-        self._outbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+        self._outbox: asyncio.Queue[_Post] = asyncio.Queue()
 
     def attach(self, app: web.Application) -> None:
         """Serve ``/socket.io/`` in ``app`` and run the hub's tasks while it runs."""
@@ -75,7 +88,8 @@ class Hub:
 
     async def _tasks(self, _: web.Application) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(work) for work in (self._send_outbox(), self._send_heads(), drop_slow_clients(self.sio))
+            asyncio.create_task(work)
+            for work in (self._send_outbox(), self._send_heads(), drop_slow_clients(self.sio, self._dropped))
         ]
         yield
         for task in tasks:
@@ -125,6 +139,7 @@ class Hub:
             events = await asyncio.to_thread(missed, store, since)
         if events is not None:
             reply["events"] = events
+            self._metrics.resync_events.inc(len(events))
             reply["head"] = events[-1]["seq"] if events else int(since or 0)
         else:
             reply["head"], reply["sounds"] = await asyncio.to_thread(everything, store)
@@ -178,17 +193,23 @@ class Hub:
 
     # ------------------------------------------------------------------ out
 
+    def _dropped(self) -> None:
+        self._metrics.dropped.labels("slow").inc()
+
     def _on_event(self, event: Event) -> None:
-        self._outbox.put_nowait((event.type, wire(event)))
+        self._outbox.put_nowait(_Post(event.type, wire(event), time.perf_counter(), current_request()))
 
     def _on_progress(self, message: JobMessage) -> None:
-        self._outbox.put_nowait(("job", dict(message)))
+        self._outbox.put_nowait(_Post("job", dict(message), time.perf_counter(), current_request()))
 
     async def _send_outbox(self) -> None:
         while True:
-            name, message = await self._outbox.get()
-            with self._going_on():
-                await fan_out(self.sio, ROOM, name, message)
+            post = await self._outbox.get()
+            with self._going_on(), working_for(post.request_id):
+                await fan_out(self.sio, ROOM, post.name, post.message)
+                took = time.perf_counter() - post.at
+                self._metrics.pushed(post.name, took)
+                logger.debug("pushed %s to %d pages in %.1f ms", post.name, self._pages(), took * 1000)
 
     async def _send_heads(self) -> None:
         while True:

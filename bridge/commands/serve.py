@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("bridge")
 
 _GRACE_SECONDS = 5.0
+_OPEN_FILES = 65536
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -48,8 +51,21 @@ def run(options: argparse.Namespace) -> int:
     configure_logging(settings)
     for note in settings.notes:
         logger.warning("%s", note)
+    allow_open_files()
     asyncio.run(serve(settings))
     return 0
+
+
+def allow_open_files() -> None:
+    """Raise this process's own limit of open files as far as the system lets it.
+
+    Every connected page is one; shells give 1024, or 256, as long as nobody asks for more.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # the system knows a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def serve(settings: Settings) -> None:

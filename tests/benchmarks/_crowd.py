@@ -17,6 +17,8 @@ from collections import defaultdict
 from tests.benchmarks._socketio import PATH
 
 AT_ONCE = 50
+SECONDS = 20
+"""Time for each fifty to connect."""
 
 _SOUND = b'42["sound",'
 _NAME = b'"name":"'
@@ -114,8 +116,9 @@ async def main(port: int, count: int) -> None:
             loop.create_connection(lambda: Page(port, heard), "127.0.0.1", port)
             for _ in range(min(AT_ONCE, count - start))
         ]
-        new = [page for _, page in await asyncio.gather(*made)]
-        await asyncio.gather(*(page.greeted for page in new))
+        async with asyncio.timeout(SECONDS):
+            new = [page for _, page in await asyncio.gather(*made)]
+            await asyncio.gather(*(page.greeted for page in new))
         pages += new
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)

@@ -1,10 +1,31 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 const bridge = process.env.BRIDGE_URL ?? 'http://localhost:5001';
 const served = ['/samples', '/sounds', '/generate', '/generate_stem', '/health', '/strudel.json', '/gen', '/notices', '/source'];
 
+// What /docs and /redoc show the API with. Both come whole from their packages: nothing of them is in the page's bundle.
+const viewers = [
+  'swagger-ui-dist/swagger-ui-bundle.js',
+  'swagger-ui-dist/swagger-ui.css',
+  'redoc/bundles/redoc.standalone.js',
+].map((path) => join(import.meta.dirname, 'node_modules', path));
+
+const copyViewers: Plugin = {
+  name: 'copy-viewers',
+  apply: 'build',
+  writeBundle({ dir }) {
+    const folder = join(dir ?? '', 'viewers');
+    mkdirSync(folder, { recursive: true });
+    for (const path of viewers) copyFileSync(path, join(folder, basename(path)));
+  },
+};
+
 export default defineConfig({
+  plugins: [copyViewers],
   build: {
     outDir: '../bridge/static',
     // public/.gitkeep brings back the one file of that folder which git knows.

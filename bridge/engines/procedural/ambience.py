@@ -165,7 +165,7 @@ INSTRUMENTS = (
         ("wind", "windy", "breeze", "gusts", "howling wind"),
         sustained(wind, 0.3, 0.8),
         "fx",
-        seconds=6,
+        seconds=4.5,
         bed=wind,
     ),
     Instrument(
@@ -173,7 +173,7 @@ INSTRUMENTS = (
         ("rain", "raindrops", "drizzle", "rainfall", "shower"),
         sustained(rain, 0.2, 0.6),
         "fx",
-        seconds=6,
+        seconds=4.5,
         bed=rain,
     ),
     Instrument(
@@ -181,7 +181,7 @@ INSTRUMENTS = (
         ("ocean", "sea", "waves", "surf", "beach", "river", "water", "stream"),
         sustained(ocean, 0.3, 0.8),
         "fx",
-        seconds=7,
+        seconds=6.5,
         bed=ocean,
     ),
     Instrument(
@@ -189,7 +189,7 @@ INSTRUMENTS = (
         ("fire", "campfire", "fireplace", "flames", "crackle", "crackling"),
         sustained(fire, 0.1, 0.5),
         "fx",
-        seconds=6,
+        seconds=4.5,
         bed=fire,
     ),
     Instrument(
@@ -206,7 +206,7 @@ INSTRUMENTS = (
         ),
         sustained(vinyl, 0.05, 0.3),
         "fx",
-        seconds=6,
+        seconds=4.5,
         bed=vinyl,
     ),
     Instrument(
@@ -233,7 +233,7 @@ INSTRUMENTS = (
         sustained(machine, 0.1, 0.5),
         "fx",
         C2,
-        6,
+        4.5,
         machine,
     ),
     Instrument(
@@ -241,7 +241,7 @@ INSTRUMENTS = (
         ("insects", "crickets", "night", "cicadas", "forest", "jungle", "nature", "birds"),
         sustained(insects, 0.3, 0.5),
         "fx",
-        seconds=6,
+        seconds=4.5,
         bed=insects,
     ),
     Instrument(
@@ -263,7 +263,7 @@ INSTRUMENTS = (
         sustained(space, 0.6, 1.2),
         "fx",
         C2 + 12,
-        8,
+        5.0,
         space,
         room=0.4,
     ),

@@ -33,9 +33,7 @@ def acid(note: Note) -> Signal:
     n = frames(note.seconds * note.stretch + 0.1)
     e = gated(n, 0.003, 0.3 * note.stretch, 0.55, 0.06, note.seconds * note.stretch)
     accent = 0.5 + note.velocity
-    edge = note.pitch * 2.2 + accent * 1900 * 2 ** (1.3 * k.bright) * decay(
-        n, 0.13 * note.stretch * 2 ** (-0.3 * k.hard)
-    )
+    edge = note.pitch * 2.2 + accent * 1900 * 2 ** (1.3 * k.bright + 0.5 * k.hard) * decay(n, 0.13 * note.stretch)
     y = sweep(sweep(saw(note.pitch, n, note.rng.random()), edge, q=5.0), edge * 1.15, q=0.9)
     return faded(_driven(y * e, 2.0 * 2 ** (0.9 * k.drive)), tail=0.02)
 
@@ -94,10 +92,10 @@ def electric(note: Note) -> Signal:
         ring=4.0 * note.stretch,
         damp=0.62 - 0.25 * k.bright,
         pick=0.24,
-        tone=1100 * 2 ** (1.2 * k.bright + 0.6 * k.hard),
+        tone=900 * 2 ** (1.2 * k.bright + 0.6 * k.hard),
     )
     y *= gated(len(y), 0.001, 9.0, 1.0, 0.12, length)
-    return faded(_driven(lowpass(y, 2600 * 2 ** (1.2 * k.bright), 1), 1.3 * 2 ** (1.2 * k.drive)), tail=0.04)
+    return faded(_driven(lowpass(y, 1300 * 2 ** (1.2 * k.bright), 1), 1.3 * 2 ** (1.2 * k.drive)), tail=0.04)
 
 
 def slap(note: Note) -> Signal:
@@ -124,7 +122,7 @@ def upright(note: Note) -> Signal:
     )
     body = band(note.rng, len(y), 90, 420) * decay(len(y), 0.02)
     y = peak_normalised(y) * gated(len(y), 0.004, 9.0, 1.0, 0.3, length) + 0.07 * body
-    return faded(peak_normalised(lowpass(y, 1700 * 2**k.bright, 1)), tail=0.08)
+    return faded(peak_normalised(lowpass(y, 700 * 2**k.bright, 1)), tail=0.08)
 
 
 C1, C2 = 24.0, 36.0

@@ -88,7 +88,7 @@ def splash(note: Note) -> Signal:
 
 def gong(note: Note) -> Signal:
     """Tam-tam: low modes first, the shimmer comes half a second later."""
-    n = frames(0.5 + 4.5 * note.stretch)
+    n = frames(0.5 + 3.7 * note.stretch)
     low = peak_normalised(_plate(note, n, 60.0, 1.6, -0.55))
     shimmer = peak_normalised(_plate(note, n, 900.0, 2.2, 0.0)) * attack(n, 0.7)
     return faded(peak_normalised(highpass(low + 0.4 * shimmer, 40.0)), head=0.002, tail=0.8)

@@ -84,6 +84,55 @@ _SLOTS = (
     ("agogo", "agogo"),
     ("woodblock", "wood"),
 )
+_BACKBONE = {"kick", "snare", "clap", "rim", "surdo", "low", "brush"}
+_METERS = {
+    "3/4": {
+        "kick": "X...........",
+        "snare": "....x...x..g",
+        "clap": "....x...x...",
+        "rim": "....x...x...",
+        "hat": "x.o.x.o.x.o.",
+        "open": "..........o.",
+        "ride": "x...x.o.x.o.",
+        "surdo": "X...o...o...",
+        "low": "X...........",
+        "brush": "....o...o..g",
+        "pedal": "....x...x...",
+        "shaker": "xgogxgogxgog",
+        "tamb": "....o...o...",
+    },
+    "6/8": {
+        "kick": "X.........o.",
+        "snare": "......X.....",
+        "clap": "......X.....",
+        "rim": "......x.....",
+        "hat": "x.o.o.x.o.o.",
+        "open": "..........o.",
+        "ride": "x.o.o.x.o.o.",
+        "surdo": "X.....o.....",
+        "low": "X.....x.....",
+        "brush": "......o...g.",
+        "pedal": "......x.....",
+        "shaker": "x.ogo.x.ogo.",
+        "tamb": "......o.....",
+    },
+    "7/8": {
+        "kick": "X.......X.....",
+        "snare": "....X.......x.",
+        "clap": "....X.......x.",
+        "rim": "....x.......x.",
+        "hat": "x.o.x.o.x.o.o.",
+        "open": "............o.",
+        "ride": "x.o.x.o.x.o.o.",
+        "surdo": "X...o...X...o.",
+        "low": "X...x...X.....",
+        "brush": "....o.......o.",
+        "pedal": "....x.......x.",
+        "shaker": "xgogxgogxgogog",
+        "tamb": "....o.......o.",
+    },
+}
+"""Figures of other meters, in sixteenths: one bar. 7/8 counts two, two, three."""
 
 
 def drums(plan: Plan, wish: Wish, only: tuple[Instrument, ...] = ()) -> Iterator[Event]:
@@ -103,7 +152,7 @@ def drums(plan: Plan, wish: Wish, only: tuple[Instrument, ...] = ()) -> Iterator
             if entry.name not in {kit[slot] for slot in groove}:
                 kit[entry.name] = entry.name
                 groove[entry.name] = _ALONE["conga"]
-    if wish.four:
+    if wish.four and plan.bar == 16:
         groove["kick"] = "X...x...X...x..."
     if "808" in wish.text and not only:
         kit.update(kick="kick_808", snare="snare_808")
@@ -112,17 +161,33 @@ def drums(plan: Plan, wish: Wish, only: tuple[Instrument, ...] = ()) -> Iterator
     yield from _hits(plan, groove, kit, rng, fill=not only)
 
 
+def _line(line: str, slot: str, plan: Plan) -> str:
+    """A pattern of the genre in this meter: a figure of its own in 3/4, 6/8 and 7/8, else the beginning of its bars."""
+    if plan.bar == 16:
+        return line
+    figure = _METERS.get(plan.meter, {}).get(slot)
+    return figure or "".join((line[i : i + 16] * 2)[: plan.bar] for i in range(0, len(line), 16))
+
+
+def _marks(plan: Plan, slot: str, line: str) -> Iterator[tuple[float, str]]:
+    """(step, mark) of one slot. In double time what would fall between the sixteenths stays only where it is loud."""
+    pace = plan.pace(free=slot not in _BACKBONE)
+    for step, place in plan.grid(pace):
+        mark = line[place % len(line)]
+        if mark == "g" and plan.speed <= -0.45:  # a calm hand leaves the ghost notes out
+            continue
+        if mark in LEVELS and (step == int(step) or mark in "Xx"):
+            yield step, mark
+
+
 def _hits(
     plan: Plan, groove: dict[str, str], kit: dict[str, str], rng: np.random.Generator, fill: bool
 ) -> Iterator[Event]:
     last = plan.total - 4 if fill and plan.total >= 4 * plan.bar else plan.total
-    for slot, line in groove.items():
+    for slot, pattern in groove.items():
         entry = TABLE[kit[slot]]
-        for step in range(plan.total):
-            # A metre other than four-four plays the beginning of each bar of the pattern.
-            bars = max(1, len(line) // 16)
-            mark = line[(step // plan.bar % bars) * 16 + step % plan.bar % 16]
-            if mark not in LEVELS or (step >= last and slot in {"snare", "clap", "hat"}):
+        for step, mark in _marks(plan, slot, _line(pattern, slot, plan)):
+            if step >= last and slot in {"snare", "clap", "hat"}:
                 continue
             velocity = LEVELS[mark] * float(np.clip(rng.normal(1.0, 0.05), 0.8, 1.12))
             yield Event(

@@ -118,7 +118,7 @@ def siren(note: Note) -> Signal:
 def thunder(note: Note) -> Signal:
     """A crack and a long uneven rumble."""
     k = note.knobs
-    n = frames(min(1.0 + 4.0 * note.stretch, 12.0))
+    n = frames(min(1.0 + 3.2 * note.stretch, 12.0))
     rumble = np.maximum(0.35 + 0.65 * wander(note.rng, n, 5.0), 0) * decay(n, 1.5 * note.stretch)
     ears = [lowpass(white(note.rng, n), 190.0 * 2**k.bright) * rumble for _ in range(2)]
     crack = band(note.rng, n, 300.0, 3200.0) * decay(n, 0.16) * (0.4 + 0.6 * np.abs(wander(note.rng, n, 60.0)))

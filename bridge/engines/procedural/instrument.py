@@ -39,6 +39,8 @@ class Knobs:
     """Modern to vintage: detune, drift and fewer highs."""
     air: float = 0.0
     """Breath and noise of the player."""
+    drama: float = 0.0
+    """Even to dramatic: how far a part swells from its beginning to its end."""
 
     def __add__(self, other: Knobs) -> Knobs:
         """Turn the knobs further; each is held within -2..2 (pitch within two octaves)."""

@@ -122,7 +122,7 @@ def theremin(note: Note) -> Signal:
     t = times(n)
     bend = -4.0 * np.exp(-t / 0.12) + 0.35 * np.clip((t - 0.2) / 0.3, 0, 1) * np.sin(2 * np.pi * 5.8 * 2**k.speed * t)
     w = 2 * np.pi * phase(note.pitch * 2 ** (bend / 12), n)
-    y = np.sin(w) + 0.18 * 2 ** (1.5 * k.bright) * np.sin(2 * w) + 0.06 * 2 ** (1.5 * k.bright) * np.sin(3 * w)
+    y = np.sin(w) + 0.2 * 2 ** (2 * k.bright) * np.sin(2 * w) + 0.08 * 2 ** (2 * k.bright) * np.sin(3 * w)
     return faded(peak_normalised(y * gated(n, 0.09, 1.0, 0.9, 0.2, held)), head=0.003, tail=0.05)
 
 

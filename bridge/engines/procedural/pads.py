@@ -111,9 +111,10 @@ def sustained(bed: Bed, rise: float, release: float) -> Play:
         k = note.knobs
         held = note.seconds * note.stretch
         up = min(rise * 2 ** (-0.8 * k.hard - 0.5 * k.speed), 0.5 * held)
-        n = next_fast_len(frames(held + release), real=True)
+        down = release * 2 ** min(k.wet, 0.0)
+        n = next_fast_len(frames(held + down), real=True)
         y = bed(note, [note.pitch], n)
-        return faded(peak_normalised(y * gated(n, up, 30.0, 0.9, release, held)), head=0.004, tail=0.06)
+        return faded(peak_normalised(y * gated(n, up, 30.0, 0.9, down, held)), head=0.004, tail=0.06)
 
     return play
 
@@ -206,7 +207,7 @@ INSTRUMENTS = (
         sustained(drone_bed, 0.8, 1.5),
         "chord",
         C2,
-        6.0,
+        4.0,
         drone_bed,
         room=0.25,
     ),
@@ -227,7 +228,7 @@ INSTRUMENTS = (
         sustained(dark_bed, 0.8, 1.5),
         "chord",
         C3,
-        4.0,
+        3.0,
         dark_bed,
         room=0.4,
     ),

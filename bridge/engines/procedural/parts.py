@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from prompts import bar_beats
+
 from .drumming import drums
 from .genres import GENRES, LEVELS
 from .instrument import Instrument
 from .instruments import TABLE
-from .plan import Event, Plan
-from .theory import chords_in, hertz, near, tonality, voiced
+from .plan import Event, Plan, held
+from .theory import chords_in, chords_of, hertz, near, tonality, voiced
 from .words import Wish
 
 _PLAIN = next(genre for genre in GENRES if genre.name == "electronic")
 _BREAK = next(genre for genre in GENRES if genre.name == "funk")
 
 
-def plan(wish: Wish, prompt: str, key: str | None, bpm: float, seconds: float, seed: int) -> Plan:
-    """Settle what the parts have in common."""
+def plan(
+    wish: Wish,
+    prompt: str,
+    key: str | None,
+    bpm: float,
+    seconds: float,
+    seed: int,
+    *,
+    chords: tuple[str, ...] = (),
+    meter: str | None = None,
+    family: int | None = None,
+) -> Plan:
+    """Settle what the parts have in common.
+
+    ``chords``: names, before those of the words and the genre's own. ``meter`` such as "7/8"; bpm counts quarter notes.
+    ``family`` starts the chance that all stems of one request share (``family_of``); without it the seed does.
+    """
     genre = wish.genre or (_BREAK if " break" in wish.text else _PLAIN)
-    rng = np.random.default_rng([seed, 11])
+    rng = np.random.default_rng([seed if family is None else family, 11])
     scale = wish.scale or genre.scale
     home = tonality(key, scale)
-    chords = chords_in(prompt)
-    if not chords:
-        numbers = genre.progressions[int(rng.integers(len(genre.progressions)))]
-        chords = tuple(home.chord(degree, 4 if genre.sevenths else 3) for degree in numbers)
+    progression = chords_of(chords) or chords_in(prompt)
+    numbers = genre.progressions[int(rng.integers(len(genre.progressions)))]
+    if not progression:
+        progression = tuple(home.chord(degree, 4 if genre.sevenths else 3) for degree in numbers)
     step = 15.0 / bpm
+    meter = meter or "4/4"
+    steps = round(4 * bar_beats(meter))
     total = max(1, round(seconds / step))
-    bars = max(1, total // wish.steps)
-    if bars < len(chords):  # a short loop plays what of the progression fits
-        chords = chords[:bars]
-    return Plan(genre, home, chords, step, wish.steps, total, seed)
+    bars = max(1, total // steps)
+    if bars < len(progression):  # a short loop plays what of the progression fits
+        progression = progression[:bars]
+    return Plan(genre, home, progression, step, steps, total, seed, meter, wish.knobs.speed)
+
+
+def family_of(wish: Wish, bpm: float, key: str | None, chords: tuple[str, ...], meter: str | None) -> int:
+    """A number that all stems of one request share, whatever their instruments: of style, tempo, key and chords."""
+    genre = wish.genre.name if wish.genre else ""
+    return zlib.crc32(repr((genre, round(bpm, 3), key, chords, meter or "4/4")).encode())
 
 
 def bass(plan: Plan, entry: Instrument) -> Iterator[Event]:
@@ -43,25 +69,25 @@ def bass(plan: Plan, entry: Instrument) -> Iterator[Event]:
     line = plan.genre.basslines[int(rng.integers(len(plan.genre.basslines)))]
     wild = entry.name == "acid_bass"
     lowest = entry.root or 36.0
-    for step in range(plan.total):
-        mark = line[step % plan.bar % len(line)]
+    pace = plan.pace()
+    for step, place in plan.grid(pace):
+        mark = line[place % plan.bar % len(line)]
+        chord = plan.chord(step)
+        if not chord.notes:
+            continue
         if mark in ".-":
             if not (wild and mark == "." and rng.random() < 0.4):
                 continue
             mark = "R"
-        chord = plan.chord(step)
-        interval = {"R": 0, "8": 12, "5": 7, "3": chord.notes[1] - chord.notes[0], "7": 10}[mark]
+        interval = {"R": 0, "8": 12, "5": 7, "3": chord.third, "7": 10}[mark]
         if wild and rng.random() < 0.3:
             interval = int(rng.choice([12, 3, 7, 1, 10, 12]))
-        held = 1
-        while line[(step + held) % plan.bar % len(line)] == "-" and held < plan.bar:
-            held += 1
         root = near(chord.root, lowest + 5)
         yield Event(
             plan.time(step, rng),
             entry,
             hertz(root + interval),
-            plan.step * (held - 0.15),
+            plan.step * (held(line, place, plan.bar) - 0.15) / pace,
             0.95 if rng.random() < 0.35 else 0.72,
             0.5,
             0.0,
@@ -71,17 +97,16 @@ def bass(plan: Plan, entry: Instrument) -> Iterator[Event]:
 def chords(plan: Plan, entry: Instrument, sustained: bool = False) -> Iterator[Event]:
     """Chords in the genre's rhythm; sustained ones change with the bar."""
     rng = plan.rng("chords")
-    line = "x" + "-" * 15 if sustained else plan.genre.chords[int(rng.integers(len(plan.genre.chords)))]
+    line = "x" + "-" * 31 if sustained else plan.genre.chords[int(rng.integers(len(plan.genre.chords)))]
     whole = entry.name in {"stab", "strummed", "guitar_distorted"}
     centre = (entry.root or 60.0) + (0 if whole else 5)
-    for step in range(plan.total):
-        mark = line[step % plan.bar % len(line)]
-        if mark not in LEVELS:
-            continue
-        held = 1
-        while step % plan.bar + held < plan.bar and line[(step + held) % plan.bar % len(line)] == "-":
-            held += 1
+    pace = 1.0 if sustained else plan.pace()
+    for step, place in plan.grid(pace):
+        mark = line[place % plan.bar % len(line)]
         chord = plan.chord(step)
+        if mark not in LEVELS or not chord.notes:
+            continue
+        length = held(line, place, plan.bar)
         at = plan.time(step, rng)
         notes = [near(chord.root, centre)] if whole else voiced(chord, centre)
         for i, note in enumerate(notes):
@@ -90,7 +115,7 @@ def chords(plan: Plan, entry: Instrument, sustained: bool = False) -> Iterator[E
                 at + late,
                 entry,
                 hertz(note),
-                plan.step * (held if sustained else held - 0.1),
+                plan.step * (length if sustained else length - 0.1) / pace,
                 LEVELS[mark] * 0.9,
                 0.42 if whole else 0.23,
                 0.0,
@@ -102,14 +127,16 @@ def riff(plan: Plan, entry: Instrument) -> Iterator[Event]:
     rng = plan.rng("riff")
     rhythm = str(rng.choice(["X.xX..x.X.x.X.x.", "XxxX.xxX.xX.X.x.", "X..X..X.x.X.X.X.", "X.xxX.xxX.X.x.X."]))
     degrees = [0, *(int(d) for d in rng.choice([0, 0, 0, 2, 3, 4, 6, 1], 15))]
-    for step in range(plan.total):
-        mark = rhythm[step % plan.bar % 16]
-        if mark not in LEVELS:
+    pace = plan.pace()
+    for step, place in plan.grid(pace):
+        mark = rhythm[place % plan.bar % 16]
+        if mark not in LEVELS or not plan.chord(step).notes:
             continue
-        note = near(plan.key.degree(degrees[step % 16]) % 12, (entry.root or 48) + 4)
-        yield Event(
-            plan.time(step, rng), entry, hertz(note), plan.step * (1.6 if mark == "X" else 0.8), LEVELS[mark], 0.5, 0.0
-        )
+        # The tonic's part of the riff follows the chord of the bar.
+        degree = degrees[place % 16]
+        note = near(plan.key.degree(degree) % 12 if degree else plan.chord(step).root, (entry.root or 48) + 4)
+        length = plan.step * (1.6 if mark == "X" else 0.8) / pace
+        yield Event(plan.time(step, rng), entry, hertz(note), length, LEVELS[mark], 0.5, 0.0)
 
 
 def arp(plan: Plan, entry: Instrument) -> Iterator[Event]:
@@ -117,28 +144,28 @@ def arp(plan: Plan, entry: Instrument) -> Iterator[Event]:
     rng = plan.rng("arp")
     shape = str(rng.choice(["up", "down", "updown", "skip"]))
     rests = set(rng.choice(16, int(rng.integers(0, 4)), replace=False).tolist()) - {0}
-    for step in range(plan.total):
-        if step % 16 in rests:
+    pace = plan.pace()
+    for step, place in plan.grid(pace):
+        if place % 16 in rests or not plan.chord(step).notes:
             continue
         notes = voiced(plan.chord(step), (entry.root or 60) + 5)
         notes = notes + [note + 12 for note in notes]
         order = {"up": notes, "down": notes[::-1], "updown": notes + notes[-2:0:-1], "skip": notes[::2] + notes[1::2]}[
             shape
         ]
-        note = order[step % plan.bar % len(order)]
         yield Event(
             plan.time(step, rng, human=False),
             entry,
-            hertz(note),
-            plan.step * 0.8,
-            0.95 if step % 4 == 0 else 0.68,
+            hertz(order[place % plan.bar % len(order)]),
+            plan.step * 0.8 / pace,
+            0.95 if place % 4 == 0 else 0.68,
             0.34,
-            0.3 if step % 2 else -0.3,
+            0.3 if place % 2 else -0.3,
         )
 
 
 def melody(plan: Plan, entry: Instrument) -> Iterator[Event]:
-    """A tune: a two-bar motif on the pentatonic notes, answered with another ending."""
+    """A tune: a two-bar motif on the pentatonic notes, answered with another ending; a bar begins on its chord."""
     rng = plan.rng("melody")
     five = (0, 1, 2, 4, 5) if plan.key.scale in {"major", "lydian", "mixolydian"} else (0, 2, 3, 4, 6)
     rhythm = str(
@@ -147,29 +174,24 @@ def melody(plan: Plan, entry: Instrument) -> Iterator[Event]:
     walk = np.cumsum(rng.choice([-2, -1, -1, 0, 1, 1, 2], 8))
     ending = rng.choice([-1, 0, 1, 2], 8)
     number = 0
-    for step in range(plan.total):
-        if step % (2 * plan.bar) == 0:
+    pace = plan.pace()
+    for step, place in plan.grid(pace):
+        if place % (2 * plan.bar) == 0:
             number = 0
-        if rhythm[step % plan.bar % 16] != "x":
+        chord = plan.chord(step)
+        if rhythm[place % plan.bar % 16] != "x" or not chord.notes:
             continue
-        held = 1
-        while step % plan.bar + held < plan.bar and rhythm[(step + held) % plan.bar % 16] == "-":
-            held += 1
-        answered = (step // (2 * plan.bar)) % 2 == 1 and number >= 4
-        place = int(walk[number % 8] + (ending[number % 8] if answered else 0))
-        place = max(-4, min(6, place))
-        degree = five[place % 5] + 7 * (place // 5)
+        answered = (place // (2 * plan.bar)) % 2 == 1 and number >= 4
+        where = int(walk[number % 8] + (ending[number % 8] if answered else 0))
+        where = max(-4, min(6, where))
+        degree = five[where % 5] + 7 * (where // 5)
         note = plan.key.degree(degree) + near(0, (entry.root or 60) + 3)
+        if step % plan.bar == 0:  # the nearest note of the chord
+            note = min((near(tone, note) for tone in chord.notes[:3]), key=lambda tone: abs(tone - note))
         number += 1
-        yield Event(
-            plan.time(step, rng),
-            entry,
-            hertz(note),
-            plan.step * (held - 0.1),
-            0.85 if step % 8 == 0 else 0.72,
-            0.36,
-            0.0,
-        )
+        length = plan.step * (held(rhythm, place, plan.bar) - 0.1) / pace
+        level = 0.85 if place % 8 == 0 else 0.72
+        yield Event(plan.time(step, rng), entry, hertz(note), length, level, 0.36, 0.0)
 
 
 def line_of(entry: Instrument, wish: Wish) -> str:
@@ -227,5 +249,4 @@ _DEFAULT = {
 
 
 def _lineless(wish: Wish) -> Wish:
-
     return replace(wish, line=None)

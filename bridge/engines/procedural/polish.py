@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.fft import rfft
 
-from .dsp.envelopes import attack, faded
+from .dsp.envelopes import attack, decay, faded
 from .dsp.filters import highpass, lowpass, shelf
 from .dsp.noise import white
 from .dsp.shaping import crushed, oversampled, saturated
@@ -37,6 +37,16 @@ def _around(x: Signal, change: Callable[[Signal], Signal], loop: bool) -> Signal
     return change(longer)[..., before : before + count]
 
 
+def _pushed(x: Signal, push: float, loop: bool) -> Signal:
+    return _around(peak_normalised(x), lambda v: oversampled(lambda u: saturated(u, push), v, 2), loop)
+
+
+def _struck(x: Signal, hard: float) -> Signal:
+    """A harder touch: its first 30 ms have more of what lies above the sound's centre."""
+    over = highpass(x, min(max(1.5 * centroid(x), 250.0), 6000.0), 1)
+    return x + 1.6 * min(hard, 1.5) * over * decay(x.shape[-1], 0.03)
+
+
 def _tilted(x: Signal, bright: float) -> Signal:
     """Up to 9 dB more or less above the sound's own centre, and a little of the opposite below."""
     middle = min(max(centroid(x), 120.0), 7000.0)
@@ -53,9 +63,9 @@ def _dusty(x: Signal, amount: float, rng: np.random.Generator) -> Signal:
     y = crushed(x, bits, rate)
     y = lowpass(y, 13_000.0 * 2 ** (-0.75 * amount), 2)
     level = np.abs(mono(x))
-    follow = lowpass(level, 12.0, 1)
+    follow = lowpass(level, 5.0, 1)
     hiss = lowpass(white(rng, x.shape[-1]), 6000.0) * np.maximum(follow, 0)
-    return y + 0.035 * amount * hiss
+    return y + 0.07 * amount * hiss
 
 
 def _aged(x: Signal, amount: float, loop: bool) -> Signal:
@@ -79,13 +89,12 @@ def polished(x: Signal, knobs: Knobs, room: float, seed: int, loop: bool = False
     """
     rng = np.random.default_rng([seed, 77])
     y = peak_normalised(x)
-    if knobs.hard < 0 and not loop:
-        y = y * attack(y.shape[-1], 0.004 * -knobs.hard)
+    if knobs.hard and not loop:
+        y = y * attack(y.shape[-1], 0.004 * -knobs.hard) if knobs.hard < 0 else _struck(y, knobs.hard * (0.4 if low else 1.0))
     if knobs.bright:
         y = _around(y, lambda v: _tilted(v, max(-1.2, min(1.2, knobs.bright))), loop)
     if knobs.drive > 0.2:
-        push = 1.0 + 3.2 * knobs.drive**1.4
-        y = _around(peak_normalised(y), lambda v: oversampled(lambda u: saturated(u, push), v, 2), loop)
+        y = _pushed(y, 1.0 + 3.2 * knobs.drive**1.4, loop)
     if knobs.lofi > 0:
         y = _around(peak_normalised(y), lambda v: _dusty(v, min(knobs.lofi, 1.6), rng), loop)
     if knobs.age > 0:
@@ -95,6 +104,8 @@ def polished(x: Signal, knobs: Knobs, room: float, seed: int, loop: bool = False
     if wet > 0.02 and not (low and knobs.wet <= 0):
         seconds = 1.1 + 2.2 * wet + 0.5 * max(knobs.length, 0)
         y = reverb(y, wet, seconds, min(max(0.45 + 0.25 * knobs.bright, 0.05), 1.0), loop=loop)
+        if knobs.drive > 0.6 and wet > 0.1:  # the room rounds off what the drive has squared
+            y = _pushed(y, 1.0 + 2.4 * knobs.drive, loop)
     y = _around(y, lambda v: highpass(v, 18.0, 1), loop)
     if loop:
         y = y - y.mean(axis=-1, keepdims=True)

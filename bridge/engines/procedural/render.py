@@ -8,35 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .asking import guess, main_instrument, root_of, scored
 from .dsp.envelopes import faded
 from .dsp.shaping import saturated
 from .dsp.signal import RATE, Signal, fitted, frames, peak_normalised, place, stereo
 from .dsp.space import panned
 from .instrument import Instrument, Knobs, Note
-from .instruments import TABLE
-from .parts import plan, score
 from .plan import Event
 from .polish import PEAK, polished, trimmed
-from .theory import hertz, near, tonality, voiced
+from .theory import hertz, tonality, voiced
 from .words import Wish, read
 
 if TYPE_CHECKING:
     from bridge.engines._base import Report
     from prompts import SampleSpec
-
-_ANYTHING = (
-    "pluck",
-    "bell_fm",
-    "kalimba",
-    "electric_piano",
-    "marimba",
-    "stab",
-    "lead_square",
-    "glitch",
-    "laser",
-    "koto",
-)
-"""What sounds when no word is known: the seed chooses."""
 
 _TILE = 24.0
 """Seconds; a longer bed repeats a shorter one."""
@@ -48,7 +33,7 @@ def render(spec: SampleSpec, seconds: float | None, report: Report) -> Signal:
     seed = spec.seed or 0
     kind = str(spec.kind or "oneshot")
     if kind == "raw":
-        kind = _guess(spec, wish, seconds)
+        kind = guess(spec, wish, seconds)
     if kind == "texture":
         return _texture(spec, wish, seed, seconds or 8.0, report)
     if kind == "loop":
@@ -59,57 +44,21 @@ def render(spec: SampleSpec, seconds: float | None, report: Report) -> Signal:
     return _single(spec, wish, seed, seconds, report)
 
 
-def _guess(spec: SampleSpec, wish: Wish, seconds: float | None) -> str:
-    """What a raw request means: a part when it asks for one or is long, a bed for what stays, else one sound."""
-    if wish.beat or wish.line or spec.bars or not wish.instruments:
-        return "stem"
-    if wish.instruments[0].bed:
-        return "texture"
-    return "stem" if seconds and seconds > 5 and wish.instruments[0].role != "fx" else "oneshot"
-
-
-def _main(wish: Wish, seed: int) -> Instrument:
-    if wish.instruments:
-        return wish.instruments[0]
-    if wish.beat:
-        return TABLE["kick"]
-    if wish.line or wish.genre:
-        named = [name for _, name in wish.genre.parts] if wish.genre else []
-        return TABLE[named[seed % len(named)] if named else "pluck"]
-    return TABLE[_ANYTHING[seed % len(_ANYTHING)]]
-
-
-def _root(entry: Instrument, wish: Wish, key: str | None) -> float:
-    """MIDI number that an instrument plays for a key: near its own C, an octave off for "deep" or "high"."""
-    if not entry.root:
-        return 45.0
-    octave = 0.0
-    if wish.knobs.pitch <= -3 and entry.root >= 48:
-        octave = -12.0
-    elif wish.knobs.pitch >= 4 and entry.root <= 72:
-        octave = 12.0
-    centre = entry.root + octave
-    tonic = tonality(key, "minor").tonic
-    lowest = 24 if entry.role == "bass" else centre - 5
-    note = near(tonic, centre)
-    return note if note >= lowest else note + 12
-
-
 def _played(entry: Instrument, note: Note) -> Signal:
     """One note; a tuned instrument takes its pitch from the note alone."""
-    if entry.root:
-        note = replace(note, knobs=replace(note.knobs, pitch=0.0))
-    return entry.play(note)
+    # A dark drum is a larger one; what follows a key takes no pitch from words.
+    pitch = 0.0 if entry.root else note.knobs.pitch + (1.8 * note.knobs.bright if entry.role == "drum" else 0.0)
+    return entry.play(replace(note, knobs=replace(note.knobs, pitch=pitch)))
 
 
 def _single(spec: SampleSpec, wish: Wish, seed: int, seconds: float | None, report: Report) -> Signal:
-    entry = _main(wish, seed)
+    entry = main_instrument(wish, seed)
     rng = np.random.default_rng([seed, 1])
     held = entry.seconds
     if seconds is not None and entry.role != "drum":
         release = 0.0 if entry.role == "fx" and entry.bed is None else min(0.3, 0.3 * seconds)
         held = max(0.05, seconds - release) / 2.2**wish.knobs.length
-    note = Note(hertz(_root(entry, wish, spec.key)), held, 0.8, wish.knobs, rng)
+    note = Note(hertz(root_of(entry, wish, spec.key)), held, 0.8, wish.knobs, rng)
     y = _played(entry, note)
     report(0.6)
     low = entry.role == "bass" or entry.name.startswith("kick")
@@ -135,11 +84,11 @@ def _texture(spec: SampleSpec, wish: Wish, seed: int, seconds: float, report: Re
     count = frames(seconds)
     tiles = _tiles(count)
     size = count // tiles
-    entry = _main(wish, seed)
+    entry = main_instrument(wish, seed)
     rng = np.random.default_rng([seed, 2])
     default = wish.scale or (wish.genre.scale if wish.genre else "minor")
     home = tonality(spec.key, default)
-    root = _root(entry, wish, spec.key)
+    root = root_of(entry, wish, spec.key)
     note = Note(hertz(root), seconds, 0.8, replace(wish.knobs, pitch=0.0), rng)
     if entry.bed is not None:
         chord = home.chord(0)
@@ -179,6 +128,7 @@ def _mixed(events: list[Event], knobs: Knobs, seed: int, count: int, loop: bool,
     bus = np.zeros((2, count))
     sounds: dict[tuple[str, float, float, int, int], Signal] = {}
     calm = replace(knobs, length=knobs.length * 0.5, wet=0.0)
+    last = max((event.at for event in events), default=0.0) or 1.0
     for i, event in enumerate(events):
         start = round(event.at * RATE)
         if start >= count and not loop:
@@ -191,22 +141,12 @@ def _mixed(events: list[Event], knobs: Knobs, seed: int, count: int, loop: bool,
             note = Note(event.pitch, event.seconds, (0.4, 0.7, 0.95)[level], touch, rng)
             sound = peak_normalised(_played(event.instrument, note))
             sounds[key] = panned(sound, event.pan) * 1.2 if sound.ndim == 1 and event.pan else stereo(sound)
-        place(bus, sounds[key] if loop else sounds[key][:, : count - start], start, event.gain * event.velocity)
+        # A dramatic part grows, by up to 14 dB from its first note to its last.
+        swell = 10 ** (-0.7 * max(knobs.drama, 0.0) * (1 - event.at / last))
+        gain = event.gain * event.velocity * swell
+        place(bus, sounds[key] if loop else sounds[key][:, : count - start], start, gain)
         report(0.02 + 0.78 * i / len(events))
     return bus
-
-
-def _scored(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float) -> list[Event]:
-    shared = plan(wish, spec.prompt, spec.key, bpm, seconds, seed)
-    events = score(shared, wish, kind_words=wish.genre is not None or not wish.instruments)
-    if not events:  # only an effect is named: once a bar
-        entry = _main(wish, seed)
-        pitch = hertz(_root(entry, wish, spec.key))
-        bar = shared.step * shared.bar
-        events = [
-            Event(i * bar, entry, pitch, min(entry.seconds, bar), 0.8, 0.8) for i in range(max(1, int(seconds / bar)))
-        ]
-    return events
 
 
 def _room(events: list[Event]) -> float:
@@ -223,7 +163,7 @@ def _glued(x: Signal, events: list[Event]) -> Signal:
 
 def _loop(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float, report: Report) -> Signal:
     count = frames(seconds)
-    events = _scored(spec, wish, seed, bpm, seconds)
+    events = scored(spec, wish, seed, bpm, seconds)
     y = _glued(_mixed(events, wish.knobs, seed, count, True, report), events)
     return polished(y, _for_a_mix(wish.knobs), _room(events), seed, loop=True)
 
@@ -231,7 +171,7 @@ def _loop(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float, r
 def _stem(spec: SampleSpec, wish: Wish, seed: int, seconds: float, report: Report) -> Signal:
     count = frames(seconds)
     bpm = spec.bpm or (wish.genre.bpm if wish.genre else 120.0)
-    events = _scored(spec, wish, seed, bpm, seconds)
+    events = scored(spec, wish, seed, bpm, seconds)
     y = _glued(_mixed(events, wish.knobs, seed, count, False, report), events)
     y = polished(y, _for_a_mix(wish.knobs), _room(events), seed)
     report(0.95)

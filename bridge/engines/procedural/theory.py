@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from prompts import PITCH_CLASSES, read_chord
 
 _CLASSES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _SCALES = {
@@ -15,24 +18,8 @@ _SCALES = {
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
 }
 SCALES = tuple(_SCALES)
-_QUALITIES = {
-    "": (0, 4, 7),
-    "maj": (0, 4, 7),
-    "m": (0, 3, 7),
-    "min": (0, 3, 7),
-    "dim": (0, 3, 6),
-    "aug": (0, 4, 8),
-    "7": (0, 4, 7, 10),
-    "maj7": (0, 4, 7, 11),
-    "m7": (0, 3, 7, 10),
-    "sus2": (0, 2, 7),
-    "sus4": (0, 5, 7),
-    "6": (0, 4, 7, 9),
-    "9": (0, 4, 7, 10, 14),
-    "m9": (0, 3, 7, 10, 14),
-    "5": (0, 7),
-}
-_CHORD = re.compile(r"(?<![\w#])([A-G])([#b]?)(maj7|maj|min|m7|m9|m|dim|aug|sus2|sus4|6|7|9|5)?(?![\w#'])")
+_NOTE = re.compile(r"(?<![\w#])([a-g])(#|s|b)?([0-6])(?![\w#])", re.IGNORECASE)
+_CAPITAL = re.compile(r"[A-G]")
 
 
 def hertz(midi: float) -> float:
@@ -42,14 +29,21 @@ def hertz(midi: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Chord:
-    """Notes of a chord as semitones above C, the root first."""
+    """Notes of a chord as semitones above C, the root first; without notes nobody but the drums plays."""
 
     notes: tuple[int, ...]
+    bass: int | None = None
+    """Pitch class of the lowest note where it is not the root."""
 
     @property
     def root(self) -> int:
-        """Pitch class of the root."""
-        return self.notes[0] % 12
+        """Pitch class that a bass plays."""
+        return self.notes[0] % 12 if self.bass is None else self.bass
+
+    @property
+    def third(self) -> int:
+        """Semitones from the root to the chord's second note: 3 minor, 4 major, 5 suspended."""
+        return self.notes[1] - self.notes[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +75,37 @@ def tonality(key: str | None, default: str) -> Tonality:
     return Tonality(tonic, default if fits else "minor" if minor else "major")
 
 
-def chords_in(prompt: str) -> tuple[Chord, ...]:
-    """Chord names of a prompt ("Am F C G", "Dm7, G7"); a single letter alone is no progression."""
+def chords_of(names: Sequence[str]) -> tuple[Chord, ...]:
+    """Chords by their names, as a spec has them; "N.C." is a chord without notes. Unknown names are left out."""
     found = []
-    for note, sign, quality in _CHORD.findall(prompt):
-        root = (_CLASSES[note.lower()] + {"#": 1, "b": -1, "": 0}[sign]) % 12
-        found.append(Chord(tuple(root + step for step in _QUALITIES[quality])))
-    return tuple(found) if len(found) > 1 else ()
+    for name in names:
+        try:
+            chord = read_chord(name)
+        except ValueError:
+            continue
+        if chord is None:
+            found.append(Chord(()))
+        else:
+            found.append(
+                Chord(
+                    tuple(chord.root + tone for tone in chord.tones), None if chord.bass == chord.root else chord.bass
+                )
+            )
+    return tuple(found)
+
+
+def chords_in(prompt: str) -> tuple[Chord, ...]:
+    """Chord names of a prompt ("Am F C G", "Dm7, G7", "Am-F-C-G"): at least two, one after the other."""
+    run: list[str] = []
+    for word in [*re.split(r"[\s,|–>]+|-(?=[A-G])", prompt), ""]:
+        name = word.rstrip(".;:")
+        if _CAPITAL.match(name) and chords_of([name]):
+            run.append(name)
+        elif len(run) > 1:
+            break
+        else:
+            run = []
+    return chords_of(run) if len(run) > 1 else ()
 
 
 def near(pitch_class: float, centre: float) -> float:
@@ -98,3 +116,18 @@ def near(pitch_class: float, centre: float) -> float:
 def voiced(chord: Chord, centre: float) -> list[float]:
     """The notes of a chord in close position around ``centre``, sorted."""
     return sorted(near(note, centre) for note in chord.notes)
+
+
+def note_in(prompt: str) -> float | None:
+    """MIDI number of a note with its octave in the words ("piano c3", "F#2 pluck"); c4 is 60."""
+    match = _NOTE.search(prompt)
+    if match is None:
+        return None
+    name, sign, octave = match.groups()
+    step = {"#": 1, "s": 1, "b": -1}.get((sign or "").lower(), 0)
+    return 12.0 * (int(octave) + 1) + _CLASSES[name.lower()] + step
+
+
+def note_name(midi: float) -> str:
+    """Name of a MIDI number as Strudel has it: 60 is "c4", 66 is "f#4"."""
+    return f"{PITCH_CLASSES[round(midi) % 12]}{round(midi) // 12 - 1}"

@@ -43,7 +43,7 @@ def brass(note: Note) -> Signal:
     for position in (-0.5, 0.05, 0.5):
         one = note.at(note.pitch * float(np.exp(note.rng.normal(0, 0.0018))))
         late = np.zeros(frames(note.rng.uniform(0.0, 0.014)))
-        y = added(y, panned(np.concatenate([late, horn(one, 220.0, 4600.0, 0.05)]), position))
+        y = added(y, panned(np.concatenate([late, horn(one, 300.0, 9000.0, 0.05)]), position))
     return faded(oversampled(lambda v: saturated(v, 1.1 * 2**note.knobs.drive), peak_normalised(y), 2), tail=0.04)
 
 
@@ -52,13 +52,13 @@ def brass_stab(note: Note) -> Signal:
     y: Signal = np.zeros((2, 1))
     for position, ratio in ((-0.5, 1.0), (0.5, 1.0), (0.1, 0.5)):
         one = note.at(note.pitch * ratio * float(np.exp(note.rng.normal(0, 0.002))))
-        y = added(y, panned(horn(one, 260.0, 6500.0, 0.018, 0.8), position))
+        y = added(y, panned(horn(one, 320.0, 10_000.0, 0.018, 0.8), position))
     return faded(oversampled(lambda v: saturated(v, 1.4 * 2**note.knobs.drive), peak_normalised(y), 2), tail=0.03)
 
 
 def trumpet(note: Note) -> Signal:
     """A solo trumpet."""
-    y = peak(horn(note, 400.0, 6200.0, 0.03, 0.35), 1300.0, 4.0, 0.9)
+    y = peak(horn(note, 500.0, 9000.0, 0.03, 0.35), 1500.0, 5.0, 0.9)
     return faded(peak_normalised(y), tail=0.04)
 
 
@@ -135,7 +135,7 @@ def clarinet(note: Note) -> Signal:
     """Odd harmonics of a closed pipe."""
     k = note.knobs
     number = np.arange(1, max(3, min(26, int(11_000 / note.pitch))))
-    gains = np.where(number % 2 == 1, 1.0, 0.06) * number ** -(1.25 - 0.4 * k.bright)
+    gains = np.where(number % 2 == 1, 1.0, 0.06) * number ** -(1.0 - 0.4 * k.bright)
     return faded(peak_normalised(_reed(note, gains, 0.045, 0.0, 0.008)), head=0.002, tail=0.04)
 
 

@@ -1,4 +1,4 @@
-"""What the words of a prompt mean for this engine: instruments, knobs, genre, mood and metre.
+"""What the words of a prompt mean for this engine: instruments, knobs, genre and mood.
 
 The engine adds a word to a table, never to the code that plays.
 """
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from .genres import GENRES, Genre
 from .instrument import Instrument, Knobs
 from .instruments import TABLE
-from .lexicon import BEAT, KNOBS, LINES, METRES, MOODS, SAME, WEAK
+from .lexicon import BEAT, KNOBS, LINES, MOODS, SAME, WEAK
+from .theory import note_in
 
 _SEGMENT = re.compile(r"[,;:.()\n/|]| with | and | over | plus | on | in | from | for | at ")
 
@@ -37,11 +38,11 @@ class Wish:
     """Drums as a groove are asked for."""
     line: str | None
     """arp, bass, chords, riff or melody, when a word says so."""
-    steps: int
-    """Sixteenths a bar."""
     four: bool
     """A kick on every beat is asked for."""
     text: str
+    note: float | None = None
+    """MIDI number of a note that is named with its octave."""
 
 
 def _phrases() -> list[tuple[str, Instrument]]:
@@ -118,7 +119,7 @@ def read(prompt: str) -> Wish:
         scale=scale,
         beat=bool(BEAT & set(said)) or "four to the floor" in text or " amen " in text,
         line=lines[0] if lines else None,
-        steps=next((steps for metre, steps in METRES.items() if f" {metre} " in text), 16),
         four="four to the floor" in text or "4 4" in text,
         text=text,
+        note=note_in(prompt),
     )

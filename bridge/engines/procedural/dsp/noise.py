@@ -24,8 +24,11 @@ def band(rng: np.random.Generator, count: int, low: float, high: float, order: i
 def circular(rng: np.random.Generator, count: int, shape: Callable[[Signal], Signal]) -> Signal:
     """Noise that loops without a seam: random phases under the magnitude ``shape(hertz)``, unit variance, (count,)."""
     hertz = np.fft.rfftfreq(count, 1 / RATE)
-    spectrum = shape(np.maximum(hertz, 1.0)) * (rng.standard_normal(len(hertz)) + 1j * rng.standard_normal(len(hertz)))
-    spectrum[0] = 0
+    size = shape(np.maximum(hertz, 1.0))
+    size[0] = 0
+    heard = np.flatnonzero(size > 1e-5 * size.max(initial=0.0))  # most of a narrow band's spectrum is not
+    spectrum = np.zeros(len(hertz), dtype=np.complex128)
+    spectrum[heard] = size[heard] * (rng.standard_normal(len(heard)) + 1j * rng.standard_normal(len(heard)))
     y = np.asarray(irfft(spectrum, count))
     return y / max(float(y.std()), 1e-12)
 

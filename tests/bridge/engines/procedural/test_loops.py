@@ -118,12 +118,6 @@ def test_only_the_named_drums_play_when_no_beat_is_asked_for() -> None:
     assert {event.instrument.name for event in events} == {"shaker", "conga"}
 
 
-def test_three_four_time_has_twelve_sixteenths_a_bar() -> None:
-    assert read("waltz beat in 3/4").steps == 12
-    assert read("beat in 7/8").steps == 14
-    assert read("beat").steps == 16
-
-
 def test_chord_names_are_played_and_a_lone_letter_is_none() -> None:
     assert [chord.notes for chord in chords_in("Am F C G")] == [(9, 12, 16), (5, 9, 12), (0, 4, 7), (7, 11, 14)]
     assert chords_in("A sad pad") == ()

@@ -1,0 +1,124 @@
+"""What a spec asks to be played: which instrument, at which pitch, and the score of a loop or a stem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .instrument import Instrument
+from .instruments import TABLE
+from .parts import family_of, plan, score
+from .plan import Event
+from .theory import hertz, near, note_name, tonality
+from .words import Wish, read
+
+if TYPE_CHECKING:
+    from prompts import SampleSpec
+
+_ANYTHING = (
+    "pluck",
+    "bell_fm",
+    "kalimba",
+    "electric_piano",
+    "marimba",
+    "stab",
+    "lead_square",
+    "glitch",
+    "laser",
+    "koto",
+)
+"""What sounds when no word is known: the seed chooses."""
+
+
+def guess(spec: SampleSpec, wish: Wish, seconds: float | None) -> str:
+    """What a raw request means: a part when it asks for one or is long, a bed for what stays, else one sound."""
+    if wish.beat or wish.line or spec.bars or not wish.instruments:
+        return "stem"
+    if wish.instruments[0].bed:
+        return "texture"
+    return "stem" if seconds and seconds > 5 and wish.instruments[0].role != "fx" else "oneshot"
+
+
+def main_instrument(wish: Wish, seed: int) -> Instrument:
+    """The instrument of a single sound: the first that is named, else one of the style, else what the seed chooses."""
+    if wish.instruments:
+        return wish.instruments[0]
+    if wish.beat:
+        return TABLE["kick"]
+    if wish.line or wish.genre:
+        named = [name for _, name in wish.genre.parts] if wish.genre else []
+        return TABLE[named[seed % len(named)] if named else "pluck"]
+    return TABLE[_ANYTHING[seed % len(_ANYTHING)]]
+
+
+def root_of(entry: Instrument, wish: Wish, key: str | None) -> float:
+    """MIDI number that an instrument plays: the note that is named, else for a key near its own C, an octave off for
+    "deep" or "high".
+    """
+    if not entry.root:
+        return 45.0
+    if wish.note is not None:
+        return wish.note
+    octave = 0.0
+    if wish.knobs.pitch <= -3 and entry.root >= 48:
+        octave = -12.0
+    elif wish.knobs.pitch >= 4 and entry.root <= 72:
+        octave = 12.0
+    centre = entry.root + octave
+    tonic = tonality(key, "minor").tonic
+    lowest = 24 if entry.role == "bass" else centre - 5
+    note = near(tonic, centre)
+    return note if note >= lowest else note + 12
+
+
+def roots_for(spec: SampleSpec) -> tuple[str, ...]:
+    """The notes at which a pitched sound is best made, lowest first, as names ("c3"): one octave apart, so that no key
+    is more than six semitones from the nearest one. Empty for what has no pitch and for what is more than one note.
+
+    A take at one of them is a spec whose words end with its name ("grand piano c3").
+    """
+    wish = read(spec.prompt)
+    kind = str(spec.kind or "oneshot")
+    entry = main_instrument(wish, spec.seed or 0)
+    if kind not in {"oneshot", "pitched"} or not entry.root or entry.role in {"drum", "fx"}:
+        return ()
+    root = root_of(entry, wish, spec.key)
+    if wish.note is not None:
+        return (note_name(root),)
+    below, above = _REACH.get(entry.role, (0, 0))
+    return tuple(note_name(root + 12 * octave) for octave in range(-below, above + 1))
+
+
+_REACH = {"chord": (2, 1), "lead": (1, 1), "voice": (1, 1), "bass": (0, 1)}
+"""Octaves that an instrument of a role plays under and over its own."""
+
+
+def _family(spec: SampleSpec, wish: Wish, bpm: float) -> int | None:
+    """What starts the harmony: None for a seed that was asked for, since all stems with it agree. A seed that only
+    stands for the words differs with each instrument; then style, tempo, key and chords start it.
+    """
+    derived = spec.model_copy(update={"seed": None}).resolved(spec.engine, spec.model).seed == spec.seed
+    return family_of(wish, bpm, spec.key, spec.chords, spec.meter) if derived else None
+
+
+def scored(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float) -> list[Event]:
+    """The score of a loop or a stem of ``seconds``, sorted by time; never empty."""
+    shared = plan(
+        wish,
+        spec.prompt,
+        spec.key,
+        bpm,
+        seconds,
+        seed,
+        chords=spec.chords,
+        meter=spec.meter,
+        family=_family(spec, wish, bpm),
+    )
+    events = score(shared, wish, kind_words=wish.genre is not None or not wish.instruments)
+    if not events:  # only an effect is named: once a bar
+        entry = main_instrument(wish, seed)
+        pitch = hertz(root_of(entry, wish, spec.key))
+        bar = shared.step * shared.bar
+        events = [
+            Event(i * bar, entry, pitch, min(entry.seconds, bar), 0.8, 0.8) for i in range(max(1, int(seconds / bar)))
+        ]
+    return events

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 
 import mutagen.flac
@@ -129,6 +130,21 @@ def test_an_ogg_comment_of_any_length_is_cut_into_pages(size):
     assert soundfile.read(io.BytesIO(data))[0].shape == (44100, 2)
     assert mutagen.oggvorbis.OggVorbis(io.BytesIO(data))["PROVENANCE"]
     assert tags.read(data)[1]["decisions"] == ["x" * size]
+
+
+@pytest.mark.parametrize("frames", [1, 64, 500, 2047, 20001])
+def test_an_ogg_of_any_length_has_a_page_of_audio_before_the_last(frames):
+    """Chromium cuts up to 128 samples off, or refuses the file, when the first page of audio is the last as well."""
+    data = made("ogg", pcm(frames))
+    pages = [match.start() for match in re.finditer(b"OggS", data)]
+    kinds = [data[start + 5] & 0x04 for start in pages]
+    assert kinds[-1]
+    assert not any(kinds[:-1])
+    numbers = [struct.unpack_from("<I", data, start + 18)[0] for start in pages]
+    assert numbers == list(range(len(pages)))
+    granules = [struct.unpack_from("<q", data, start + 6)[0] for start in pages]
+    assert granules[-1] == frames
+    assert len([granule for granule, start in zip(granules, pages, strict=True) if start > data.index(b"BCV")]) >= 2
 
 
 def test_a_loop_has_loop_points_tempo_and_key():

@@ -46,9 +46,10 @@ def bar_line(
     """
     slots = 4 if beat_unit <= 4 else 2
     bar, slot = beats_per_bar * beat, beat / slots
-    times: Numbers = np.arange(len(envelope.flux)) * envelope.hop
+    times: Numbers = envelope.hop * np.arange(len(envelope.flux), dtype=np.float64)
     seconds = len(times) * envelope.hop
-    at: Numbers = phase - bar + slot * np.arange((int(seconds / bar) + 2) * beats_per_bar * slots, dtype=np.float64)
+    count = (int(seconds / bar) + 2) * beats_per_bar * slots
+    at: Numbers = np.linspace(phase - bar, phase - bar + count * slot, count, endpoint=False, dtype=np.float64)
     around: Numbers = min(slot, 0.08) * np.arange(-3, 3, dtype=np.float64) / 6
     low_weights, high_weights = _habits(beats_per_bar, slots)
     low = _folded(envelope.low, times, at, around, len(low_weights))

@@ -22,7 +22,9 @@ _RATE = 4410
 """Hz; notes are looked for below 2 kHz, so that is enough, and a tenth of the work."""
 _SIZE, _HOP = 2048, 512
 _LOWEST_HZ, _HIGHEST_HZ = 55.0, 2000.0
-_LEAST_SUSTAIN = 0.04
+_SHORTEST_SECONDS = 0.5
+"""A single hit has a pitch at best."""
+_LEAST_SUSTAIN = 0.05
 _LEAST_CORRELATION = 0.5
 _LEAST_CONTRAST = 0.3
 """Standard deviation of a chroma over its mean: below, all twelve tones are there."""
@@ -45,9 +47,10 @@ def find_key(clip: Clip) -> Key | None:
     Chroma of the spectral peaks that last (55 Hz to 2 kHz, tuned), correlated with the profiles of Krumhansl and
     Kessler.
     """
-    if clip.seconds < 0.2 or clip.rate < 1000:
+    if clip.seconds < _SHORTEST_SECONDS or clip.rate < 1000:
         return None
     signal = mono(clip)
+    signal = signal - np.float32(np.mean(signal, dtype=np.float64))
     if not float(np.abs(signal).max(initial=0.0)) > 1e-6 or sustain(signal, clip.rate) < _LEAST_SUSTAIN:
         return None
     reduced = resample(Clip.of(signal, clip.rate), _RATE).samples[0] if clip.rate > _RATE else signal

@@ -86,6 +86,8 @@ def _start(clip: Clip, grid: Grid, bars: int) -> tuple[float | None, str]:
     """Find where ``bars`` bars begin, seconds: on a bar line with something before it, on any bar line, on any beat."""
     latest = clip.seconds - bars * grid.bar_s + 0.005
     for first, every, method in ((grid.downbeat_s, grid.bar_s, "grid"), (grid.phase_s, grid.beat_s, "beat")):
+        if first - every > -_REACH_SECONDS:  # the clip begins with its beat, read a hair early
+            first = 0.0
         lines = np.arange(first, latest, every) if latest > first else np.zeros(0)
         roomy = lines[lines >= _CROSSFADE_SECONDS + PRE_ROLL_SECONDS]
         if len(roomy):
@@ -115,6 +117,8 @@ def _cut(clip: Clip, line: float, seconds: float, frames: int) -> tuple[Clip, fl
     if fade >= round(0.002 * rate) and fade > 0:
         core[:, frames - fade :], _ = crossfade(core[:, frames - fade :], stretched[:, head - fade : head])
     else:  # nothing comes before bar one: it begins out of silence, and the end goes there
+        rise = min(round(PRE_ROLL_SECONDS / 2 * rate), frames)
+        core[:, :rise] *= np.arange(rise, dtype=np.float32) / max(1, rise)
         fade = min(round(_CROSSFADE_SECONDS * rate), frames // 4)
         core[:, frames - fade :] *= (np.cos(np.linspace(0, np.pi / 2, fade)) ** 2).astype(np.float32)
     return Clip(np.ascontiguousarray(core), rate), first / rate, ratio

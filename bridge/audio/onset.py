@@ -25,6 +25,7 @@ _WINDOW_SECONDS = 0.032
 _LOCAL_SECONDS = 0.4
 _LOW_HZ = 150.0
 _FRAME_SECONDS = 0.005
+_FLAT_DB, _LOUDEST_NOISE_DB = 2.5, -30.0
 _GAP_SECONDS = 0.12
 """A pause that ends a one-shot: shorter ones lie inside of claps and flams."""
 _SHARE_OF_PEAK = 0.08
@@ -163,7 +164,7 @@ def trim_onset(clip: Clip) -> tuple[Clip, OnsetFacts]:
     levels, frame = _levels(clip)
     if levels is None:
         return clip, OnsetFacts(0.0, found=False, floor_db=0.0)
-    floor = float(np.percentile(levels, 10))
+    floor = _noise_floor(levels)
     loud = np.nonzero(levels > min(-3.0, max(-30.0, floor + 12.0)))[0]
     near = int(loud[0]) * frame
     first = max(0, near - 2 * frame)
@@ -187,7 +188,7 @@ def trim_tail(clip: Clip, *, longest: float = LONGEST_SECONDS) -> tuple[Clip, Ta
     levels, frame = _levels(clip)
     if levels is None:
         return clip, TailFacts(clip.seconds, sounding=False, floor_db=0.0)
-    floor = float(np.percentile(levels, 10))
+    floor = _noise_floor(levels)
     loud = np.nonzero(levels > min(-3.0, max(-60.0, floor + 9.0)))[0]
     pauses = np.nonzero(np.diff(loud) > round(_GAP_SECONDS * clip.rate / frame))[0]
     last = int(loud[pauses[0]] if len(pauses) else loud[-1])
@@ -216,6 +217,15 @@ def _levels(clip: Clip) -> tuple[Numbers | None, int]:
     rms = np.sqrt(energy / sizes)
     levels: Numbers = 20.0 * np.log10(np.maximum(rms / rms.max(), 1e-6))
     return levels, frame
+
+
+def _noise_floor(levels: Numbers) -> float:
+    """Level of steady noise, dB under the loudest frame; -120 where there is none.
+
+    What is quietest in a note that dies away is no noise: noise is flat over a tenth of the clip at least, and low.
+    """
+    lower, floor, upper = np.percentile(levels, (4, 9, 14))
+    return float(floor) if upper - lower < _FLAT_DB and floor < _LOUDEST_NOISE_DB else -120.0
 
 
 def _wave(clip: Clip) -> Numbers:

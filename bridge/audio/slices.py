@@ -29,7 +29,7 @@ def cuts(clip: Clip) -> list[int]:
     found = [max(0, round(time * clip.rate) - ahead) for time in onsets(clip)]
     kept: list[int] = []
     for frame in found:
-        if frame - (kept[-1] if kept else 0) >= smallest and frame < clip.frames:
+        if 0 < frame < clip.frames and (not kept or frame - kept[-1] >= smallest):
             kept.append(frame)
     return kept
 
@@ -79,4 +79,7 @@ def _bent(source: Samples, wanted: int) -> Samples:
     if count == 0:
         return np.zeros((source.shape[0], wanted), dtype=np.float32)
     places = np.linspace(0, count - 1, wanted)
-    return np.stack([np.interp(places, np.arange(count), channel) for channel in source]).astype(np.float32)
+    bent = np.zeros((source.shape[0], wanted), dtype=np.float32)
+    for channel, wave in zip(bent, source, strict=True):
+        channel[:] = np.interp(places, np.arange(count), wave)
+    return bent

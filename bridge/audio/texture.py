@@ -75,8 +75,8 @@ def _plan(available: int, frames: int, wanted: int, least: int) -> tuple[int, in
     repeats = 1
     while True:
         once = -(-frames // repeats)
-        fade = max(1, min(wanted, available // 4, once // 2))
-        if once + fade <= available:
+        fade = min(wanted, available - once, once // 2)
+        if fade >= max(1, min(wanted // 2, available // 4, once // 2)):
             return fade, repeats
         repeats += 1
 

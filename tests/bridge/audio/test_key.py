@@ -1,0 +1,58 @@
+"""In which key a sound is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bridge.audio.clip import Clip
+from bridge.audio.key import NAMES, find_key, mirex_score
+from tests.material import FOUR_FOUR, RATE, drum, pad, play
+
+
+def test_keys_of_loops_with_chords_are_found():
+    scores = []
+    for index in range(16):
+        root, minor = 40 + index % 12, index % 2 == 1
+        genre = ("house", "boombap", "rock", "keys")[index % 4]
+        clip = play(genre, 120, root=root, minor=minor, seconds=8, seed=index).clip
+        key = find_key(clip)
+        scores.append(mirex_score(key.name if key else "", NAMES[root % 12] + "m" * minor))
+    assert np.mean(scores) > 0.85
+
+
+@pytest.mark.parametrize(("chord", "name"), [((48, 52, 55), "c"), ((45, 48, 52), "am"), ((54, 58, 61), "f#")])
+def test_a_chord_is_its_key(chord, name):
+    assert find_key(Clip.of(pad(chord, 4, RATE), RATE)).name == name
+
+
+@pytest.mark.parametrize("genre", [name for name in FOUR_FOUR if name != "keys"])
+def test_drums_have_no_key(genre):
+    assert find_key(play(genre, 120, seconds=6, tonal=False).clip) is None
+
+
+def test_noise_silence_and_single_hits_have_no_key():
+    noise = np.random.default_rng(0).standard_normal(3 * RATE)
+    for wave in (noise, np.zeros(RATE), drum("snare", RATE), np.full(RATE, 0.2)):
+        assert find_key(Clip.of(wave, RATE)) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "score"),
+    [
+        ("c", "c", 1.0),
+        ("g", "c", 0.5),
+        ("f", "c", 0.5),
+        ("am", "c", 0.3),
+        ("c", "am", 0.3),
+        ("cm", "c", 0.2),
+        ("d", "c", 0.0),
+        ("em", "c", 0.0),
+        ("bbm", "a#m", 1.0),
+        ("C major", "c", 1.0),
+        ("no key", "c", 0.0),
+        ("c", "", 0.0),
+    ],
+)
+def test_scores_are_those_of_mirex(found, wanted, score):
+    assert mirex_score(found, wanted) == score

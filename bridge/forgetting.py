@@ -1,16 +1,15 @@
-"""Forgetting the words that sounds were made of: in the catalogue, in files, and in the tasks that are remembered."""
+"""Forgetting the words that sounds were made of: in the catalogue, in files, and in the journal of tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from bridge.audio import tags
 from bridge.facts import search_terms
-from bridge.jobs import TERMINAL
-from bridge.service import Placed, SampleService
-from cache import Facts, Forgetting, Sample, Sound
+from bridge.service import SampleService
+from cache import Facts, Forgetting, Sound
 from prompts import sound_name
 
 
@@ -27,8 +26,10 @@ class Forgotten:
 async def forget(service: SampleService, name: str | None = None, *, names_too: bool = False) -> Forgotten:
     """Forget the prompts of one sound, or without a name of all; the sounds go on playing.
 
-    ``names_too``: every sound of them gets a name that says nothing, and loses all others. Files and search terms go
-    with the prompts. What other programs have copied or cached is out of reach.
+    ``names_too``: every sound of them gets a name that says nothing, and loses all others.
+
+    Files, search terms and ended tasks go with the prompts. What is being made keeps its own; what other programs have
+    copied or cached is out of reach.
 
     Raises NotFound, StorageFull.
     """
@@ -42,7 +43,7 @@ async def forget(service: SampleService, name: str | None = None, *, names_too: 
     )
     sounds = (await library.forget(sound.name if sound else None, how)).sounds
     spec_ids = {slot.spec_id for each in sounds for slot in each.slots}
-    _forget_tasks(service, None if sound is None else spec_ids)
+    await service.queue.forget(None if sound is None else spec_ids, () if sound is None else (sound.name,))
     samples = {slot.sample_id for each in sounds for slot in each.slots}
     return Forgotten(tuple(each.name for each in sounds), len(samples))
 
@@ -64,15 +65,3 @@ def _terms(sound: Sound, slots: Sequence[Facts]) -> dict[str, float]:
 
 def _nameless(sound: Sound) -> str:
     return sound_name("", sound.slot.spec_id)
-
-
-def _forget_tasks(service: SampleService, spec_ids: set[str] | None) -> None:
-    """Ended tasks are remembered in memory, so that they can be asked about; None means all of them."""
-    for ticket in service.queue.tickets(tuple(TERMINAL)):
-        if spec_ids is not None and ticket.job.key not in spec_ids:
-            continue
-        ticket.asked = {**ticket.asked, "prompt": ""}
-        ticket.job.work = {}
-        if isinstance(ticket.outcome, Placed):
-            sample: Sample = ticket.outcome.sample
-            ticket.outcome = replace(ticket.outcome, sample=replace(sample, facts=without_prompt(sample.facts)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from bridge.jobs._job import Job, State, Ticket
@@ -44,6 +44,13 @@ class JobQueue(Protocol):
 
     async def remember(self, idempotency_key: str, fingerprint: str, ticket_ids: list[str]) -> None:
         """Bind an idempotency key to what was asked and to its tickets."""
+        ...
+
+    async def forget(self, keys: Collection[str] | None, names: Collection[str] = ()) -> None:
+        """Drop what is remembered of ended tickets of these keys, or that asked for a sound of one of these names.
+
+        None drops all that have ended. Nobody can ask about them any more; what waits or runs is left alone.
+        """
         ...
 
     async def cancel(self, ticket_id: str) -> Ticket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -71,6 +71,10 @@ class Book:
         """Bind a key to what was asked and to its tickets."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._writer, self._journal.remember, idempotency_key, fingerprint, ticket_ids)
+
+    async def forget(self, keys: Collection[str] | None, names: Collection[str]) -> None:
+        """Drop ended tickets; see JobQueue."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._journal.forget, keys, names)
 
     async def close(self) -> None:
         """Finish writing and close the file."""

@@ -9,7 +9,7 @@ import itertools
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from bridge.errors import (
@@ -155,6 +155,17 @@ class EmbeddedQueue:
         """Write down how a settled ticket came out."""
         if self._book:
             self._book.settled(ticket)
+
+    async def forget(self, keys: Collection[str] | None, names: Collection[str] = ()) -> None:
+        """Drop ended tickets; see JobQueue."""
+        for ticket in self.tickets(tuple(TERMINAL)):
+            if keys is None or ticket.job.key in keys or ticket.asked.get("name") in names:
+                del self._tickets[ticket.id]
+        for key, (_, ticket_ids) in list(self._repeats.items()):
+            if not all(ticket_id in self._tickets for ticket_id in ticket_ids):
+                del self._repeats[key]
+        if self._book:
+            await self._book.forget(keys, names)
 
     async def cancel(self, ticket_id: str) -> Ticket:
         """Withdraw a ticket; see JobQueue."""

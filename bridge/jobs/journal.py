@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,31 @@ class Journal:
                 "INSERT OR REPLACE INTO repeats VALUES (?, ?, ?, ?)",
                 (idempotency_key, fingerprint, json.dumps(list(ticket_ids)), time.time()),
             )
+
+    def forget(self, keys: Collection[str] | None, names: Collection[str] = ()) -> None:
+        """Drop ended tickets of these keys, or that asked for one of these sounds; None drops all that have ended.
+
+        The file is written anew: freed pages keep what stood in them.
+        """
+        which = "" if keys is None else (
+            " AND (key IN (SELECT value FROM json_each(?))"
+            " OR json_extract(asked, '$.name') IN (SELECT value FROM json_each(?)))"
+        )  # fmt: skip
+        asked = [] if keys is None else [json.dumps(sorted(keys)), json.dumps(sorted(names))]
+        with self._lock:
+            self._connection.execute("PRAGMA secure_delete = ON")
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(
+                f"DELETE FROM tickets WHERE state IN ({', '.join('?' * len(_TERMINAL))}){which}",  # noqa: S608  our own words
+                [*(str(state) for state in _TERMINAL), *asked],
+            )
+            self._connection.execute(
+                "DELETE FROM repeats WHERE EXISTS (SELECT 1 FROM json_each(repeats.tickets)"
+                " WHERE value NOT IN (SELECT id FROM tickets))"
+            )
+            self._connection.execute("COMMIT")
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the file."""

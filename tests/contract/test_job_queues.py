@@ -462,3 +462,27 @@ async def test_an_unknown_id_is_not_found_in_a_short_sentence(queue):
             await call("gen_" + "0" * 5000)
         assert isinstance(caught.value, BridgeError)
         assert len(caught.value.message) < 200
+
+
+async def test_ended_tickets_can_be_forgotten_and_others_are_left_alone(queue: JobQueue, work: Work) -> None:
+    first = await ask(queue, "first")
+    await work.began("first")
+    work.end("first")
+    await queue.wait(first.id)
+    other = queue.settle("other", "kept", {}, asked={"name": "gen_other"})
+    running = await ask(queue, "second")
+    await work.began("second")
+    await queue.forget({"first"}, {"gen_nobody"})
+    with pytest.raises(NotFound):
+        queue.ticket(first.id)
+    assert queue.ticket(other.id) is other
+    await queue.forget((), {"gen_other"})
+    with pytest.raises(NotFound):
+        queue.ticket(other.id)
+    third = queue.settle("third", "kept", {}, asked={})
+    await queue.forget(None)
+    with pytest.raises(NotFound):
+        queue.ticket(third.id)
+    assert queue.ticket(running.id) is running
+    work.end("second")
+    assert (await queue.wait(running.id)).state is State.COMPLETED

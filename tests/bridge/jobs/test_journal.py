@@ -156,3 +156,29 @@ async def test_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch, cod
     queue = EmbeddedQueue(never)
     ticket = await queue.wait((await ask(queue, "key")).id)
     assert (ticket.state, len(tries)) == (State.FAILED, 1)
+
+
+async def test_what_is_forgotten_is_gone_from_the_disk_too(tmp_path: Path) -> None:
+    work = Work()
+    work.gate.set()
+    queue = open_queue(tmp_path / "jobs", work)
+    for key in ("secret", "other"):
+        await queue.wait((await ask(queue, key, prompt=f"a {key} word")).id)
+    work.gate.clear()
+    waiting = await ask(queue, "waiting", prompt="a promised word")
+    await queue.remember("again", "fingerprint", [queue.tickets((State.COMPLETED,))[0].id])
+    await queue.forget({"secret"}, ["gen_nobody"])
+
+    def on_disk() -> bytes:
+        return b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+    assert b"secret" not in on_disk()
+    assert b"a other word" in on_disk()
+    assert await queue.repeated("again") is not None, "its ticket is still known"
+    await queue.forget(None)
+    assert b"a other word" not in on_disk()
+    assert await queue.repeated("again") is None
+    assert b"a promised word" in on_disk(), "what waits is a promise"
+    work.gate.set()
+    assert (await queue.wait(waiting.id)).state is State.COMPLETED
+    await queue.close()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from bridge.api import stems
 from bridge.api.errors import answer_errors
 from bridge.api.guard import guard
 from bridge.api.keys import METRICS, SERVICE, SETTINGS
@@ -34,6 +35,7 @@ def create_app(service: SampleService) -> web.Application:
     Hub(service, metrics).attach(app)
     JobSocket(service).attach(app)
     metrics.attach(app)
+    stems.attach(app)
     app.cleanup_ctx.append(_background)
     return app
 

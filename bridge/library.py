@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -130,6 +131,18 @@ class Library:
             self._encoding[key] = task
             task.add_done_callback(lambda _: self._encoding.pop(key, None))
         return await asyncio.shield(self._encoding[key])
+
+    async def wav(self, sample: Sample, channels: int) -> bytes:
+        """A WAV file for other programs, with so many channels. Raises NotFound when the sample is gone."""
+        described = replace(_described(sample), channels=channels)
+
+        def make() -> bytes:
+            master = self.store.master(sample.sample_id)
+            if not master.exists():
+                raise _unknown_sample(sample.sample_id)
+            return self._files.deliver(master, "wav", described)
+
+        return await self.read(make)
 
     def tag(self, new: NewSample) -> None:
         """Put provenance into the files of a sample that is about to be published. Waits for the disk."""

@@ -11,6 +11,8 @@ from aiohttp import web
 from bridge.api.answers import answer_sound, chosen_format
 from bridge.api.body import json_response, read_json
 from bridge.api.keys import SERVICE
+from bridge.api.stems import STEMS, post_stems, wants_stems
+from bridge.errors import NotFound
 from bridge.events import sample_url
 from bridge.jobs import Priority, State, Ticket
 from bridge.requests import GenerateBody, Order, generate_order, stem_order
@@ -26,7 +28,10 @@ _MESSAGES = {
 
 async def post_generate(request: web.Request) -> web.StreamResponse:
     """Make a sound from words; answered when it is made, or at once with 202."""
-    order, body = generate_order(await read_json(request))
+    document = await read_json(request)
+    if wants_stems(document):
+        return await post_stems(request, document)
+    order, body = generate_order(document)
     return await _answer(request, order, body)
 
 
@@ -38,8 +43,12 @@ async def post_generate_stem(request: web.Request) -> web.StreamResponse:
 
 async def get_task(request: web.Request) -> web.StreamResponse:
     """How a task stands."""
-    service = request.app[SERVICE]
-    return json_response(task_document(service.queue.ticket(request.match_info["task_id"])))
+    task_id = request.match_info["task_id"]
+    try:
+        ticket = request.app[SERVICE].queue.ticket(task_id)
+    except NotFound:  # perhaps it is the caller's own id of contract D
+        return json_response(await request.app[STEMS].document(task_id))
+    return json_response(task_document(ticket))
 
 
 async def get_download(request: web.Request) -> web.StreamResponse:
@@ -85,9 +94,7 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
     begun = time.monotonic()
     priority = Priority[body.priority.upper()]
     # Nobody plays what a batch makes before it is made, so it needs nothing to stand in.
-    ask = functools.partial(service.ask, order, priority=priority, standin=at_once and priority is Priority.PLAYER)
-    key = request.headers.get("Idempotency-Key")
-    tickets = await (service.once(key[:200], _fingerprint(request.path, order), ask) if key else ask())
+    tickets = await ask_once(request, order, priority=priority, standin=at_once and priority is Priority.PLAYER)
     ticket = tickets[0]
     if at_once:
         others = {"variations": [each.id for each in tickets]} if len(tickets) > 1 else {}
@@ -99,6 +106,14 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
     await service.queue.wait(ticket.id)
     placed = service.placed(ticket)
     return await answer_sound(service, placed, extension, task_id=ticket.id, seconds=time.monotonic() - begun)
+
+
+async def ask_once(request: web.Request, order: Order, *, priority: Priority, standin: bool = False) -> list[Ticket]:
+    """Ask; with an ``Idempotency-Key`` the same request gets the tickets that it got before."""
+    service: SampleService = request.app[SERVICE]
+    ask = functools.partial(service.ask, order, priority=priority, standin=standin)
+    key = request.headers.get("Idempotency-Key")
+    return await (service.once(key[:200], _fingerprint(request.path, order), ask) if key else ask())
 
 
 def _fingerprint(path: str, order: Order) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bridge.api import daw, forget, gen, generate, health, metrics, page, samples, sounds, strudel
+from bridge.api import daw, docs, forget, gen, generate, health, metrics, openapi, page, samples, sounds, stems, strudel
 
 ROUTES = (
     # the page and Strudel's own conventions
@@ -21,6 +21,8 @@ ROUTES = (
     web.post("/generate_stem", generate.post_generate_stem),
     web.get("/generate/{task_id}", generate.get_task),
     web.get("/download/{task_id}", generate.get_download),
+    # contract D
+    web.get("/stems/{request}/{file}", stems.get_stem_file),
     # contract C
     web.post("/api/v1/generate", daw.post_job),
     web.get("/api/v1/status/{job_id}", daw.get_status),
@@ -40,4 +42,11 @@ ROUTES = (
     web.get("/health/live", health.get_live),
     web.get("/health/ready", health.get_ready),
     web.get("/metrics", metrics.get_metrics),
+    # what the API is
+    web.get("/openapi.json", openapi.get_openapi),
+    web.get("/asyncapi.json", docs.get_asyncapi),
+    web.get("/docs", docs.get_docs),
+    web.get("/redoc", docs.get_redoc),
+    web.get("/asyncapi", docs.get_asyncapi_page),
+    web.get("/viewers/{name}", docs.get_viewer),
 )

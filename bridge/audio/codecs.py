@@ -61,6 +61,15 @@ def read_pcm(path: Path) -> tuple[Pcm, int]:
     return pcm, int(rate)
 
 
+def with_channels(pcm: Pcm, channels: int) -> Pcm:
+    """Give audio so many channels: mono goes to all of them, of more the first are kept."""
+    if pcm.shape[1] == channels:
+        return pcm
+    return np.ascontiguousarray(
+        np.repeat(pcm[:, :1], channels, axis=1) if pcm.shape[1] < channels else pcm[:, :channels]
+    )
+
+
 def encode(pcm: Pcm, rate: int, extension: str, seed: str = "") -> bytes:
     """Encode for delivery in one of ``formats.FORMATS``, exactly as long as it is.
 

@@ -46,10 +46,14 @@ class FileMaker:
         path.write_bytes(self._finished(path.read_bytes(), extension, sample))
 
     def deliver(self, master: Path, extension: str, sample: Described) -> bytes:
-        """Make a delivery from the master. Raises InvalidRequest for audio that the format cannot hold."""
+        """Make a delivery from the master; it gets the channels that ``sample`` says.
+
+        Raises InvalidRequest for audio that the format cannot hold.
+        """
         from bridge.audio import codecs
 
         pcm, rate = codecs.read_pcm(master)
+        pcm = codecs.with_channels(pcm, sample.channels)
         return self._finished(codecs.encode(pcm, rate, extension, sample.sample_id), extension, sample)
 
     def document(self, sample: Described) -> dict[str, Any]:

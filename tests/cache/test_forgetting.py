@@ -98,6 +98,15 @@ def test_everything_is_forgotten_without_a_name(store, kept, clock):
     assert store.restore("gone").sounds[0].facts["prompt"] == ""
 
 
+def test_what_was_deleted_long_ago_leaves_the_pages_it_stood_in(store, kept, clock):
+    kept("one", "a")
+    store.delete("one")
+    clock.now += 10_000
+    assert store.purge() == 1
+    store.forget(None, HOW)
+    assert SECRET.encode() not in everything_on_the_disk(store)
+
+
 def test_names_are_forgotten_where_that_is_asked_for(store, kept):
     kept(SECRET, "a", aliases=(f"musicgen_{SECRET}",))
     kept("two", "b")

@@ -14,14 +14,24 @@ from pathlib import Path
 from weakref import WeakSet
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bridge import __version__
 from bridge.gpu import read_gpus
-from bridge.jobs import TERMINAL, Job, State, Ticket
+from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
 from bridge.service import SampleService
+
+disable_created_metrics()  # a second line for each figure, of which nobody asks
 
 LAG_SECONDS = 1.0
 """How often the event loop's lag is looked at."""
@@ -113,7 +123,7 @@ class Metrics:
         if job.state is State.RUNNING and job not in self._begun and job.started is not None:
             self._begun.add(job)
             self.job_wait_seconds.observe(max(job.started - job.created, 0.0))
-        elif job.state in TERMINAL:
+        elif job.state in TERMINAL and not (job.error is not None and job.error.code == STOPPING):
             self.results.labels(str(job.state)).inc()
             if job.started is not None and job.ended is not None:
                 model = (job.work.get("spec") or {}).get("model") or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bridge.api.answers import answer_sound, chosen_format
 from bridge.api.body import json_response, query_number, read_json
+from bridge.api.generate import ask_once
 from bridge.api.keys import SERVICE
 from bridge.errors import InvalidRequest
 from bridge.jobs import Priority, State, Ticket
@@ -19,6 +21,7 @@ from prompts import structured_prompt
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
+_CURSOR = re.compile(r"([0-9]{1,18})\.(gen_[0-9a-f]{12})", re.ASCII)
 
 
 def _null_is_empty(value: Any) -> Any:
@@ -47,8 +50,7 @@ class PromptParts(BaseModel):
 async def post_job(request: web.Request) -> web.StreamResponse:
     """Take a job in; it is answered at once, and made when its turn comes."""
     order, body = generate_order(await read_json(request))
-    service = request.app[SERVICE]
-    ticket, *others = await service.ask(order, priority=Priority[body.priority.upper()])
+    ticket, *others = await ask_once(request, order, priority=Priority[body.priority.upper()])
     answer: dict[str, Any] = {
         "job_id": ticket.id,
         # However soon it is begun: clients of this contract compare with this one word.
@@ -102,9 +104,9 @@ async def list_jobs(request: web.Request) -> web.StreamResponse:
 async def post_prompt(request: web.Request) -> web.StreamResponse:
     """Build a prompt from what was picked; nothing is made."""
     document = await read_json(request)
-    if document is not None and not isinstance(document, dict):
+    if not isinstance(document, dict):
         raise InvalidRequest('The body is to be a JSON object, such as {"genre": "electronic", "tempo": "fast"}.')
-    parts = PromptParts.model_validate(document or {})
+    parts = PromptParts.model_validate(document)
     text, components = structured_prompt(
         genre=parts.genre,
         tempo=parts.tempo,
@@ -135,7 +137,7 @@ def _place(ticket: Ticket) -> tuple[int, str]:
 
 
 def _read_cursor(text: str) -> tuple[int, str]:
-    moment, _, ticket_id = text.partition(".")
-    if not (moment.isascii() and moment.isdigit() and len(moment) <= 18):
+    found = _CURSOR.fullmatch(text)
+    if found is None:
         raise InvalidRequest("cursor: give `next` of the last page, as it was answered.", field="cursor")
-    return int(moment), ticket_id
+    return int(found[1]), found[2]

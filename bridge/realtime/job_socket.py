@@ -12,7 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from bridge.errors import BridgeError, Busy, InvalidRequest
 from bridge.events import JobMessage
-from bridge.jobs import TERMINAL, Job, Ticket
+from bridge.jobs import STOPPING, TERMINAL, Job, Ticket
 from bridge.service import SampleService
 from bridge.status import job_status
 from cache import Event
@@ -73,7 +73,7 @@ class JobSocket:
         self._tell_of(message["job_id"])
 
     def _on_job(self, job: Job) -> None:
-        if job.state in TERMINAL:
+        if job.state in TERMINAL and not (job.error is not None and job.error.code == STOPPING):
             for ticket in job.tickets.values():
                 self._tell(ticket)
 

@@ -107,6 +107,7 @@ async def test_deleting_can_be_taken_back(service, library):
 
 async def test_eviction_tells_what_went(service, library):
     heard = Heard(service)
+    await asyncio.gather(*service._telling)  # the service makes room by itself after every job
     library.store._masters_limit = 1
     await library.pin("gen_warm_tone_400_hz", pinned=True)
     await library.evict()

@@ -12,16 +12,19 @@ from bridge.engines import EngineInfo
 from bridge.engines.hosted import Made
 from prompts import SampleSpec, terms
 
+DEFAULT_RATE = 44100
+"""Hz of finished samples unless something else is set."""
+
 _TAG_WEIGHT = 1.5
 """A word of a sound's name counts more than one of its prompt."""
 
 
-def recipe_of(info: EngineInfo) -> str:
-    """What decides how a spec sounds, beside the spec: the engine's revision and the version of finishing."""
-    return f"{info.name}/{info.revision}/{RECIPE}"
+def recipe_of(info: EngineInfo, rate: int = DEFAULT_RATE) -> str:
+    """What decides how a spec sounds, beside the spec: the engine's revision, finishing's version and rate."""
+    return f"{info.name}/{info.revision}/{RECIPE}" + (f"/{rate}" if rate != DEFAULT_RATE else "")
 
 
-def facts_of(spec: SampleSpec, info: EngineInfo, made: Made) -> dict[str, Any]:
+def facts_of(spec: SampleSpec, info: EngineInfo, made: Made, rate: int = DEFAULT_RATE) -> dict[str, Any]:
     """Everything that is known of a new sample; it stays with it in the catalogue."""
     return {
         "prompt": spec.prompt,
@@ -31,6 +34,8 @@ def facts_of(spec: SampleSpec, info: EngineInfo, made: Made) -> dict[str, Any]:
         "bars": spec.bars,
         "beats": spec.beats,
         "key": spec.key,
+        "meter": spec.meter,
+        "chords": list(spec.chords),
         "root": None,
         "seed": spec.seed,
         "engine": info.name,
@@ -39,13 +44,16 @@ def facts_of(spec: SampleSpec, info: EngineInfo, made: Made) -> dict[str, Any]:
         "licence": info.licence,
         "commercial": info.commercial,
         "digital_source_type": "trainedAlgorithmicMedia" if info.generative_model else "algorithmicMedia",
-        "recipe": recipe_of(info),
+        "recipe": recipe_of(info, rate),
         "version": __version__,
         "parents": [],
-        "flags": [],
+        "flags": list(made.flags),
+        "score": made.score,
         "measures": dict(made.measures),
+        "decisions": list(made.decisions),
         "spec": spec.model_dump(mode="json"),
         "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **made.facts,
     }
 
 

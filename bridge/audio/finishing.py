@@ -1,70 +1,155 @@
-"""Finishing: an engine's clip becomes a sample that fits."""
+"""Finishing: an engine's clip becomes a sample that fits. Each kind is a chain of steps."""
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from bridge.audio import steps
 from bridge.audio.clip import Clip
-from bridge.audio.length import cut, exact, fade_ends
-from bridge.audio.level import peak_to, remove_dc
-from bridge.audio.resample import resample
-from bridge.errors import BadAudio
+from bridge.audio.measures import flat_tops
+from bridge.audio.quality import Quality, judge
+from bridge.audio.take import Step, Take
+from bridge.errors import BadAudio, BridgeError
 from prompts import Kind, SampleSpec
 
-RATE = 44100
-"""Hz of everything finished; ``raw`` keeps the engine's rate."""
+logger = logging.getLogger(__name__)
 
-_SILENCE = 1e-5
-"""-100 dBFS: raised to full level, what is below is nothing but noise."""
-_MADE = "What the engine made"
-_MADE_AS_LONG_AS_ASKED = "The part that was asked for of what the engine made"
+RATE: Final = 44100
+"""Hz of everything finished, unless 48,000 is set; ``raw`` keeps the engine's rate."""
+
+Chain: TypeAlias = tuple[Step, ...]
+
+_TO_RATE: Final[Chain] = (steps.two_channels, steps.clean_low_end, steps.at_rate)
+
+CHAINS: Final[Mapping[Kind, Chain]] = {
+    Kind.ONESHOT: (
+        *_TO_RATE,
+        steps.start_at_attack,
+        steps.end_when_gone,
+        steps.exact_length,
+        steps.effects,
+        steps.clean_end,
+        steps.audible,
+        steps.to_peak,
+    ),
+    Kind.PITCHED: (
+        *_TO_RATE,
+        steps.start_at_attack,
+        steps.end_when_gone,
+        steps.in_tune,
+        steps.exact_length,
+        steps.effects,
+        steps.clean_end,
+        steps.audible,
+        steps.to_note_level,
+    ),
+    Kind.LOOP: (*_TO_RATE, steps.whole_bars, steps.exact_length, steps.effects, steps.audible, steps.to_loop_loudness),
+    Kind.TEXTURE: (
+        *_TO_RATE,
+        steps.seamless_ring,
+        steps.exact_length,
+        steps.effects,
+        steps.audible,
+        steps.to_sustained_loudness,
+    ),
+    Kind.STEM: (*_TO_RATE, steps.exact_length, steps.effects, steps.clean_end, steps.audible, steps.to_loop_loudness),
+    Kind.RAW: (steps.exact_length, steps.no_offset, steps.effects, steps.audible, steps.to_peak),
+}
+"""What is done to each kind, in order."""
+
+_LOUDEST = 1e6
+"""No engine means this; the filters would overflow."""
+_CONTEXT_SECONDS, _SLOWER, _LEAD_BARS = 0.5, 1.06, 0.5
+_TEXTURE_FADE_SECONDS = 1.5
+_STEM_TAIL_SECONDS = 1.0
 
 
-def finish(clip: Clip, spec: SampleSpec) -> Clip:
-    """Make ``clip`` exactly as long as ``spec`` says, free of offset, peaking at -1 dBFS, with clean ends.
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A sample, and what is known of it."""
 
-    A loop gets no fades: its end meets its beginning. Raises BadAudio for NaN, silence or an empty clip.
+    clip: Clip
+    quality: Quality
+    facts: dict[str, Any] = field(default_factory=dict)
+    """For the catalogue: ``root`` of pitched sounds."""
+    decisions: list[str] = field(default_factory=list)
+    """What was done, a sentence each."""
+
+    @property
+    def fits(self) -> bool:
+        """False: the engine played at another tempo; another seed may do better."""
+        return "off_grid" not in self.quality.flags
+
+
+def needed_seconds(spec: SampleSpec, *, exact_loops: bool, longest: float) -> float | None:
+    """How much an engine is asked for: what is wanted, and what finishing needs around it; None lets it ring.
+
+    Loops: 6 % more, since the engine may play slower, half a bar until a bar line, and 0.5 s of context; textures: what
+    their ends are joined over; stems: the last second, which models spoil. ``exact_loops``: the engine's loops and
+    textures come exactly as long as asked and go round, so nothing is added. Never more than ``longest``, nor less than
+    what is wanted.
     """
-    _check(clip, _MADE)
-    if spec.kind is not Kind.RAW:
-        clip = resample(remove_dc(clip), RATE)  # an offset would ring at both ends
-    frames = None if spec.seconds is None else max(1, round(clip.rate * spec.seconds))
-    if frames is not None:
-        clip = cut(clip, frames)
-    # Of what is heard: after the cut, and before silence is put behind it.
-    clip = remove_dc(clip)
-    if frames is not None:
-        clip = exact(clip, frames)
-    if spec.kind in (Kind.ONESHOT, Kind.PITCHED):
-        clip = fade_ends(clip)
-    _check(clip, _MADE_AS_LONG_AS_ASKED)
-    return peak_to(clip)
+    seconds = spec.seconds
+    if seconds is None or spec.kind in {Kind.RAW, Kind.ONESHOT, Kind.PITCHED} or exact_loops:
+        return seconds
+    if spec.kind is Kind.LOOP:
+        bar = spec.bar_beats * 60.0 / (spec.bpm or 120.0)
+        more = (seconds + _LEAD_BARS * min(bar, 3.0)) * _SLOWER + _CONTEXT_SECONDS
+    elif spec.kind is Kind.TEXTURE:
+        more = seconds + _TEXTURE_FADE_SECONDS
+    else:
+        more = seconds + _STEM_TAIL_SECONDS
+    return max(seconds, min(more, longest))
 
 
-def measure(clip: Clip) -> dict[str, Any]:
-    """Facts about a finished clip: seconds, peak and RMS in dBFS, spectral centroid in Hz."""
-    mono = clip.samples.mean(axis=0, dtype=np.float64)
-    spectrum = np.abs(np.fft.rfft(mono)) ** 2
-    frequencies = np.fft.rfftfreq(len(mono), 1 / clip.rate)
-    power = float(spectrum.sum())
-    return {
-        "seconds": round(clip.seconds, 6),
-        "peak_dbfs": _decibels(float(np.abs(clip.samples).max(initial=0.0))),
-        "rms_dbfs": _decibels(float(np.sqrt(np.mean(np.square(clip.samples, dtype=np.float64))))),
-        "centroid_hz": round(float((spectrum * frequencies).sum() / power), 1) if power > 0 else 0.0,
-    }
+def finish(clip: Clip, spec: SampleSpec, *, rate: int = RATE, exact_loops: bool = False) -> Finished:
+    """Send what an engine made through the chain of its kind, and judge it.
+
+    ``exact_loops``: loops and textures come exactly as long as asked and go round. Odd material gives the best honest
+    result with its flags. Raises BadAudio for NaN, silence and an empty clip, EngineError for an effect that fails.
+    """
+    _check(clip)
+    kind = spec.kind or Kind.RAW
+    take = Take(clip, spec, clip.rate if kind is Kind.RAW else rate, exact_loops)
+    take.measures["flat_tops"] = flat_tops(clip)
+    for step in CHAINS[kind]:
+        take = _done(step, take)
+    quality = judge(take.clip, spec, found=take.measures, flags=take.flags)
+    return Finished(take.clip, quality, take.facts, take.decisions)
 
 
-def _check(clip: Clip, what: str) -> None:
-    if clip.frames == 0:
+def best_of(takes: list[Finished]) -> Finished:
+    """Choose among takes of one spec: one that fits, else the one whose tempo is nearest; the earlier of equals."""
+    return min(takes, key=lambda each: (not each.fits, each.quality.measures.get("tempo_error_percent", 0.0)))
+
+
+def _done(step: Step, take: Take) -> Take:
+    """Do one step; one that trips over odd material is left out and says so, rather than lose the sound."""
+    name = step.__name__
+    try:
+        after = step(take)
+    except BridgeError:
+        raise
+    except Exception:
+        logger.exception("step %s of finishing failed", name)
+        after = None
+    if after is None or after.clip.frames == 0 or not bool(np.isfinite(after.clip.samples).all()):
+        take.flags.append("step_skipped")
+        take.decisions.append(f"left out step {name}, which failed")
+        return take
+    return after
+
+
+def _check(clip: Clip) -> None:
+    if clip.samples.size == 0:
         raise BadAudio("The engine answered no audio at all. Try again, or choose another engine.")
-    if not bool(np.isfinite(clip.samples).all()):
+    highest = float(np.abs(clip.samples).max())
+    if not highest < _LOUDEST:
         raise BadAudio("The engine answered numbers that are no audio (NaN or infinity). Try another seed or engine.")
-    if float(np.abs(clip.samples).max()) < _SILENCE:
-        raise BadAudio(f"{what} is silent. Try other words, another seed or another engine.")
-
-
-def _decibels(value: float) -> float:
-    return round(20.0 * float(np.log10(max(value, 1e-10))), 2)
+    if float((clip.samples.max(axis=1) - clip.samples.min(axis=1)).max()) < steps.SILENCE:
+        raise BadAudio("What the engine made is silent. Try other words, another seed or another engine.")

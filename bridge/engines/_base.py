@@ -44,6 +44,9 @@ class EngineInfo:
     """Hub id or folder of the weights."""
     device: str = "cpu"
     """"cpu" or "cuda"."""
+    exact_loops: bool = False
+    """True when loops and textures come exactly as long as asked, begin on the bar line, and their ends meet: they are
+    asked for without anything around them, and not cut again."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -67,7 +70,8 @@ class Engine(Protocol):
     def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
         """Yield the pieces of one clip, in order; an engine that cannot stream yields once.
 
-        ``spec`` is resolved: ``engine``, ``seed`` and ``kind`` are set. ``seconds`` is the length wanted (0.1..120),
+        ``spec`` is resolved: ``engine``, ``seed`` and ``kind`` are set. ``seconds`` is the length wanted (0.1 to
+        ``max_seconds``), which is more than ``spec.seconds`` where finishing needs something around a loop to cut it;
         None lets the instrument ring for its natural length. The same spec and seconds give the same audio.
 
         Raises EngineError when it cannot, JobCancelled out of ``report``.

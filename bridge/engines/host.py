@@ -26,7 +26,7 @@ from typing import Any
 
 from bridge.audio import codecs
 from bridge.audio.clip import Clip
-from bridge.audio.finishing import finish, measure
+from bridge.audio.finishing import RATE, Finished, best_of, finish, needed_seconds
 from bridge.engines import registry
 from bridge.engines._base import Engine
 from bridge.engines._framing import Frame, read_blocking
@@ -38,6 +38,10 @@ logger = logging.getLogger("bridge.engines.host")
 ALIVE_SECONDS = 1.0
 PROGRESS_SECONDS = 0.2
 """At most five progress messages a second and request."""
+ATTEMPTS = 3
+"""A loop that no stretching brings to its tempo is made so often, each time with another seed."""
+SEED_STEP = 0x9E3779B1
+"""From one seed to the next."""
 _NICENESS = 5
 """Making a sound yields the processor to the server, the browser and the audio card."""
 _PR_SET_PDEATHSIG = 1
@@ -92,8 +96,9 @@ class StartingNotes(logging.Handler):
 class Host:
     """Serves one engine over one socket, until end of file."""
 
-    def __init__(self, engine: Engine, line: Line, incoming: Path) -> None:
+    def __init__(self, engine: Engine, line: Line, incoming: Path, rate: int = RATE) -> None:
         self._engine = engine
+        self._rate = rate
         self._line = line
         self._incoming = incoming
         self._requests: dict[str, _Request] = {}
@@ -140,17 +145,8 @@ class Host:
         self._line.send(answer)
 
     def _make(self, request: _Request) -> dict[str, Any]:
-        pieces: list[Clip] = []
-        report = self._reporter(request)
-        # Asked for before the first piece: a request cancelled while it waited is never begun.
-        report(0.0)
-        for piece in self._engine.stream(request.spec, request.spec.seconds, report):
-            if request.cancelled.is_set():
-                raise JobCancelled("cancelled")
-            pieces.append(piece)
-            if request.pieces:
-                self._send_piece(request.id, piece)
-        clip = finish(self._joined(pieces), request.spec)
+        finished, seed = self._fitting(request)
+        clip = finished.clip
         pcm = codecs.to_pcm(clip)
         sample_id = codecs.sample_id(pcm, clip.rate)
         stem = f"{sample_id}-{request.id}"
@@ -169,8 +165,43 @@ class Host:
             "rate": clip.rate,
             "channels": clip.channels,
             "frames": clip.frames,
-            "measures": measure(clip),
+            "measures": finished.quality.measures,
+            "flags": finished.quality.flags,
+            "score": finished.quality.score,
+            "decisions": finished.decisions,
+            "facts": {**finished.facts, "seed": seed},
         }
+
+    def _fitting(self, request: _Request) -> tuple[Finished, int]:
+        """Make a take that fits, and say with which seed: a loop too far off its tempo is made again, at most twice."""
+        spec = request.spec
+        first = spec.seed or 0
+        seeds = [(first + attempt * SEED_STEP) % 2**32 for attempt in range(ATTEMPTS)]
+        takes: list[Finished] = []
+        for seed in seeds:
+            takes.append(self._take(request, spec.model_copy(update={"seed": seed})))
+            # Pieces that somebody hears already cannot be taken back.
+            if takes[-1].fits or request.pieces:
+                break
+        best = best_of(takes)
+        if len(takes) > 1:
+            best.decisions.insert(0, f"made {len(takes)} times, since its tempo was too far off")
+        return best, seeds[takes.index(best)]
+
+    def _take(self, request: _Request, spec: SampleSpec) -> Finished:
+        info = self._engine.info
+        pieces: list[Clip] = []
+        report = self._reporter(request)
+        # Asked for before the first piece: a request cancelled while it waited is never begun.
+        report(0.0)
+        seconds = needed_seconds(spec, exact_loops=info.exact_loops, longest=info.max_seconds)
+        for piece in self._engine.stream(spec, seconds, report):
+            if request.cancelled.is_set():
+                raise JobCancelled("cancelled")
+            pieces.append(piece)
+            if request.pieces:
+                self._send_piece(request.id, piece)
+        return finish(self._joined(pieces), spec, rate=self._rate, exact_loops=info.exact_loops)
 
     def _joined(self, pieces: list[Clip]) -> Clip:
         try:
@@ -212,6 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name")
     parser.add_argument("--socket", type=int, required=True, help="inherited file descriptor of a stream socket")
     parser.add_argument("--incoming", type=Path, required=True)
+    parser.add_argument("--rate", type=int, default=RATE, help="Hz of finished samples")
     parser.add_argument("--options", default="{}", help="keyword arguments of the engine, as JSON")
     options = parser.parse_args(arguments)
     _die_with_parent()
@@ -236,7 +268,7 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         logging.getLogger("bridge").removeHandler(notes)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        Host(engine, line, options.incoming).serve()
+        Host(engine, line, options.incoming, options.rate).serve()
     # Work that is still running has nobody to go to.
     os._exit(0)
 

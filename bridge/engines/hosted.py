@@ -48,6 +48,14 @@ class Made:
     channels: int
     frames: int
     measures: Mapping[str, Any]
+    flags: tuple[str, ...] = ()
+    """What the quality gate has against it; see bridge/audio/quality.py."""
+    score: float = 1.0
+    """0..1; takes of one order are kept in this order."""
+    decisions: tuple[str, ...] = ()
+    """What finishing did, a sentence each."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the audio says about itself: ``root``, and the ``seed`` it was made with in the end."""
 
 
 @dataclass
@@ -89,8 +97,10 @@ class HostedEngine:
         options: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
         start_seconds: float = 600.0,
+        rate: int = 44100,
     ) -> None:
         self.name = name
+        self._rate = rate
         self.error: EngineError | None = None
         """Why it could not be started the last time, None when it could."""
         self.note: str | None = None
@@ -238,6 +248,7 @@ class HostedEngine:
                 sys.executable, "-P", "-m", "bridge.engines.host", self.name,
                 "--socket", str(theirs.fileno()),
                 "--incoming", str(self._incoming),
+                "--rate", str(self._rate),
                 "--options", json.dumps(self._options, default=str),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -393,4 +404,8 @@ def _made(head: Mapping[str, Any]) -> Made:
         channels=head["channels"],
         frames=head["frames"],
         measures=head["measures"],
+        flags=tuple(head["flags"]),
+        score=head["score"],
+        decisions=tuple(head["decisions"]),
+        facts=head["facts"],
     )

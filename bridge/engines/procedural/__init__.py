@@ -11,13 +11,14 @@ import numpy as np
 from bridge.audio.clip import Clip
 from bridge.engines._base import EngineInfo, Report
 
+from .asking import roots_for
 from .dsp.signal import RATE, stereo
 from .render import render
 
 if TYPE_CHECKING:
     from prompts import SampleSpec
 
-__all__ = ["ProceduralEngine"]
+__all__ = ["ProceduralEngine", "roots_for"]
 
 
 class ProceduralEngine:
@@ -30,7 +31,7 @@ class ProceduralEngine:
         del model, device, data_dir
         self._info = EngineInfo(
             name="procedural",
-            revision="1",
+            revision="2",
             rate=RATE,
             channels=2,
             max_seconds=120.0,
@@ -40,12 +41,17 @@ class ProceduralEngine:
             generative_model=False,
             licence="CC0-1.0",
             commercial=True,
+            exact_loops=True,
         )
 
     @property
     def info(self) -> EngineInfo:
         """What it is, can and costs."""
         return self._info
+
+    def roots(self, spec: SampleSpec) -> tuple[str, ...]:
+        """The notes at which takes of ``spec`` are worth making, such as ("c3", "c4"); see ``roots_for``."""
+        return roots_for(spec)
 
     def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
         """Yield the one clip of ``spec``: float32, one or two channels at 44,100 Hz, peak at most 1."""

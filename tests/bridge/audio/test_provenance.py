@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +97,9 @@ def test_the_statement_fits_the_broadcast_description() -> None:
     for word in ("musicgen", "trainedAlgorithmicMedia", "CC-BY-NC-4.0", "0.1.0"):
         assert word in text
     assert len(text) <= 256
+
+
+def test_every_field_is_described() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "provenance.md").read_text("utf-8")
+    described = re.findall(r"^\| `(\w+)` \|", page.partition("## Where it stands")[0], re.MULTILINE)
+    assert described == list(provenance.document(FACTS, **AUDIO))

@@ -66,7 +66,7 @@ def error_document(error: errors.BridgeError) -> dict[str, Any]:
 def error_response(error: errors.BridgeError, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer an error with its status."""
     response = _json(error_document(error), status_of(error), headers)
-    if isinstance(error, errors.Busy):
+    if response.status == 503:
         response.headers.setdefault("Retry-After", "5")
     return response
 

@@ -14,6 +14,7 @@ from bridge.audio.formats import FORMATS
 from bridge.jobs import State
 from bridge.requests import GenerateBody, StemBody
 from bridge.status import JobStatus
+from bridge.stems import StemRequest
 from prompts import Kind
 
 _TEXT: Schema = {"type": "string"}
@@ -49,6 +50,17 @@ _SOUND = {
     200: Answer("The sound: JSON with the audio in base64, or the audio itself", shapes.SoundAnswer, _AUDIO),
     202: Answer("Taken in: ask the task", shapes.Task),
 }
+_SOUND_OR_STEMS = {
+    **_SOUND,
+    200: Answer(
+        "The sound: JSON with the audio in base64, or the audio itself. With `target_stems`: the stems are promised",
+        shapes.SoundAnswer | shapes.StemsAccepted,
+        _AUDIO,
+    ),
+}
+_WAV = ("audio/wav",)
+_HAD = Answer("You have it")
+_ANY_JOB = Parameter("task_id", _TEXT, "What the starting call answered, or a `generation_request_id`.", "path")
 _FILE = {200: Answer("The audio", shapes.SoundAnswer, _AUDIO), 206: Answer("The part asked for", media=_AUDIO)}
 
 
@@ -67,12 +79,20 @@ _FILTERS = (
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     # ---------------------------------------------------------------- making sounds
-    ("POST", "/generate"): Operation("making", _SOUND, _MAKING, (_ONCE, _PREFER), (_GENERATE,)),
+    ("POST", "/generate"): Operation(
+        "making", _SOUND_OR_STEMS, _MAKING, (_ONCE, _PREFER), (_GENERATE, Body(StemRequest))
+    ),
     ("POST", "/generate_stem"): Operation("making", _SOUND, _MAKING, (_ONCE, _PREFER), (_STEM,)),
     ("GET", "/generate/{task_id}"): Operation(
-        "making", {200: Answer("The task", shapes.Task)}, (404,), (_job("task_id"),)
+        "making", {200: Answer("The task, or the stems", shapes.Task | shapes.StemsDocument)}, (404, 503), (_ANY_JOB,)
     ),
     ("GET", "/download/{task_id}"): Operation("making", _FILE, (*_FETCHING, 416), (_job("task_id"), _FORMAT)),
+    ("GET", "/stems/{request}/{file}"): Operation(
+        "making",
+        {200: Answer("The stem", media=_WAV), 206: Answer("The part asked for", media=_WAV), 304: _HAD},
+        (404, 416),
+        (Parameter("request", _TEXT, "", "path"), Parameter("file", _TEXT, "What `blob_url` says.", "path")),
+    ),
     # ---------------------------------------------------------------- jobs
     ("POST", "/api/v1/generate"): Operation(
         "jobs", {200: Answer("Taken in", shapes.JobAccepted)}, (409, 502, 503, 504, 507), (_ONCE,), (_GENERATE,)
@@ -147,7 +167,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         {
             200: Answer("The file", media=_AUDIO),
             206: Answer("The part asked for", media=_AUDIO),
-            304: Answer("You have it"),
+            304: _HAD,
         },
         (404, 416),
         (

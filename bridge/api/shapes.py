@@ -81,6 +81,45 @@ class Task(TypedDict):
     variations: NotRequired[list[str]]
 
 
+class StemsAccepted(TypedDict):
+    """Contract D's answer: the stems are promised."""
+
+    generation_request_id: str
+    status: Literal["processing"]
+    message: str
+
+
+class StoredStem(TypedDict):
+    """A stem where it can be fetched."""
+
+    stem_type: str
+    blob_url: str
+    file_size_bytes: int
+    format: Literal["wav"]
+    sample_rate: int
+    channels: int
+
+
+class FailedStem(TypedDict):
+    """A stem that could not be made."""
+
+    stem_type: str
+    error: str
+
+
+class StemsDocument(TypedDict):
+    """Contract D's document, as the callback brings it."""
+
+    generation_request_id: str
+    audio_file_id: str
+    status: Literal["processing", "completed", "failed"]
+    processing_time_seconds: float
+    generated_stems: list[StoredStem]
+    parameters: dict[str, Any]
+    failed_stems: NotRequired[list[FailedStem]]
+    error_message: NotRequired[str]
+
+
 class JobAccepted(TypedDict):
     """Contract C's answer to a new job."""
 

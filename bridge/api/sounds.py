@@ -39,11 +39,11 @@ async def list_sounds(request: web.Request) -> web.StreamResponse:
     library = request.app[SERVICE].library
     filters = _filters(request)
     limit = query_number(request, "limit", 100, 1, MAX_LIMIT)
+    after = query_number(request, "cursor", 0, 0, 2**62) or None
     words = request.query.get("q", "").strip()
     if words:
         sounds, cursor = await library.search(words[:500], limit=limit, **filters), None
     else:
-        after = query_number(request, "cursor", 0, 0, 2**62) or None
         sounds = await library.read(library.store.sounds, limit=limit, after=after, **filters)
         cursor = str(sounds[-1].seq) if len(sounds) == limit else None
     return json_response({"sounds": [sound_document(sound) for sound in sounds], "next": cursor})

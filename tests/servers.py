@@ -84,7 +84,12 @@ class Scripted:
             return
         time_axis = np.arange(round((seconds or 1.0) * 44100)) / 44100
         pitch = 100 + (spec.seed or 0) % 1000
-        yield Clip.of(0.5 * np.sin(2 * np.pi * pitch * time_axis), 44100)
+        wave = 0.5 * np.sin(2 * np.pi * pitch * time_axis)
+        if "rough" in words and (spec.seed or 0) % 2:
+            wave = np.clip(wave, -0.2, 0.2)
+        if "unlucky" in words and (spec.seed or 0) % 2:
+            raise RuntimeError("an odd seed")
+        yield Clip.of(wave, 44100)
 
 
 class Quick(Scripted):
@@ -214,7 +219,7 @@ class Listener:
     async def connect(self) -> dict[str, Any]:
         """Connect and say hello with the last number known; the answer."""
         self._asking = True
-        await self.client.connect(self.url, transports=["websocket"])
+        await self.client.connect(self.url, transports=["websocket"], wait_timeout=30)
         return await self.hello()
 
     async def hello(self, **fields: object) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from bridge.audio import tags
 from bridge.facts import search_terms
 from bridge.service import SampleService
+from bridge.stems import forget_words
 from cache import Facts, Forgetting, Sound
 from prompts import sound_name
 
@@ -45,6 +47,7 @@ async def forget(service: SampleService, name: str | None = None, *, names_too: 
     spec_ids = {slot.spec_id for each in sounds for slot in each.slots}
     await service.queue.forget(None if sound is None else spec_ids, () if sound is None else (sound.name,))
     samples = {slot.sample_id for each in sounds for slot in each.slots}
+    await asyncio.to_thread(forget_words, service.settings.data_dir, samples if sound else None)
     return Forgotten(tuple(each.name for each in sounds), len(samples))
 
 

@@ -74,8 +74,8 @@ class LocalFolder:
         self._folder = folder
 
     async def put(self, key: str, data: bytes) -> None:
-        """Write beside, flush, and give it its name at once: a reader sees all of it or nothing."""
-        await asyncio.to_thread(self._write, self.path(key), data)
+        """Write it so that a reader sees all of it or nothing."""
+        await asyncio.to_thread(replace_file, self.path(key), data)
 
     async def url(self, key: str, base: str) -> str:
         """Below our own address."""
@@ -102,20 +102,6 @@ class LocalFolder:
         if not _KEY.fullmatch(key):
             raise ValueError(f"{key[:80]!r} is no key")
         return self._folder / key
-
-    def _write(self, path: Path, data: bytes) -> None:
-        with _as_ours(self._folder):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
 
 
 class ObjectStorage:
@@ -159,6 +145,22 @@ class ObjectStorage:
             # What the storage said may hold addresses and names of its owner: it is for the log alone.
             logger.warning("%s: %s", self._name, _first_line(error))
             raise StorageUnavailable(_sentence(self._name, error)) from None
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write beside, flush, and give it its name at once. Raises StorageFull, StorageUnavailable."""
+    with _as_ours(path.parent):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
 
 def open_storage(settings: Settings) -> Storage:

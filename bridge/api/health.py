@@ -11,6 +11,7 @@ from aiohttp import web
 from bridge import __version__
 from bridge.api.body import json_response
 from bridge.api.keys import SERVICE
+from bridge.api.stems import STEMS
 from bridge.errors import EngineUnavailable
 from bridge.jobs import State
 from bridge.service import SampleService
@@ -18,7 +19,10 @@ from bridge.service import SampleService
 
 async def get_health(request: web.Request) -> web.StreamResponse:
     """200 for as long as the process answers."""
-    return json_response(await health_document(request.app[SERVICE]))
+    document = await health_document(request.app[SERVICE])
+    if request.app[STEMS].storage_error is not None:
+        document["services"]["storage"] = "error"
+    return json_response(document)
 
 
 async def get_live(_: web.Request) -> web.StreamResponse:

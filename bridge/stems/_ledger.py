@@ -17,6 +17,8 @@ from typing import Any
 
 from bridge.errors import BridgeError, StorageFull
 
+FILE = "stems.sqlite3"
+"""Below the data folder."""
 PROCESSING, COMPLETED, FAILED = "processing", "completed", "failed"
 NONE, WAITING, DELIVERED, GIVEN_UP = "none", "waiting", "delivered", "given_up"
 

@@ -16,7 +16,7 @@ from bridge.callbacks import ATTEMPTS, CallbackFailed, Callbacks, wait_before
 from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, NotFound, StorageFull
 from bridge.jobs import Priority, State
 from bridge.service import Placed, SampleService
-from bridge.stems._ledger import COMPLETED, DELIVERED, FAILED, GIVEN_UP, PROCESSING, WAITING, Ledger, Row
+from bridge.stems._ledger import COMPLETED, DELIVERED, FAILED, FILE, GIVEN_UP, PROCESSING, WAITING, Ledger, Row
 from bridge.stems._request import Plan, PlannedStem, StemRequest, read_request
 from bridge.storage import Storage, stem_key
 
@@ -24,36 +24,24 @@ logger = logging.getLogger(__name__)
 
 CHANNELS: Final = 2
 """Contract D's files are stereo, whichever engine made them; 44.1 kHz is what kind ``stem`` is finished at."""
-FILE: Final = "stems.sqlite3"
-
 _AT_ONCE = 8
 """Callbacks that are on their way at the same time."""
 _BUSY_SECONDS = 1.0
 _LOOK_SECONDS = 60.0
 """How often storage is looked at, and old requests are removed."""
 _DAY = 86400.0
-_WORDS = ("prompt", "style", "genre", "mood")
-"""Parameters that hold a caller's own words."""
 
 
 class Stems:
     """Requests for many stems. All methods belong to one event loop; they work inside ``running``."""
 
-    def __init__(
-        self,
-        service: SampleService,
-        storage: Storage,
-        callbacks: Callbacks,
-        *,
-        wait: Callable[[int], float] = wait_before,
-    ) -> None:
+    def __init__(self, service: SampleService, storage: Storage, callbacks: Callbacks) -> None:
         self.storage = storage
         self.storage_error: str | None = None
         """Why files could not be stored when it was last tried, None when they could."""
         self._service = service
         self._settings = service.settings
         self._callbacks = callbacks
-        self._wait = wait
         self._open: Ledger | None = None
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._done: dict[str, list[dict[str, Any]]] = {}
@@ -124,10 +112,6 @@ class Stems:
         if row is None:
             raise NotFound(f"No job and no request has the id '{request_id[:80]}'.", code="unknown_job")
         return await self._document(row)
-
-    async def forget_words(self) -> int:
-        """Take the callers' words out of all requests that have ended; how many were concerned."""
-        return await asyncio.to_thread(self._ledger.wipe, _WORDS)
 
     # ------------------------------------------------------------------ making
 
@@ -240,7 +224,7 @@ class Stems:
             return
         level = logging.INFO if isinstance(error, CallbackFailed) else logging.WARNING
         logger.log(level, "callback failed, attempt %d of %d: %s", attempts, ATTEMPTS, error.message)
-        due = time.time() + self._wait(attempts)
+        due = time.time() + wait_before(attempts)
         await self._write(lambda: self._ledger.note_callback(row.id, WAITING, attempts, due))
 
     async def _document(self, row: Row) -> dict[str, Any]:

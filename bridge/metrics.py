@@ -116,7 +116,7 @@ class Metrics:
             self.cache_hits.inc()
             return
         self.cache_misses.inc()
-        if len(ticket.job.tickets) > 1:
+        if next(iter(ticket.job.tickets), ticket.id) != ticket.id:  # somebody else began it
             self.joined.inc()
 
     def _on_job(self, job: Job) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 
 from aiohttp import ClientResponse
 
+from bridge.audio.formats import FORMATS
 from bridge.commands._checks import BASIC, MAKING, QUICK, Check, NotTried, Probe, demand, expect
 
 _MAGIC = {
     "wav": (b"RIFF",),
-    "flac": (b"fLaC",),
+    "wav24": (b"RIFF",),
+    "flac": (b"fLaC", b"ID3"),  # a signed one has its signature in front
     "ogg": (b"OggS",),
     "mp3": (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"),
 }
@@ -29,7 +31,7 @@ async def formats(probe: Probe) -> str:
     sound = probe.sound()
     bare = sound["audio_url"].removesuffix(".wav")
     for extension, magics in _MAGIC.items():
-        for url in (f"/download/{sound['task_id']}?format={extension}", f"{bare}.{extension}"):
+        for url in (f"/download/{sound['task_id']}?format={extension}", f"{bare}.{FORMATS[extension].suffix}"):
             async with probe.session.get(probe.url + url, timeout=QUICK) as answer:
                 await expect(answer, 200)
                 content = await answer.read()

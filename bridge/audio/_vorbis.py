@@ -60,7 +60,7 @@ def _blocks(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
     """Every metadata block as (kind, body), and where the audio begins."""
     if data[:4] != b"fLaC":
         raise NotFlac("this is no FLAC file")
-    blocks, position, last = [], 4, False
+    blocks, position, last = list[tuple[int, bytes]](), 4, False
     while not last:
         if position + 4 > len(data) or len(blocks) >= _MOST_BLOCKS:
             raise NotFlac("this FLAC file is cut off")

@@ -14,7 +14,7 @@ import numpy as np
 from bridge.audio._bars import Newness, bar_line, comb, lateness, phases
 from bridge.audio._spectrum import Numbers, mono
 from bridge.audio.clip import Clip
-from bridge.audio.onset import LEAST_RISE, OnsetEnvelope, attack_near, flux_peaks, onset_envelope
+from bridge.audio.onset import OnsetEnvelope, attack_near, flux_peaks, onset_envelope
 
 TOLERANCE = 0.12
 """How far from the tempo that was asked for a clip may be: more stretching is heard."""
@@ -82,7 +82,7 @@ def fit_grid(
     signal = mono(clip)
     envelope = onset_envelope(signal, clip.rate)
     peaks = flux_peaks(envelope)
-    if len(peaks) < 3 or not _stands_out(envelope):
+    if len(peaks) < 3:
         return nothing
     # Everything below counts beats: the tempo is turned into beats per minute of the meter and back at the end.
     per_quarter = beat_unit / 4.0
@@ -109,12 +109,6 @@ def fit_grid(
         has_onsets=True,
         feel=_feel(envelope, 60.0 / beat),
     )
-
-
-def _stands_out(envelope: OnsetEnvelope) -> bool:
-    """Do single onsets stand out? In noise and in pads the flux wavers without them."""
-    strongest = np.sort(envelope.flux)[-max(1, len(envelope.flux) // 100) :]
-    return float(strongest.mean()) > LEAST_RISE
 
 
 def _agreement(envelope: OnsetEnvelope, tempi: Numbers, harmonics: tuple[int, ...]) -> Numbers:

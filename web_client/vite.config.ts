@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
@@ -7,12 +7,16 @@ import { defineConfig } from 'vitest/config';
 const bridge = process.env.BRIDGE_URL ?? 'http://localhost:5001';
 const served = ['/samples', '/sounds', '/generate', '/generate_stem', '/health', '/strudel.json', '/gen', '/notices', '/source'];
 
-// What /docs and /redoc show the API with. Both come whole from their packages: nothing of them is in the page's bundle.
+// What /docs and /redoc show the API with. Both come from their packages: nothing of them is in the page's bundle.
 const viewers = [
   'swagger-ui-dist/swagger-ui-bundle.js',
   'swagger-ui-dist/swagger-ui.css',
   'redoc/bundles/redoc.standalone.js',
 ].map((path) => join(import.meta.dirname, 'node_modules', path));
+
+// The one thing that Redoc would fetch from another host: its maker's logo.
+const outsideImage = 'https://cdn.redoc.ly/redoc/logo-mini.svg';
+const noImage = 'data:image/svg+xml,%3Csvg xmlns=%22http://www.w3.org/2000/svg%22/%3E';
 
 const copyViewers: Plugin = {
   name: 'copy-viewers',
@@ -20,7 +24,10 @@ const copyViewers: Plugin = {
   writeBundle({ dir }) {
     const folder = join(dir ?? '', 'viewers');
     mkdirSync(folder, { recursive: true });
-    for (const path of viewers) copyFileSync(path, join(folder, basename(path)));
+    for (const path of viewers) {
+      const text = readFileSync(path, 'utf8').replaceAll(outsideImage, noImage);
+      writeFileSync(join(folder, basename(path)), text);
+    }
   },
 };
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -150,6 +153,19 @@ async def test_what_is_sent_is_signed_json_with_a_key(receiver: Receiver, callba
     expected = hmac.new(b"the secret", parts["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
     assert parts["v1"] == expected
     assert headers["x-bridge-signature"] == signature("the secret", int(parts["t"]), BODY)
+
+
+def test_the_documents_recipe_for_receivers_knows_ours_from_others() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "stems.md").read_text("utf-8")
+    (recipe,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(recipe, names)
+    is_genuine, ours = names["is_genuine"], signature("secret", 1000, BODY)
+    assert is_genuine(ours, BODY, "secret", 1010.0)
+    assert not is_genuine(ours, BODY, "other", 1010.0)
+    assert not is_genuine(ours, BODY + b" ", "secret", 1010.0)
+    assert not is_genuine(ours, BODY, "secret", 5000.0)
+    assert not is_genuine(ours.replace("t=1000", "t=5000"), BODY, "secret", 5000.0)
 
 
 async def test_without_a_secret_nothing_is_signed(receiver: Receiver) -> None:

@@ -1,0 +1,123 @@
+"""A server that has promised stems is killed at random moments; every request is finished and called back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+from aiohttp import web
+
+from tests.servers import is_gone, until
+
+FULL = os.environ.get("RELIABILITY") == "full"
+KILLS = 30 if FULL else 3
+REQUESTS = 4
+STEMS = ["drums", "bass", "guitar"]
+
+
+class Server:
+    """A server process on one data folder, started as often as needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = ""
+        self.children: set[int] = set()
+
+    async def start(self) -> None:
+        announced = self._folder / "server.json"
+        announced.unlink(missing_ok=True)
+        command = [sys.executable, "-P", "-m", "bridge", "serve", "--port", "0", "--data-dir", str(self._folder)]
+        self._process = await asyncio.create_subprocess_exec(
+            *command, "--engine", "tone", "--no-pregenerate",
+            env={**os.environ, "BRIDGE_CALLBACK_HOSTS": "127.0.0.1", "BRIDGE_LOG_LEVEL": "error"},
+            stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        await until(announced.exists, seconds=60)
+        self.url = json.loads(announced.read_text())["url"]
+
+    async def kill(self) -> None:
+        assert self._process is not None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.children |= {child.pid for child in psutil.Process(self._process.pid).children(recursive=True)}
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    server = Server(folder)
+    yield server
+    await server.kill()
+
+
+@pytest.fixture
+async def documents(aiohttp_server) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """What came back, by request: the key and the document of each call; ``url`` says where to."""
+    came: dict[str, Any] = defaultdict(list)
+
+    async def take(request: web.Request) -> web.Response:
+        document = await request.json()
+        came[document["generation_request_id"]].append((request.headers["Idempotency-Key"], document))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", take)
+    came["url"] = str((await aiohttp_server(app)).make_url("/"))
+    return came
+
+
+@pytest.mark.reliability
+@pytest.mark.timeout(1200)
+async def test_every_promised_request_is_finished_and_called_back_whatever_is_killed_when(server, documents) -> None:
+    seed = random.SystemRandom().randrange(2**32) if FULL else 7
+    dice = random.Random(seed)
+    print(f"seed {seed}, {KILLS} kills")
+    url, promised = documents.pop("url"), []
+    await server.start()
+    async with aiohttp.ClientSession() as session:
+        for number in range(KILLS):
+            for each in range(REQUESTS):
+                name = f"{number}/{each}"
+                body = {
+                    "generation_request_id": name, "audio_file_id": "song", "target_stems": STEMS, "callback_url": url,
+                    "parameters": {
+                        "prompt": "tone slow", "duration_seconds": 0.3, "key": "c", "random_seed": 9 * number + each,
+                    },
+                }  # fmt: skip
+                async with session.post(f"{server.url}/generate", json=body) as response:
+                    assert response.status == 200, await response.text()
+                promised.append(name)
+            await asyncio.sleep(dice.uniform(0.0, 2.0))
+            await server.kill()
+            await server.start()
+        await until(lambda: set(documents) == set(promised), seconds=300)
+        for name in promised:
+            document = documents[name][-1][1]
+            assert (document["status"], len(document["generated_stems"])) == ("completed", 3), document
+            assert len({key for key, _ in documents[name]}) == 1
+            for stem in document["generated_stems"]:
+                path = stem["blob_url"].partition("/stems/")[2]
+                async with session.get(f"{server.url}/stems/{path}") as response:
+                    assert len(await response.read()) == stem["file_size_bytes"]
+        async with session.get(f"{server.url}/sounds?limit=500") as response:
+            sounds = (await response.json())["sounds"]
+    # A sound for each stem type, in it a slot for each request: nothing was made or placed twice.
+    print(f"{sum(map(len, documents.values()))} calls for {len(promised)} requests")
+    assert [len(sound["urls"]) for sound in sounds] == [len(promised)] * len(STEMS)
+    await server.kill()
+    await until(lambda: all(is_gone(pid) for pid in server.children))

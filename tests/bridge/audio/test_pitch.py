@@ -13,10 +13,10 @@ from tests.material import drum, note, pad
 @pytest.mark.parametrize("rate", [32000, 44100])
 @pytest.mark.parametrize("partials", [1, 8])
 @pytest.mark.parametrize("midi", [26.3, 33.0, 45.4, 57.71, 69.0, 84.2, 93.6])
-def test_pitch_is_found_to_two_cents_and_tuned_to_five(rate, partials, midi):
+def test_pitch_is_found_to_half_a_cent_and_tuned_to_five(rate, partials, midi):
     clip = Clip.of(note(midi, 0.8, rate, partials=partials), rate)
     pitch = find_pitch(clip)
-    assert pitch.midi == pytest.approx(midi, abs=0.02)
+    assert pitch.midi == pytest.approx(midi, abs=0.006)
     assert pitch.note == note_name(round(midi))
     assert pitch.confidence > 0.5
     tuned, name = tune(clip, pitch)

@@ -7,8 +7,8 @@ from typing import Any, Literal, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
-Urls: TypeAlias = list[str] | dict[str, str]
-"""All slots in their order, or, for pitched sounds, note name -> URL."""
+Urls: TypeAlias = list[str] | dict[str, str | list[str]]
+"""All slots in their order, or, for pitched sounds, note name -> URL, or URLs where several slots have that root."""
 
 
 class ErrorBody(TypedDict):
@@ -143,26 +143,46 @@ def sound_message(seq: int, snapshot: Mapping[str, Any]) -> SoundMessage:
         commercial=facts["commercial"],
         flags=list(facts.get("flags", ())),
         session=snapshot.get("session"),
-        strudel=strudel_code(snapshot["name"], snapshot["n"], facts),
+        strudel=strudel_code(snapshot["name"], _take(snapshot), facts),
     )
 
 
 def sound_urls(slots: Sequence[Mapping[str, Any]]) -> Urls:
-    """URLs of all slots: by note when every slot knows its root, otherwise in the order of the slots."""
-    if slots and all(slot.get("root") for slot in slots) and len({slot["root"] for slot in slots}) == len(slots):
-        return {slot["root"]: sample_url(slot["sample_id"]) for slot in slots}
-    return [sample_url(slot["sample_id"]) for slot in slots]
+    """URLs of all slots; see ``by_root``."""
+    return by_root([(slot.get("root"), sample_url(slot["sample_id"])) for slot in slots])
+
+
+def by_root(addresses: Sequence[tuple[str | None, str]]) -> Urls:
+    """Arrange (root, URL) of all slots as Strudel plays them in tune.
+
+    By note when every slot knows its root: Strudel takes the nearest root, and a list would be repitched from c2. ``n``
+    then counts the slots of that root, so as long as all have one root it is the slot, as in a list. Otherwise a list.
+    """
+    notes: dict[str, list[str]] = {}
+    for root, url in addresses:
+        if not root:
+            return [each for _, each in addresses]
+        notes.setdefault(root, []).append(url)
+    return {root: urls[0] if len(urls) == 1 else urls for root, urls in notes.items()} if notes else []
 
 
 def strudel_code(name: str, n: int, facts: Mapping[str, Any]) -> str:
     """Code to paste that plays a slot as its kind wants to be played; one cycle is one bar of four beats."""
     sound = f's("{name}:{n}")' if n else f's("{name}")'
     if facts.get("root"):
-        return f'note("{facts["root"]}").s("{name}")'
+        return f'note("{facts["root"]}").{sound}'
     if facts.get("bars"):
-        return f"{sound}.loopAt({facts['bars']})"
+        return f"{sound}.loopAt({(facts.get('beats') or facts['bars'] * 4) / 4:g})"
     cycles = float(facts["seconds"]) * float(facts.get("bpm") or 120.0) / 240.0
     return sound if cycles <= 1.0 else f"{sound}.slow({-int(-cycles // 1)})"
+
+
+def _take(snapshot: Mapping[str, Any]) -> int:
+    """What a pattern writes as ``n`` to play slot ``n``: where slots have roots, its place among those of its root."""
+    slots, n = snapshot["slots"], snapshot["n"]
+    if not all(slot.get("root") for slot in slots):
+        return int(n)
+    return sum(slot["root"] == slots[n]["root"] for slot in slots[:n])
 
 
 def wire_event(kind: str, seq: int, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
@@ -21,8 +22,10 @@ from pydantic import ValidationError
 
 from bridge.audio.c2pa_signing import open_signer
 from bridge.audio.files import FileMaker
+from bridge.audio.processors import check_names
 from bridge.engines import EngineInfo
 from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
+from bridge.engines.hosted import Made
 from bridge.engines.room import EngineRoom
 from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, JobCancelled, NotFound, StartupError
 from bridge.events import JobMessage, strudel_code
@@ -32,11 +35,14 @@ from bridge.library import Library
 from bridge.logs import current_request, working_for
 from bridge.requests import Order, from_validation
 from bridge.settings import Settings
-from cache import NewSample, Published, Sample, SampleStore, StoreError, Target
+from bridge.slicing import cut_slices, slices_name
+from cache import NewSample, Published, Sample, SampleStore, Sound, StoreError, Target
 from prompts import SampleSpec, Stem, common_stems, sound_aliases, sound_name
 
 logger = logging.getLogger(__name__)
 
+_Resolved: TypeAlias = tuple[SampleSpec, str, EngineInfo]
+"""A spec that can be made, its identity, and the engine that makes it."""
 OnProgress: TypeAlias = Callable[[JobMessage], None]
 OnAsk: TypeAlias = Callable[[Ticket], None]
 
@@ -103,28 +109,50 @@ class SampleService:
     async def ask(self, order: Order, *, priority: Priority = Priority.PLAYER, standin: bool = False) -> list[Ticket]:
         """Take a ticket for each variation; ``queue.wait`` waits for one and ``placed`` says where it went.
 
-        With ``standin`` a name whose wanted sound takes long gets something to play at once, in the same slot.
+        Tickets come in the order of their slots. Variations that are kept already keep the slots they have, or get the
+        next ones; the others are one job, and are published together when the last of them is made, the best score of
+        the quality gate first: so no slot moves, and ``n`` counts from the best. With ``standin`` a name whose wanted
+        sound takes long gets something to play at once, in the slot of the first.
 
         Raises InvalidRequest, EngineUnavailable, Busy.
         """
-        tickets = []
-        for number in range(order.variations):
-            spec, spec_id, info = await self._resolve(order, number)
-            asked = self._asked(order, spec, spec_id)
-            sample = await self.library.read(self.library.store.take, spec_id)
-            if sample is not None:
-                ticket = self.queue.settle(spec_id, KEPT_LANE, {}, asked=asked)
-                await self._publish([ticket], kept=sample)
-                if priority < Priority.PREGENERATION:
-                    self.queue.keep(ticket)
-            else:
-                if standin and not info.instant and self.settings.mock_generation is not False:
-                    asked |= await self._stand_in(order, asked["name"])
-                work = {"spec": spec.model_dump(mode="json"), "spec_id": spec_id}
-                ticket = await self.queue.submit(spec_id, spec.engine, work, priority=priority, asked=asked)
-            tickets.append(ticket)
+        wanted = [await self._resolve(order, number) for number in range(order.variations)]
+        found = [(each, await self.library.read(self.library.store.take, each[1])) for each in wanted]
+        kept = [(spec, spec_id, sample) for (spec, spec_id, _), sample in found if sample is not None]
+        kept.sort(key=lambda each: -_score(each[2]))
+        tickets = [await self._settled(self._asked(order, *each[:2]), *each[1:], priority) for each in kept]
+        missing = [each for each, sample in found if sample is None]
+        if missing:
+            tickets += await self._submitted(order, missing, priority, standin)
+        for ticket in tickets:
             for on_ask in self._on_ask:
                 on_ask(ticket)
+        return tickets
+
+    async def _settled(self, asked: dict[str, Any], spec_id: str, sample: Sample, priority: Priority) -> Ticket:
+        """A ticket for a sample that is kept."""
+        ticket = self.queue.settle(spec_id, KEPT_LANE, {}, asked=asked)
+        await self._publish([ticket], kept=sample)
+        if priority < Priority.PREGENERATION:
+            self.queue.keep(ticket)
+        return ticket
+
+    async def _submitted(
+        self, order: Order, wanted: Sequence[_Resolved], priority: Priority, standin: bool
+    ) -> list[Ticket]:
+        """A ticket for each sample that has to be made; several are one job, since they are ranked among themselves."""
+        (spec, spec_id, info), *others = wanted
+        work: dict[str, Any] = {"spec": spec.model_dump(mode="json"), "spec_id": spec_id}
+        key = spec_id
+        if others:
+            work |= {"others": [each.model_dump(mode="json") for each, _, _ in others], "count": len(wanted)}
+            key = hashlib.sha256(" ".join(each for _, each, _ in wanted).encode()).hexdigest()[:32]
+        tickets = []
+        for rank, (each, each_id, _) in enumerate(wanted):
+            asked = self._asked(order, each, each_id) | {"rank": rank}
+            if standin and rank == 0 and not info.instant and self.settings.mock_generation is not False:
+                asked |= await self._stand_in(order, asked["name"])
+            tickets.append(await self.queue.submit(key, spec.engine, work, priority=priority, asked=asked))
         return tickets
 
     async def make(self, order: Order, *, priority: Priority = Priority.PLAYER) -> Placed:
@@ -132,9 +160,43 @@ class SampleService:
         ticket, *_ = await self.ask(order, priority=priority)
         return self.placed(await self.queue.wait(ticket.id))
 
+    async def slices(self, name: str, n: int = 0) -> Sound:
+        """Cut slot ``n`` of a sound before its attacks, and register the pieces, at most 16, as ``<name>_sl``.
+
+        Asked for again, the same slices are in the same slots. Raises NotFound, and InvalidRequest when nothing begins
+        in it.
+        """
+        sound = await self.library.sound(name)
+        if n >= len(sound.slots):
+            raise NotFound(f"'{sound.name}' has no slot {n}; it has {len(sound.slots)}.", code="unknown_slot")
+        store = self.library.store
+        source = await self.library.read(store.take, sound.slots[n].spec_id)
+        assert source is not None  # noqa: S101  a slot shows what is kept
+        pieces = await cut_slices(source, store.master(source.sample_id), store.incoming)
+        if len(pieces) < 2:
+            _remove_files(pieces)
+            raise InvalidRequest(
+                f"Nothing begins in the middle of '{sound.name}', so there is nothing to cut. Take a loop with hits.",
+                code="no_slices",
+            )
+        asked = {
+            "name": slices_name(sound.name, n),
+            "numbered": False,
+            "aliases": [],
+            "session": sound.session,
+            "prompt": source.facts["prompt"],
+        }
+        for piece in pieces:
+            ticket = self.queue.settle(piece.spec_id, KEPT_LANE, {}, asked=asked)
+            kept = await self.library.read(store.take, piece.spec_id)
+            if kept is not None:
+                _remove_files([piece])
+            await self._publish([ticket], kept=kept, new=None if kept else piece)
+        return await self.library.sound(asked["name"])
+
     def placed(self, ticket: Ticket) -> Placed:
         """Where a completed ticket's sound is. Raises the job's own error, or Conflict while it is not made."""
-        if ticket.state is State.COMPLETED and isinstance(ticket.outcome, Placed):
+        if isinstance(ticket.outcome, Placed):
             return ticket.outcome
         if ticket.withdrawn:
             raise JobCancelled("This request was cancelled. Ask again if the sound is wanted after all.")
@@ -167,7 +229,7 @@ class SampleService:
             eta_s=job.progress.eta_s,
             session=ticket.asked.get("session"),
         )
-        if job.error is not None:
+        if job.error is not None and not isinstance(placed, Placed):
             message["error"] = {"code": job.error.code, "message": job.error.message}
         return message
 
@@ -253,6 +315,9 @@ class SampleService:
     async def _resolve(self, order: Order, number: int) -> tuple[SampleSpec, str, EngineInfo]:
         spec = order.spec
         name = self.choice.name if spec.engine == "auto" else spec.engine
+        effects = tuple(dict.fromkeys((*self.settings.effects, *spec.effects)))
+        check_names(effects)
+        spec = spec.model_copy(update={"effects": effects})
         info = await self.engines.info(name)
         if spec.model is not None and spec.model != info.model and spec.model != self.settings.model:
             raise InvalidRequest(
@@ -276,7 +341,7 @@ class SampleService:
             resolved = resolved.model_copy(update={"seed": secrets.randbits(32)})
         elif number:
             resolved = resolved.model_copy(update={"seed": ((resolved.seed or 0) + number * 0x9E3779B1) % 2**32})
-        return resolved, resolved.spec_id(recipe_of(info)), info
+        return resolved, resolved.spec_id(recipe_of(info, self.settings.sample_rate)), info
 
     def _asked(self, order: Order, spec: SampleSpec, spec_id: str) -> dict[str, Any]:
         name = order.name or sound_name(spec.prompt, spec_id)
@@ -314,7 +379,11 @@ class SampleService:
         except BridgeError as error:
             logger.info("no stand-in for %s: %s", name, error.message)
             return {}
-        return {"n": placed.n, "standin_id": placed.sample.sample_id}
+        return {
+            "n": placed.n,
+            "standin_id": placed.sample.sample_id,
+            "standin_root": placed.sample.facts.get("root"),
+        }
 
     def _outcome(self, plain: Mapping[str, Any]) -> Placed | None:
         """Where a sound of an earlier run went; None when it is not kept any more."""
@@ -355,7 +424,7 @@ class SampleService:
     def _estimate(self, job: Job) -> float | None:
         speed = self._speed.get(job.lane)
         spec = SampleSpec.model_validate(job.work["spec"])
-        return None if speed is None else speed * (spec.seconds or 1.0)
+        return None if speed is None else speed * (spec.seconds or 1.0) * float(job.work.get("count", 1))
 
     async def _run(self, job: Job, report: Callable[[float], None]) -> Sample:
         """The body of every job: make the audio, then publish it for everybody who waits."""
@@ -363,35 +432,89 @@ class SampleService:
             return await self._make(job, report)
 
     async def _make(self, job: Job, report: Callable[[float], None]) -> Sample:
-        spec = SampleSpec.model_validate(job.work["spec"])
-        hosted = self.engines.hosted(job.lane)
+        specs = [SampleSpec.model_validate(each) for each in (job.work["spec"], *job.work.get("others", ()))]
         begun = time.monotonic()
-        info = await hosted.start()
-        made = await hosted.make(spec, report)
+        takes, error = await self._takes(job.lane, specs, report)
         took = time.monotonic() - begun
-        self._speed[job.lane] = took / max(made.frames / made.rate, 0.1)
-        spec_id = spec.spec_id(recipe_of(info))
-        new = NewSample(
+        if not takes:
+            raise error or JobCancelled("Nothing was made.")
+        seconds = sum(take.frames / take.rate for take in takes)
+        self._speed[job.lane] = took / max(seconds, 0.1)
+        sample = await self._publish_ranked(job, takes)
+        if error is not None:
+            raise error  # for those tickets that are left without a sound
+        level = logging.INFO if job.priority < Priority.PREGENERATION else logging.DEBUG
+        askers = ", ".join(job.tickets)
+        logger.log(level, "made for %s: %.1f s of sound in %.2f s by %s", askers, seconds, took, job.lane)
+        if not self.pages():
+            self._spawn(self._telling, self.library.evict())
+        return sample
+
+    async def _takes(
+        self, lane: str, specs: Sequence[SampleSpec], report: Callable[[float], None]
+    ) -> tuple[list[NewSample], BridgeError | None]:
+        """Make a take of each spec, the best score first; and what went wrong with one that could not be made."""
+        hosted = self.engines.hosted(lane)
+        info = await hosted.start()
+        at_once, progress = asyncio.Semaphore(max(1, self._capacity(lane))), [0.0] * len(specs)
+        takes: dict[int, NewSample] = {}
+        errors: list[BridgeError] = []
+
+        async def make(index: int, spec: SampleSpec) -> None:
+            def heard(fraction: float) -> None:
+                progress[index] = fraction
+                report(sum(progress) / len(progress))
+
+            async with at_once:
+                try:
+                    made = await hosted.make(spec, heard)
+                except BridgeError as error:
+                    errors.append(error)
+                else:
+                    takes[index] = self._new_sample(spec, info, made)
+
+        try:
+            async with asyncio.TaskGroup() as making:
+                for index, spec in enumerate(specs):
+                    making.create_task(make(index, spec))
+        except BaseException:
+            _remove_files(takes.values())
+            raise
+        ranked = sorted(takes, key=lambda index: (-_score(takes[index]), index))
+        return [takes[index] for index in ranked], errors[0] if errors else None
+
+    def _new_sample(self, spec: SampleSpec, info: EngineInfo, made: Made) -> NewSample:
+        rate = self.settings.sample_rate
+        return NewSample(
             sample_id=made.sample_id,
-            spec_id=spec_id,
+            spec_id=spec.spec_id(recipe_of(info, rate)),
             master=made.master,
             deliveries=made.deliveries,
             rate=made.rate,
             channels=made.channels,
             frames=made.frames,
-            facts=facts_of(spec, info, made),
+            facts=facts_of(spec, info, made, rate),
         )
-        sample: Sample | None = None
-        while waiting := [ticket for ticket in job.tickets.values() if ticket.outcome is None]:
-            # Published once; who joined meanwhile gets a slot of the kept sample.
-            sample = await self._publish(waiting, kept=sample, new=None if sample else new, ends=True)
-        assert sample is not None  # noqa: S101  a job without tickets has been cancelled
-        level = logging.INFO if job.priority < Priority.PREGENERATION else logging.DEBUG
-        askers, seconds = ", ".join(job.tickets), made.frames / made.rate
-        logger.log(level, "made for %s: %.1f s of sound in %.2f s by %s", askers, seconds, took, job.lane)
-        if not self.pages():
-            self._spawn(self._telling, self.library.evict())
-        return sample
+
+    async def _publish_ranked(self, job: Job, takes: Sequence[NewSample]) -> Sample:
+        """Give the best take to the tickets of rank 0, the next to those of rank 1, and so on; answer the best."""
+        kept: dict[int, Sample] = {}
+        try:
+            while waiting := [
+                (int(ticket.asked.get("rank", 0)), ticket)
+                for ticket in job.tickets.values()
+                if ticket.outcome is None and int(ticket.asked.get("rank", 0)) < len(takes)
+            ]:
+                rank = min(each for each, _ in waiting)
+                # Published once; who joined meanwhile gets a slot of the kept sample.
+                new = None if rank in kept else takes[rank]
+                tickets = [ticket for each, ticket in waiting if each == rank]
+                kept[rank] = await self._publish(tickets, kept=kept.get(rank), new=new, ends=True)
+        finally:
+            _remove_files(take for rank, take in enumerate(takes) if rank not in kept)
+        if not kept:
+            raise JobCancelled("Nobody waits for it any more.")
+        return kept[min(kept)]
 
     async def _publish(
         self,
@@ -423,8 +546,7 @@ class SampleService:
             published = await _not_to_be_cancelled(self.library.change(place))
         except BaseException:
             if new:
-                for path in (new.master, *new.deliveries.values()):
-                    path.unlink(missing_ok=True)
+                _remove_files([new])
             raise
         finally:
             self._placing -= placing
@@ -505,6 +627,18 @@ class SampleService:
         task = asyncio.create_task(work)
         tasks.add(task)
         task.add_done_callback(done)
+
+
+def _score(take: Sample | NewSample) -> float:
+    """What the quality gate says of a take, 0..1; one that it flags comes behind all that it does not."""
+    score = float(take.facts.get("score", 1.0))
+    return score - 1.0 if take.facts.get("flags") else score
+
+
+def _remove_files(takes: Iterable[NewSample]) -> None:
+    for take in takes:
+        for path in (take.master, *take.deliveries.values()):
+            path.unlink(missing_ok=True)
 
 
 async def _not_to_be_cancelled(work: Coroutine[Any, Any, T]) -> T:

@@ -35,6 +35,11 @@ def _split(value: Any) -> Any:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+def _whole(value: Any) -> Any:
+    """Read a number that an environment variable wrote as text."""
+    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
+
+
 def _bare_host(name: str) -> str:
     """Reduce ``Name.example:8080`` to ``name.example``: hosts are compared by name, never by port."""
     host = name.strip().lower()
@@ -148,6 +153,10 @@ class Settings(BaseSettings):
     Unset: it stands in where the model cannot."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Engine processes."""
+    sample_rate: Annotated[Literal[44100, 48000], BeforeValidator(_whole)] = 44100
+    """Hz of finished sounds; ``raw`` ones keep their engine's."""
+    effects: Annotated[tuple[str, ...], BeforeValidator(_split), Field(max_length=8)] = ()
+    """Audio processors that every new sound goes through, before those that its spec names."""
     pregenerate: bool = True
     """Make the common stems in the background after start."""
     hf_token: _Secret | None = None

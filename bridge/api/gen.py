@@ -14,7 +14,7 @@ from bridge.api.keys import SERVICE
 from bridge.api.licence import asked_licence, fits
 from bridge.engines.choice import PROCEDURAL
 from bridge.errors import BridgeError, InvalidKeywords, InvalidRequest
-from bridge.events import Urls, sample_url
+from bridge.events import Urls, by_root, sample_url
 from bridge.jobs import Ticket
 from bridge.requests import Order
 from bridge.service import Placed, SampleService
@@ -45,9 +45,9 @@ async def get_generated_map(request: web.Request) -> web.StreamResponse:
     await asyncio.wait([asyncio.ensure_future(service.queue.wait(ticket.id)) for ticket in tickets], timeout=wait)
     found: dict[str, str | Urls] = {"_base": f"{request.scheme}://{request.host}"}
     for keyword, each in zip(keywords, asked, strict=True):
-        urls = [url for ticket in each if (url := _url(service, ticket))]
-        if urls:
-            found[keyword.name] = urls
+        addresses = [address for ticket in each if (address := _address(service, ticket))]
+        if addresses:
+            found[keyword.name] = by_root(addresses)
     return json_response(found)
 
 
@@ -74,13 +74,14 @@ def _order(keyword: Keyword, fields: dict[str, object]) -> Order:
     return Order(spec=spec, name=keyword.name, variations=keyword.count)
 
 
-def _url(service: SampleService, ticket: Ticket) -> str | None:
+def _address(service: SampleService, ticket: Ticket) -> tuple[str | None, str] | None:
+    """Root and URL of what plays for a ticket; None while nothing does."""
     try:
         placed: Placed = service.placed(ticket)
     except BridgeError:
         standin = ticket.asked.get("standin_id")
-        return sample_url(standin) if standin else None
-    return sample_url(placed.sample.sample_id)
+        return (ticket.asked.get("standin_root"), sample_url(standin)) if standin else None
+    return placed.sample.facts.get("root"), sample_url(placed.sample.sample_id)
 
 
 def _wait_seconds(request: web.Request) -> float:

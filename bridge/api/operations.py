@@ -159,6 +159,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("DELETE", "/sounds/{keyword}"): Operation(
         "sounds", {200: Answer("Taken away, for now", shapes.Deleted)}, (404, 507), (_KEYWORD,)
     ),
+    ("POST", "/sounds/{keyword}/slices"): Operation(
+        "sounds",
+        {200: Answer("The sound of the slices", shapes.SoundDocument)},
+        (404, 422, 500, 507),
+        (_KEYWORD, Parameter("n", {"type": "integer", "minimum": 0, "maximum": 2**31}, "The slot that is cut.")),
+    ),
     ("POST", "/forget"): Operation(
         "sounds", {200: Answer("Wiped", shapes.Forgotten)}, (404, 409, 507), (), (Body(ForgetBody),)
     ),

@@ -35,6 +35,7 @@ ROUTES = (
     web.get("/sounds/{keyword}", sounds.get_sound),
     web.patch("/sounds/{keyword}", sounds.change_sound),
     web.delete("/sounds/{keyword}", sounds.delete_sound),
+    web.post("/sounds/{keyword}/slices", sounds.post_slices),
     web.post("/forget", forget.post_forget),
     web.get("/samples/{file}", samples.get_sample),
     # probes

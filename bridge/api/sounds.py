@@ -71,6 +71,13 @@ async def get_sound(request: web.Request) -> web.StreamResponse:
     return await answer_sound(service, placed, extension, task_id=None, seconds=time.monotonic() - begun)
 
 
+async def post_slices(request: web.Request) -> web.StreamResponse:
+    """Cut slot ``?n=`` (0) before its attacks; the pieces are ``<name>_sl``, at most 16."""
+    service: SampleService = request.app[SERVICE]
+    sound = await service.slices(request.match_info["keyword"], query_number(request, "n", 0, 0, 2**31))
+    return json_response(sound_document(sound))
+
+
 async def change_sound(request: web.Request) -> web.StreamResponse:
     """Rename, pin, or take a deletion back."""
     library = request.app[SERVICE].library

@@ -54,7 +54,13 @@ class EngineRoom:
             token = self._settings.hf_token
             environment = {"HF_TOKEN": token.get_secret_value()} if token else {}
             members = [
-                HostedEngine(name, incoming=self._incoming, options=options, environment=environment)
+                HostedEngine(
+                    name,
+                    incoming=self._incoming,
+                    options=options,
+                    environment=environment,
+                    rate=self._settings.sample_rate,
+                )
                 for _ in range(self._settings.workers)
             ]
             self._hosted[name] = EnginePool(members)

@@ -53,7 +53,8 @@ class Job:
     lane: str
     """Jobs of one lane share its capacity: the engine's name."""
     work: Mapping[str, Any]
-    """What is to be made; plain JSON values, so that it can cross to another machine."""
+    """What is to be made; plain JSON values, so that it can cross to another machine. ``count``: how many things, when
+    there are several; each has its own share of the deadline."""
     priority: int
     state: State = State.QUEUED
     progress: Progress = Progress(0.0, None)
@@ -88,4 +89,7 @@ class Ticket:
     @property
     def state(self) -> State:
         """The job's state as this asker sees it."""
-        return State.CANCELLED if self.withdrawn else self.job.state
+        if self.withdrawn:
+            return State.CANCELLED
+        # Of several variations one may fail: who has got another one has got it.
+        return State.COMPLETED if self.outcome is not None and self.job.state is State.FAILED else self.job.state

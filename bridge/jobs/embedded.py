@@ -283,7 +283,7 @@ class EmbeddedQueue:
     async def _work(self, job: Job) -> None:
         try:
             self._report(job, 0.0)
-            async with asyncio.timeout(self._job_seconds):
+            async with asyncio.timeout(self._job_seconds * job.work.get("count", 1)):
                 result = await self._patiently(job)
         except TimeoutError:
             message = f"It was not made within {self._job_seconds:.0f} s. Ask for something shorter."

@@ -80,6 +80,32 @@ def test_every_type_has_the_keys_of_its_golden_files(kind, names):
 
 
 @pytest.mark.parametrize(
+    ("roots", "urls"),
+    [
+        ([None, None], ["0", "1"]),
+        (["c3", "g3"], {"c3": "0", "g3": "1"}),
+        (["c3", "c3"], {"c3": ["0", "1"]}),
+        (["c3", "g3", "c3"], {"c3": ["0", "2"], "g3": "1"}),
+        (["c3", None], ["0", "1"]),
+        ([], []),
+    ],
+)
+def test_pitched_slots_are_published_by_their_roots(roots, urls):
+    assert events.by_root([(root, str(n)) for n, root in enumerate(roots)]) == urls
+
+
+def test_the_code_of_a_pitched_slot_counts_the_slots_of_its_root():
+    slots = [{"sample_id": str(n), "standin": False, "root": root} for n, root in enumerate(["c3", "g3", "c3"])]
+    facts = {name: golden("sound_pitched")[name] for name in ("kind", "seconds", "prompt", "engine", "licence")}
+    snapshot = {"name": "piano", "aliases": [], "standin": False, "revision": 3, "slots": slots}
+    codes = [
+        events.sound_message(1, {**snapshot, "n": n, "facts": {**facts, "commercial": True, "root": root}})["strudel"]
+        for n, root in enumerate(["c3", "g3", "c3"])
+    ]
+    assert codes == ['note("c3").s("piano")', 'note("g3").s("piano")', 'note("c3").s("piano:1")']
+
+
+@pytest.mark.parametrize(
     ("n", "facts", "code"),
     [
         (0, {"seconds": 0.4}, 's("kick")'),
@@ -90,6 +116,8 @@ def test_every_type_has_the_keys_of_its_golden_files(kind, names):
         (0, {"seconds": 8.1}, 's("kick").slow(5)'),
         (0, {"seconds": 2.0}, 's("kick")'),
         (0, {"seconds": 2.5, "root": "c3"}, 'note("c3").s("kick")'),
+        (1, {"seconds": 2.5, "root": "c3"}, 'note("c3").s("kick:1")'),
+        (0, {"seconds": 3.0, "bars": 2, "beats": 6.0, "bpm": 120}, 's("kick").loopAt(1.5)'),
     ],
 )
 def test_the_code_plays_a_slot_as_its_kind_wants_to_be_played(n, facts, code):

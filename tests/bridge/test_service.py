@@ -18,6 +18,7 @@ from bridge.errors import (
     EngineUnavailable,
     InvalidRequest,
     JobCancelled,
+    NotFound,
     StartupError,
     StorageFull,
 )
@@ -125,6 +126,73 @@ async def test_variations_are_so_many_slots_and_stay_the_same(installed, folder)
         assert [each.cached for each in more] == [True] * 4 + [False]
 
 
+async def test_variations_are_published_together_the_best_first(installed, folder):
+    async with open_service(settings_for(folder, engine="quick")) as service:
+        tickets = await service.ask(order("rough pad", variations=6))
+        placed = [service.placed(await service.queue.wait(each.id)) for each in tickets]
+        assert [each.n for each in placed] == list(range(6))
+        flagged = [bool(each.sample.facts["flags"]) for each in placed]
+        assert flagged == sorted(flagged)
+        assert len(set(flagged)) == 2, "these seeds are to give both"
+        assert next(each.sample.facts["flags"] for each in placed if each.sample.facts["flags"]) == ["clipped"]
+        again = await service.ask(order("rough pad", variations=6))
+        assert [service.placed(each).n for each in again] == list(range(6))
+
+
+async def test_of_several_variations_those_that_could_be_made_are_kept(installed, folder):
+    async with open_service(settings_for(folder, engine="quick")) as service:
+        tickets = await service.ask(order("unlucky pad", variations=6))
+        ended = [await service.queue.wait(each.id) for each in tickets]
+        states = [each.state for each in ended]
+        made = states.count(State.COMPLETED)
+        assert 0 < made < 6
+        assert states == [State.COMPLETED] * made + [State.FAILED] * (6 - made)
+        assert [service.placed(each).n for each in ended[:made]] == list(range(made))
+        with pytest.raises(EngineError, match="odd seed"):
+            service.placed(ended[-1])
+        assert not list((folder / "incoming").iterdir())
+
+
+async def test_a_cancelled_batch_of_variations_leaves_no_files(installed, slow, folder):
+    tickets = await slow.ask(order("gate pad", variations=3))
+    for ticket in tickets:
+        await slow.cancel(ticket.id)
+    assert {ticket.state for ticket in tickets} == {State.CANCELLED}
+    assert not list((folder / "incoming").iterdir())
+
+
+async def test_an_unknown_effect_is_refused_with_what_there_is(service):
+    with pytest.raises(InvalidRequest, match="no effect 'glitter'") as caught:
+        await service.make(order("tone 300 hz", effects=["glitter"]))
+    assert (caught.value.code, caught.value.details["field"]) == ("unknown_effect", "effects")
+
+
+async def test_sounds_are_finished_at_48_khz_when_that_is_set(installed, folder):
+    async with open_service(settings_for(folder, engine="quick", sample_rate=48000)) as service:
+        placed = await service.make(order("warm pad", kind="texture", duration=0.5))
+    assert (placed.sample.rate, placed.sample.frames) == (48000, 24000)
+    assert placed.sample.facts["recipe"].endswith("/48000")
+
+
+async def test_a_loop_is_cut_into_slices_that_stay_where_they_are(folder):
+    async with open_service(settings_for(folder, engine="procedural")) as service:
+        loop = await service.make(order("house drum beat", kind="loop", bars=1, bpm=120, name="beat"))
+        cut = await service.slices("beat")
+        assert cut.name == "beat_sl"
+        assert 4 <= len(cut.slots) <= 16
+        first = await service.library.read(service.library.store.take, cut.slots[0].spec_id)
+        assert (first.facts["kind"], first.facts["parents"]) == ("oneshot", [loop.sample.sample_id])
+        assert first.facts["engine"] == "procedural"
+        assert (await service.slices("beat")).slots == cut.slots
+        with pytest.raises(NotFound, match="no slot 7"):
+            await service.slices("beat", 7)
+        await service.make(order("steady rain", kind="texture", duration=1, name="rain"))
+        with pytest.raises(InvalidRequest) as caught:
+            await service.slices("rain")
+        assert caught.value.code == "no_slices"
+        assert left_over(service) == []
+
+
 async def test_two_prompts_with_one_slug_are_two_slots(service):
     one, two = await service.make(order("tone, 440 hz!")), await service.make(order("tone 440 hz"))
     assert (one.name, one.n) == ("gen_tone_440_hz", 0)
@@ -146,7 +214,7 @@ async def test_a_name_of_ones_own_gathers_slots_and_the_sound_says_how_to_play_t
     first = await service.make(order("tone 300 hz", name="My_Tones"))
     second = await service.make(order("tone 400 hz", name="my_tones"))
     assert [(each.name, each.n) for each in (first, second)] == [("my_tones", 0), ("my_tones", 1)]
-    assert [each.strudel for each in (first, second)] == ['s("my_tones")', 's("my_tones:1")']
+    assert [each.strudel for each in (first, second)] == ['note("d4").s("my_tones")', 'note("g4").s("my_tones:1")']
     assert len((await service.library.sound("my_tones")).slots) == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import stat
 from pathlib import Path
 
@@ -148,6 +149,14 @@ async def test_over_a_network_the_figures_need_the_key(tmp_path: Path, aiohttp_c
         assert (await client.get("/metrics")).status == 403
         assert (await client.get("/metrics", headers={"Authorization": "Bearer hunter2"})).status == 200
         assert (await client.get("/metrics", headers={"X-API-Key": "hunter2"})).status == 200
+
+
+async def test_the_document_names_every_figure_and_no_other(client, driver) -> None:
+    driver('echo "0, 50, 2048, 4096"')
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    text = await (await client.get("/metrics")).text()
+    families = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE bridge_")}
+    assert set(re.findall(r"`(bridge_\w+)`", page)) == families
 
 
 def test_the_drivers_table_is_read_and_odd_lines_are_passed_over() -> None:

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from tests.servers import until
+from bridge.app import create_app
+from bridge.service import open_service
+from tests.servers import settings_for, until
 
 CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 KEYS = {
@@ -217,6 +219,38 @@ async def test_a_job_that_cannot_be_made_is_refused(client, body: dict) -> None:
     assert answer.status == 422
     assert (await client.get("/api/v1/jobs")).status == 200
     assert (await (await client.get("/api/v1/jobs")).json())["jobs"] == []
+
+
+async def test_a_repeated_post_with_its_key_is_the_same_job(client) -> None:
+    body, headers = {"prompt": "tone 700 hz", "duration": 0.2, "fresh": True}, {"Idempotency-Key": "wish-1"}
+    answers = [await (await client.post("/api/v1/generate", json=body, headers=headers)).json() for _ in range(3)]
+    assert len({answer["job_id"] for answer in answers}) == 1
+    assert len((await (await client.get("/api/v1/jobs")).json())["jobs"]) == 1
+
+
+async def test_a_full_queue_is_a_503_that_says_when_to_come_back(tmp_path, aiohttp_client) -> None:
+    async with open_service(settings_for(tmp_path / "other", max_queue=1, max_concurrent_jobs=1)) as service:
+        client = await aiohttp_client(create_app(service))
+        first = await begin(client, prompt="tone slow", duration=60)
+        second = await begin(client, prompt="tone slow 2", duration=60)
+        refused = await client.post("/api/v1/generate", json={"prompt": "tone slow 3", "duration": 60})
+        assert refused.status == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        assert (await refused.json())["error"]["code"] == "queue_full"
+        for job_id in (first, second):
+            await client.delete(f"/api/v1/jobs/{job_id}")
+
+
+async def test_jobs_are_still_listed_after_a_restart(tmp_path, aiohttp_client) -> None:
+    settings = settings_for(tmp_path / "other")
+    async with open_service(settings) as service:
+        client = await aiohttp_client(create_app(service))
+        before = await ended(client, await begin(client))
+    async with open_service(settings) as service:
+        client = await aiohttp_client(create_app(service))
+        (after,) = (await (await client.get("/api/v1/jobs")).json())["jobs"]
+        assert after == before
+        assert (await client.get(after["audio_url"])).status == 200
 
 
 async def test_the_probes_say_when_new_sounds_can_be_made(client, service) -> None:

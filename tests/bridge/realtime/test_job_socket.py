@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
+from bridge.realtime import job_socket
 from bridge.service import SampleService, open_service
 from tests.servers import settings_for
 
@@ -123,6 +126,54 @@ async def test_a_plain_get_is_told_to_speak_websocket(client) -> None:
     answer = await client.get("/ws")
     assert answer.status == 422
     assert "ws://" in (await answer.json())["detail"]
+
+
+async def test_a_client_that_stops_reading_is_dropped_and_the_others_go_on(client, monkeypatch) -> None:
+    monkeypatch.setattr(job_socket, "SEND_SECONDS", 0.3)
+    deaf = await client.ws_connect("/ws", max_msg_size=0)
+    deaf._conn.protocol.pause_reading()
+    async with client.ws_connect("/ws") as socket:
+        # Its answers fill what the kernel holds for it: the same long list of its own mistakes would close it sooner.
+        pings = json.dumps({"type": "ping"})
+        sender = asyncio.create_task(flood(deaf, pings))
+        job_id = await begin(client)
+        assert (await until_ended(socket, job_id))[-1]["status"] == "completed"
+        await asyncio.wait_for(sender, 30)
+        await socket.send_json({"type": "ping"})
+        while (await hear(socket)) != {"type": "pong"}:
+            pass
+
+
+async def flood(socket: ClientWebSocketResponse, text: str) -> None:
+    """Say something until the connection is cut."""
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await socket.send_str(text)
+
+
+async def test_no_more_may_listen_than_are_allowed(tmp_path, aiohttp_client) -> None:
+    async with open_service(settings_for(tmp_path / "data", max_clients=1)) as service:
+        client = await aiohttp_client(create_app(service))
+        async with client.ws_connect("/ws"):
+            with pytest.raises(WSServerHandshakeError) as refused:
+                await client.ws_connect("/ws")
+            assert refused.value.status == 503
+        async with client.ws_connect("/ws") as again:
+            await again.send_json({"type": "ping"})
+            assert await hear(again) == {"type": "pong"}
+
+
+async def test_who_takes_back_a_shared_sound_hears_of_it_and_the_other_hears_the_end(client) -> None:
+    async with client.ws_connect("/ws") as socket:
+        mine = await begin(client, prompt="tone slow", duration=0.5)
+        theirs = await begin(client, prompt="tone slow", duration=0.5)
+        await client.delete(f"/api/v1/jobs/{mine}")
+        ends: dict[str, str] = {}
+        while len(ends) < 2:
+            event = await hear(socket)
+            if event["status"] in ("completed", "cancelled"):
+                ends[event["job_id"]] = event["status"]
+        assert ends == {mine: "cancelled", theirs: "completed"}
 
 
 async def test_who_listens_is_told_when_the_server_stops(service, aiohttp_client) -> None:

@@ -115,7 +115,7 @@ def _engines(problems: list[str], settings: Settings) -> list[dict[str, Any]]:
     from bridge.engines import registry
 
     names = registry.names()
-    found = [_engine(name) for name in names]
+    found = [_engine(name, settings.data_dir) for name in names]
     if not found:
         problems.append("No engine is registered, not even our own: the installation is broken. Run `make install`.")
     elif settings.engine != "auto":
@@ -127,12 +127,15 @@ def _engines(problems: list[str], settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
-def _engine(name: str) -> dict[str, Any]:
+def _engine(name: str, data_dir: Path) -> dict[str, Any]:
     from bridge.engines import registry
 
     lacks: str | None = None
     try:
-        registry.load(name)
+        # An engine that needs more than Python packages may say what it lacks.
+        missing = getattr(registry.load(name), "missing", None)
+        sentence = missing(None, data_dir) if missing else None
+        lacks = sentence.rstrip(".") if sentence else None
         if name == "musicgen":
             from bridge.engines.musicgen import installed
 

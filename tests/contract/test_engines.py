@@ -10,6 +10,7 @@ import pytest
 
 from bridge.audio.clip import Clip
 from bridge.engines import Engine, EngineInfo, registry
+from bridge.engines.soundfont import SoundFontEngine
 from bridge.errors import JobCancelled
 from prompts import SampleSpec
 
@@ -24,7 +25,12 @@ def nothing(_: float) -> None:
 
 @pytest.fixture(
     scope="module",
-    params=["tone", "procedural", pytest.param("musicgen", marks=pytest.mark.torch)],
+    params=[
+        "tone",
+        "procedural",
+        pytest.param("musicgen", marks=pytest.mark.torch),
+        pytest.param("soundfont", marks=pytest.mark.extra),
+    ],
 )
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """Every engine that can be built here; MusicGen as a tiny network of random weights."""
@@ -35,6 +41,8 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         from tests.tiny_musicgen import build_tiny_musicgen
 
         model = str(build_tiny_musicgen(folder / "weights"))
+    if request.param == "soundfont" and (lacks := SoundFontEngine.missing()):
+        pytest.skip(lacks)
     return registry.build(request.param, model=model, device="cpu", data_dir=folder)
 
 

@@ -89,8 +89,10 @@ def polished(x: Signal, knobs: Knobs, room: float, seed: int, loop: bool = False
     """
     rng = np.random.default_rng([seed, 77])
     y = peak_normalised(x)
-    if knobs.hard and not loop:
-        y = y * attack(y.shape[-1], 0.004 * -knobs.hard) if knobs.hard < 0 else _struck(y, knobs.hard * (0.4 if low else 1.0))
+    if knobs.hard < 0 and not loop:
+        y = y * attack(y.shape[-1], 0.004 * -knobs.hard)
+    elif knobs.hard > 0 and not loop:
+        y = _struck(y, knobs.hard * (0.4 if low else 1.0))
     if knobs.bright:
         y = _around(y, lambda v: _tilted(v, max(-1.2, min(1.2, knobs.bright))), loop)
     if knobs.drive > 0.2:

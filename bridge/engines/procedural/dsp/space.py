@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
@@ -51,10 +52,18 @@ def reverb(
         tail = irfft(rfft(dry, axis=-1) * rfft(folded, axis=-1), count, axis=-1)
     else:
         longer = count + room.shape[-1] - 1
-        size = next_fast_len(longer, real=True)
-        tail = irfft(rfft(dry, size, axis=-1) * rfft(room, size, axis=-1), size, axis=-1)[:, :longer]
+        size = next_fast_len(-(-longer // 16_384) * 16_384, real=True)  # few sizes, whose rooms are remembered
+        heard = rfft(dry.astype(np.float32), size, axis=-1)
+        heard *= _response(round(seconds, 2), round(brightness, 2), round(delay, 3), size)
+        tail = irfft(heard, size, axis=-1, overwrite_x=True)[:, :longer]
         dry = fitted(dry, longer)
     return dry * (1 - 0.5 * wet) + np.asarray(tail) * wet
+
+
+@lru_cache(maxsize=24)
+def _response(seconds: float, brightness: float, delay: float, size: int) -> Any:
+    """Spectrum of a room for a transform of ``size``, single precision."""
+    return rfft(impulse_response(seconds, brightness, delay).astype(np.float32), size, axis=-1)
 
 
 def panned(x: Signal, position: float) -> Signal:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ import pytest
 
 from bridge.engines._base import Engine
 from bridge.engines.procedural import ProceduralEngine
+from bridge.engines.procedural.instrument import Knobs, Note
 from bridge.engines.procedural.instruments import TABLE
 from bridge.errors import JobCancelled
 from prompts import SampleSpec
@@ -103,3 +106,20 @@ def test_a_cancelled_job_stops_in_the_middle(engine: ProceduralEngine, prompt: s
     spec = SampleSpec(prompt=prompt, kind=kind, seed=1).complete().resolved("procedural", None)
     with pytest.raises(JobCancelled):
         list(engine.stream(spec, 30.0, report))
+
+
+def test_the_docs_name_every_instrument_and_each_of_its_words() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "instruments.md").read_text("utf-8")
+    lost = [entry.name for entry in TABLE.values() if f"| {', '.join(entry.words)} |" not in page]
+    assert lost == []
+    assert f"plays {len(TABLE)} instruments" in page
+
+
+def test_the_instrument_that_the_docs_add_plays() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "instruments.md").read_text("utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0].replace("from .", "from bridge.engines.procedural.")
+    found: dict[str, Any] = {}
+    exec(code, found)
+    (entry,) = found["INSTRUMENTS"]
+    y = entry.play(Note(523.25, entry.seconds, 0.8, Knobs(), np.random.default_rng(1)))
+    assert np.abs(y).max() == pytest.approx(1.0)

@@ -108,7 +108,8 @@ class HostedEngine:
         self.restarts = 0
         self._incoming = incoming
         self._options = dict(options or {})
-        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+        # Engines work on several sounds at a time; a matrix product that wants all cores for itself waits for them.
+        self._environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._start_seconds = start_seconds
         self._starting: asyncio.Task[_Process] | None = None
         self._newborn: asyncio.subprocess.Process | None = None

@@ -89,7 +89,25 @@ class Scripted:
             wave = np.clip(wave, -0.2, 0.2)
         if "unlucky" in words and (spec.seed or 0) % 2:
             raise RuntimeError("an odd seed")
+        if "hopeless" in words or ("rushed" in words and not spec.seed):
+            yield beat(spec.bpm * 1.25, seconds)
+            return
+        if "rushed" in words:
+            yield beat(spec.bpm * 1.02, seconds)
+            return
         yield Clip.of(wave, 44100)
+
+
+def beat(bpm, seconds):
+    """A kick on each beat, a louder one on each bar line, a click between."""
+    out = np.zeros(round(seconds * 44100) + 44100)
+    time_axis = np.arange(4410) / 44100
+    kick = np.sin(2 * np.pi * 60 * time_axis) * np.exp(-time_axis * 30)
+    click = np.random.default_rng(1).standard_normal(4410) * np.exp(-time_axis * 90) * 0.2
+    for number in range(int(seconds * bpm / 30) + 1):
+        at = round(number * 30 / bpm * 44100)
+        out[at : at + 4410] += click if number % 2 else kick * (1.0 if number % 8 == 0 else 0.6)
+    return Clip.of(0.6 * out[: round(seconds * 44100)], 44100)
 
 
 class Quick(Scripted):

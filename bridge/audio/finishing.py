@@ -69,7 +69,7 @@ _TEXTURE_FADE_SECONDS = 1.5
 _STEM_TAIL_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Finished:
     """A sample, and what is known of it."""
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from bridge.audio.clip import Clip
+from bridge.audio.dc import remove_mean
 from bridge.audio.loudness import decibels, heard_loudness, peak_envelope, true_peak
 
 CEILING_DBTP = -1.0
@@ -90,6 +91,9 @@ def limited(clip: Clip, dbtp: float = CEILING_DBTP, *, loop: bool = False) -> Cl
     for _ in range(2):
         reduction = uniform_filter1d(reduction, ahead, mode=mode)
     quieter = Clip((clip.samples * 10.0 ** (-reduction / 20.0)).astype(np.float32), clip.rate)
+    if loop:
+        # Peaks of one sign were taken down; a constant more or less makes no seam.
+        quieter = remove_mean(quieter)
     # The gain moves between the samples as well: what that leaves over is a few hundredths of a dB.
     left = decibels(true_peak(quieter, loop=loop)) - dbtp
     return _scaled(quieter, -left) if left > 0.0 else quieter

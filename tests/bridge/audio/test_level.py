@@ -63,6 +63,15 @@ def test_a_limited_loop_has_no_seam():
     assert seam_z(one) <= 1.1 * seam_z(clip) + 0.2
 
 
+def test_limiting_peaks_of_one_sign_leaves_no_offset():
+    clip = hits(60)
+    clip.samples[:] = np.maximum(clip.samples, 0)
+    clip.samples[:] -= clip.samples.mean()
+    levelled, facts = to_loudness(clip, -13.0, loop=True)
+    assert facts.limited_db > 1
+    assert abs(float(levelled.samples.mean(dtype=np.float64))) < 1e-4
+
+
 def test_the_gain_falls_before_a_peak_and_the_quiet_far_from_it_is_untouched():
     wave = 0.1 * np.sin(np.arange(RATE) * 0.2)
     wave[RATE // 2] = 2.0

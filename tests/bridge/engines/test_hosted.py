@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from bridge.engines import hosted as hosted_module
+from bridge.engines.host import SEED_STEP
 from bridge.engines.hosted import ATTEMPTS, CANCEL_SECONDS, HostedEngine, Made
 from bridge.errors import BadAudio, EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
 from prompts import SampleSpec
@@ -73,6 +74,27 @@ async def test_a_sample_is_made_finished_and_encoded_in_another_process(engine, 
     assert soundfile.info(made.master).subtype == "PCM_24"
     assert soundfile.info(made.deliveries["wav"]).subtype == "PCM_16"
     assert made.measures["peak_dbfs"] == pytest.approx(-1, abs=0.01)
+
+
+async def test_a_loop_at_another_tempo_is_made_again_with_another_seed(installed, open_engine):
+    made = await open_engine("scripted").make(
+        spec("rushed", "scripted", kind="loop", bars=2, bpm=120, duration=None, seed=0)
+    )
+    assert made.frames == 4 * 44100
+    assert "off_grid" not in made.flags
+    assert made.measures["tempo_error_percent"] == pytest.approx(2, abs=0.3)
+    assert made.facts["seed"] == SEED_STEP
+    assert made.decisions[0].startswith("made 2 times")
+
+
+async def test_a_loop_that_never_fits_is_kept_and_says_so(installed, open_engine):
+    made = await open_engine("scripted").make(
+        spec("hopeless", "scripted", kind="loop", bars=2, bpm=120, duration=None, seed=0)
+    )
+    assert (made.frames, made.facts["seed"]) == (4 * 44100, 0)
+    assert "off_grid" in made.flags
+    assert made.decisions[0].startswith("made 3 times")
+    assert made.score < 0.6
 
 
 async def test_several_are_made_at_once_and_keep_apart(engine, incoming):

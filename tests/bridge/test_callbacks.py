@@ -142,6 +142,23 @@ async def test_a_name_that_leads_elsewhere_by_then_is_not_called(
     assert receiver.got == []
 
 
+async def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(self, host: str, port: int, **_: object) -> list[tuple]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("8.8.8.8", "10.0.0.1")]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    with pytest.raises(InvalidRequest, match="private network"):
+        await Callbacks().check("http://two-faced.example/")
+
+
+async def test_a_name_that_nobody_knows_yet_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(self, host: str, port: int, **_: object) -> list[tuple]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    await Callbacks().check("http://tomorrow.example/")
+
+
 async def test_what_is_sent_is_signed_json_with_a_key(receiver: Receiver, callbacks: Callbacks) -> None:
     await callbacks.send(f"{receiver.url}/ok?from=bridge", BODY, "a" * 32)
     ((headers, body),) = receiver.got

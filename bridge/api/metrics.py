@@ -66,10 +66,11 @@ def _note(metrics: Metrics, request: web.Request, status: int, seconds: float) -
     route = resource.canonical if resource is not None else _ELSEWHERE
     method = request.method if request.method in _METHODS else "other"
     if status != HTTPStatus.SWITCHING_PROTOCOLS:  # how long somebody listened says nothing of us
-        metrics.http_seconds.labels(route, method, str(status)).observe(seconds)
+        metrics.answered(route, method, status, seconds)
     # The route and not the path: in a path there are people's words.
     level = logging.DEBUG if method in ("GET", "HEAD", "OPTIONS") else logging.INFO
-    logger.log(level, "%s %s: %d in %.0f ms", method, route, status, seconds * 1000)
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s %s: %d in %.0f ms", method, route, status, seconds * 1000)
 
 
 def _shown_key(request: web.Request) -> str | None:

@@ -215,3 +215,5 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
 
 PARTS_OF_PAGES = frozenset({"/assets/{name}", "/sample-bridge.js", "/docs", "/redoc", "/asyncapi", "/viewers/{name}"})
 """What browsers fetch to show a page: no call of the API."""
+SOCKETS = frozenset({"/ws", "/ws/stream/{session_id}"})
+"""Described by ``asyncapi``."""

@@ -13,6 +13,7 @@ from bridge.engines._base import EngineInfo, Report
 
 from .asking import roots_for
 from .dsp.signal import RATE, stereo
+from .likeness import pulled, strength_of
 from .render import render
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class ProceduralEngine:
         """Yield the one clip of ``spec``: float32, one or two channels at 44,100 Hz, peak at most 1."""
         report(0.0)
         signal = render(spec, seconds, report)
+        if spec.octaves:
+            signal = pulled(signal, spec.octaves, strength_of(spec.guidance))
         samples = signal[np.newaxis] if signal.ndim == 1 else stereo(signal)
         yield Clip(samples.astype(np.float32), RATE)
         report(1.0)

@@ -263,7 +263,7 @@ INSTRUMENTS = (
         sustained(space, 0.6, 1.2),
         "fx",
         C2 + 12,
-        5.0,
+        4.0,
         space,
         room=0.4,
     ),

@@ -63,10 +63,11 @@ def sung(note: Note, vowels: str, vibrato: float = 0.17, onset: float = 0.25, br
             piece = slice(inside[0], inside[-1] + 1)
             y[piece] += weight[piece] * read(one, at[piece])
     y = peak_normalised(y)
-    g = white(note.rng, n)
-    air = sum((resonator(g, f, 2.5 * w) for f, _, w in VOWELS[vowels[0]][:3]), np.zeros(n))
-    air = peak_normalised(air) + 0.3 * peak_normalised(highpass(g, 4500.0))
-    y += breath * 2 ** (1.5 * k.air) * air * (1 + 3 * decay(n, 0.06))
+    if breath:
+        g = white(note.rng, n)
+        air = sum((resonator(g, f, 2.5 * w) for f, _, w in VOWELS[vowels[0]][:3]), np.zeros(n))
+        air = peak_normalised(air) + 0.3 * peak_normalised(highpass(g, 4500.0))
+        y += breath * 2 ** (1.5 * k.air) * air * (1 + 3 * decay(n, 0.06))
     return y * gated(n, 0.07 * 2 ** (-0.8 * k.hard), 0.5, 0.85, 0.22, held)
 
 
@@ -96,7 +97,9 @@ def choir(note: Note) -> Signal:
     for position in (-0.8, -0.35, 0.1, 0.45, 0.8):
         one = note.at(note.pitch * float(np.exp(note.rng.normal(0, 0.0022))))
         late = np.zeros(frames(note.rng.uniform(0.0, 0.035)))
-        singer = sung(one, "a" if position < 0.5 else "o", vibrato=0.13, onset=0.1, breath=0.03)
+        singer = sung(
+            one, "a" if position < 0.5 else "o", vibrato=0.13, onset=0.1, breath=0.05 if abs(position) < 0.4 else 0.0
+        )
         y = added(y, panned(np.concatenate([late, singer]), position))
     return faded(peak_normalised(y * attack(y.shape[-1], 0.16 * 2 ** (-note.knobs.hard))), head=0.01, tail=0.1)
 

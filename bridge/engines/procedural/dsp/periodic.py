@@ -37,7 +37,7 @@ def ensemble(
         gains = timbre(numbers * pitch, pitch)
         loudest = float(gains.max())
         for number, gain in zip(numbers, gains, strict=True):
-            if gain < 2e-4 * loudest:
+            if gain < 6e-4 * loudest:
                 continue
             centre = number * pitch / unit
             sigma = max(number**growth * pitch * (2 ** (cents / 1200) - 1) / unit, 0.35)

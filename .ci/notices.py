@@ -49,7 +49,9 @@ def python_notices() -> list[tuple[str, str, str]]:
         about = package.metadata
         licence = about.get("License-Expression") or (about.get("License") or "see text").splitlines()[0]
         texts = [
-            Path(str(file.locate())).read_text(errors="replace") for file in package.files or () if _is_notice(str(file))
+            Path(str(file.locate())).read_text(errors="replace")
+            for file in package.files or ()
+            if _is_notice(str(file))
         ]
         found.append((f"{name} {package.version}", licence, "\n".join(texts)))
     return found
@@ -65,7 +67,9 @@ def _is_notice(file: str) -> bool:
 
 def main() -> int:
     """Print all notices."""
-    print("Sample Bridge is free software: GNU Affero General Public License, version 3 or later, without any warranty.")
+    print(
+        "Sample Bridge is free software: GNU Affero General Public License, version 3 or later, without any warranty."
+    )
     print("Its source is at /source. It contains or uses the following packages.\n")
     for title, notices in (("In the page", npm_notices()), ("In the server", python_notices())):
         print(f"{title}\n{'=' * len(title)}\n")

@@ -52,7 +52,7 @@ async def task(probe: Probe) -> str:
             document = await probe.json(path)
     demand(document["status"] == "completed", f"it {document['status']}: {document['message']}")
     demand(str(document["audio_url"]).startswith("/download/"), f"audio_url is {document['audio_url']!r}")
-    return document["status"]
+    return str(document["status"])
 
 
 async def stem(probe: Probe) -> str:
@@ -100,7 +100,7 @@ async def foreign_pages(probe: Probe) -> str:
     """Pages of strangers, and names that lead here by a trick, are refused; our friends are not."""
     body = {"json": {"prompt": "kick"}}
     sockets = "/socket.io/?EIO=4&transport=websocket"
-    cases = (
+    cases: tuple[tuple[str, str, dict[str, str], int, dict[str, Any]], ...] = (
         ("POST", "/generate", {"Origin": _FOREIGN}, 403, body),
         ("POST", "/generate", {"Origin": "null"}, 403, body),
         ("GET", sockets, {"Origin": _FOREIGN}, 403, {}),

@@ -1,7 +1,6 @@
 """An engine in one file: it hums on the key's root note, whatever you ask for."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -15,8 +14,8 @@ RATE = 44100
 class HumEngine:
     """Five harmonics and a slow vibrato."""
 
-    def __init__(self, model: str | None = None, device: str = "auto", data_dir: Path | None = None) -> None:
-        """Take what every engine is built with; humming needs none of it."""
+    def __init__(self, **_: object) -> None:
+        """Take what every engine is built with (model, device, data_dir); humming needs none of it."""
         self._info = EngineInfo(
             name="hum", revision="1", rate=RATE, channels=1, max_seconds=60, streams=False, concurrency=2, instant=True,
             generative_model=False, licence="CC0-1.0", commercial=True,

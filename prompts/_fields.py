@@ -57,6 +57,12 @@ def _once(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _ten_or_none(levels: tuple[float, ...]) -> tuple[float, ...]:
+    if len(levels) not in {0, 10}:
+        raise ValueError(f"are {len(levels)} levels; give ten, one for each octave from 31 Hz to 16 kHz, or none")
+    return tuple(round(level, 1) for level in levels)
+
+
 _Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 _Integer = Annotated[int, Strict()]
 
@@ -109,6 +115,10 @@ TopP = Annotated[_Number, Field(ge=0, le=1)]
 """Draw from the likeliest codes that together have this probability; 0 and 1 = off."""
 Guidance = Annotated[_Number, Field(ge=0, le=10)]
 """Classifier-free guidance: how strictly the words are followed."""
+Octaves = Annotated[
+    tuple[Annotated[_Number, Field(ge=-60, le=0)], ...], Field(max_length=10), AfterValidator(_ten_or_none)
+]
+"""Level of ten octaves, from 31 Hz to 16 kHz, in dB under the loudest one."""
 Beams = Annotated[_Integer, Field(ge=1, le=8)]
 """Candidates of which the best one is kept."""
 RepetitionPenalty = Annotated[_Number, Field(ge=1, le=2)]

@@ -24,6 +24,7 @@ from prompts._fields import (
     KindName,
     Meter,
     ModelName,
+    Octaves,
     Prompt,
     RepetitionPenalty,
     Seed,
@@ -87,6 +88,9 @@ class SampleSpec(BaseModel):
     """0 to 1; 0 and 1 = off."""
     guidance: Guidance = 3.0
     """0 to 10: how strictly the words are followed."""
+    octaves: Octaves = ()
+    """Ten levels in dB under the loudest octave, 31 Hz to 16 kHz: the colour that the sound is pulled towards, as
+    strongly as ``guidance`` says from 1 to 10, by engines that can."""
     num_beams: Beams = 1
     """1 to 8 candidates, of which the best one is kept."""
     repetition_penalty: RepetitionPenalty = 1.0
@@ -183,7 +187,7 @@ class SampleSpec(BaseModel):
         if self.top_p == 1:
             values["top_p"] = 0  # both switch it off
         # Younger than the first kept sounds: where they say nothing they are not there, so that those are found.
-        for name in ("meter", "chords", "effects"):
+        for name in ("meter", "chords", "effects", "octaves"):
             if not values[name] or values[name] == COMMON_TIME:
                 del values[name]
         if self.chords:

@@ -305,6 +305,7 @@ def test_every_field_and_the_recipe_tell_sounds_apart() -> None:
         {"top_k": 10},
         {"top_p": 0.5},
         {"guidance": 2},
+        {"octaves": [0.0] * 10},
         {"num_beams": 2},
         {"repetition_penalty": 1.5},
     ]

@@ -124,14 +124,14 @@ async def test_the_root_is_the_page_for_browsers_and_the_map_for_strudel(client,
 
 
 async def test_a_map_made_of_words_lists_urls_whose_bytes_exist(client) -> None:
-    response = await client.get("/gen/tone 300 hz:2,tone_400_hz.json?wait=10")
+    response = await client.get("/gen/tone 300 hz:2,kick_drum.json?wait=10")
     made = await response.json()
     assert made["_base"] == f"http://{client.host}:{client.port}"
-    assert {name: len(urls) for name, urls in made.items() if name != "_base"} == {
-        "gen_tone_300_hz": 2,
-        "gen_tone_400_hz": 1,
-    }
-    for url in (*made["gen_tone_300_hz"], *made["gen_tone_400_hz"]):
+    assert set(made) == {"_base", "gen_tone_300_hz", "gen_kick_drum"}
+    notes, takes = made["gen_tone_300_hz"], made["gen_kick_drum"]
+    assert {note: len(urls) for note, urls in notes.items()} == {"d4": 2}, "what has a pitch is known by its root"
+    assert len(takes) == 1
+    for url in (*notes["d4"], *takes):
         assert (await client.get(url)).status == 200
 
 

@@ -232,9 +232,11 @@ def _failure(request_id: str, kind: str, code: str, message: str) -> dict[str, A
     return {"type": "failed", "id": request_id, "error": kind, "code": code, "message": message}
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)  # it died before the kernel was told to tell us
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -242,11 +244,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bridge.engines.host")
     parser.add_argument("name")
     parser.add_argument("--socket", type=int, required=True, help="inherited file descriptor of a stream socket")
+    parser.add_argument("--parent", type=int, required=True, help="process to end with")
     parser.add_argument("--incoming", type=Path, required=True)
     parser.add_argument("--rate", type=int, default=RATE, help="Hz of finished samples")
     parser.add_argument("--options", default="{}", help="keyword arguments of the engine, as JSON")
     options = parser.parse_args(arguments)
-    _die_with_parent()
+    _die_with_parent(options.parent)
     os.nice(_NICENESS)
     # The parent decides when we end; Ctrl-C in a terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

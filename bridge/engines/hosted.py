@@ -248,6 +248,7 @@ class HostedEngine:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "bridge.engines.host", self.name,
                 "--socket", str(theirs.fileno()),
+                "--parent", str(os.getpid()),
                 "--incoming", str(self._incoming),
                 "--rate", str(self._rate),
                 "--options", json.dumps(self._options, default=str),

@@ -9,13 +9,15 @@ from aiohttp import web
 from bridge.api import stems
 from bridge.api.errors import answer_errors
 from bridge.api.guard import guard
-from bridge.api.keys import METRICS, SERVICE, SETTINGS
+from bridge.api.keys import METRICS, SERVICE, SETTINGS, STREAMS
 from bridge.api.metrics import observed
 from bridge.api.routes import ROUTES
 from bridge.metrics import Metrics
 from bridge.realtime.hub import Hub
 from bridge.realtime.job_socket import JobSocket
+from bridge.realtime.streams import StreamSocket
 from bridge.service import SampleService
+from bridge.streaming import Streams
 
 
 def create_app(service: SampleService) -> web.Application:
@@ -31,9 +33,11 @@ def create_app(service: SampleService) -> web.Application:
     app[SETTINGS] = settings
     app[SERVICE] = service
     app[METRICS] = metrics
+    app[STREAMS] = Streams(service)
     app.add_routes(ROUTES)
     Hub(service, metrics).attach(app)
     JobSocket(service).attach(app)
+    StreamSocket(service, app[STREAMS]).attach(app)
     metrics.attach(app)
     stems.attach(app)
     app.cleanup_ctx.append(_background)

@@ -312,6 +312,11 @@ class SampleService:
 
     # ------------------------------------------------------------------ from order to spec
 
+    async def resolve(self, order: Order) -> tuple[SampleSpec, EngineInfo]:
+        """What would be made of an order, and by which engine; nothing is made. Raises as ``ask`` does."""
+        spec, _, info = await self._resolve(order, 0)
+        return spec, info
+
     async def _resolve(self, order: Order, number: int) -> tuple[SampleSpec, str, EngineInfo]:
         spec = order.spec
         name = self.choice.name if spec.engine == "auto" else spec.engine

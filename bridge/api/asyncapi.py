@@ -100,6 +100,12 @@ class Started(TypedDict):
     """It begins."""
 
     type: Literal["started"]
+    session_id: str
+    sample_rate: int
+    channels: int
+    chunk_duration: float
+    quality_mode: Literal["draft", "balanced", "high"]
+    engine: str
 
 
 class Chunk(TypedDict):
@@ -114,15 +120,24 @@ class Chunk(TypedDict):
 
 
 class StreamProgress(TypedDict):
-    """How far it is."""
+    """How far it is, about once a second and after each update."""
 
     type: Literal["progress"]
+    session_id: str
+    seconds_sent: float
+    progress: float | None
+    """0..1; null without a duration"""
+    quality_mode: Literal["draft", "balanced", "high"]
+    """draft also when the line is too slow for more"""
 
 
 class Completed(TypedDict):
     """It has ended."""
 
     type: Literal["completed"]
+    session_id: str
+    seconds_sent: float
+    reason: Literal["finished", "stopped"]
 
 
 @dataclass(frozen=True)

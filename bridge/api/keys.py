@@ -7,7 +7,9 @@ from aiohttp import web
 from bridge.metrics import Metrics
 from bridge.service import SampleService
 from bridge.settings import Settings
+from bridge.streaming import Streams
 
 SETTINGS = web.AppKey("settings", Settings)
 SERVICE = web.AppKey("service", SampleService)
+STREAMS = web.AppKey("streams", Streams)
 METRICS = web.AppKey("metrics", Metrics)

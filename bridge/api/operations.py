@@ -93,6 +93,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (404, 416),
         (Parameter("request", _TEXT, "", "path"), Parameter("file", _TEXT, "What `blob_url` says.", "path")),
     ),
+    ("GET", "/stream/sessions"): Operation("making", {200: Answer("What plays", shapes.StreamSessions)}),
     # ---------------------------------------------------------------- jobs
     ("POST", "/api/v1/generate"): Operation(
         "jobs", {200: Answer("Taken in", shapes.JobAccepted)}, (409, 502, 503, 504, 507), (_ONCE,), (_GENERATE,)

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bridge.api import daw, docs, forget, gen, generate, health, metrics, openapi, page, samples, sounds, stems, strudel
+from bridge.api import (
+    daw,
+    docs,
+    forget,
+    gen,
+    generate,
+    health,
+    metrics,
+    openapi,
+    page,
+    samples,
+    sounds,
+    stems,
+    stream,
+    strudel,
+)
 
 ROUTES = (
     # the page and Strudel's own conventions
@@ -21,6 +36,7 @@ ROUTES = (
     web.post("/generate_stem", generate.post_generate_stem),
     web.get("/generate/{task_id}", generate.get_task),
     web.get("/download/{task_id}", generate.get_download),
+    web.get("/stream/sessions", stream.get_sessions),
     # contract D
     web.get("/stems/{request}/{file}", stems.get_stem_file),
     # contract C

@@ -81,6 +81,22 @@ class Task(TypedDict):
     variations: NotRequired[list[str]]
 
 
+class StreamSession(TypedDict):
+    """A stream that plays."""
+
+    session_id: str
+    prompt: str
+    started_at: str
+    seconds_sent: float
+    quality_mode: Literal["draft", "balanced", "high"]
+
+
+class StreamSessions(TypedDict):
+    """The streams that play, the oldest first."""
+
+    sessions: list[StreamSession]
+
+
 class StemsAccepted(TypedDict):
     """Contract D's answer: the stems are promised."""
 

@@ -1,9 +1,10 @@
 """Frames between the server and an engine's process: a JSON head and, where audio travels, bytes.
 
 On the wire: two unsigned 32-bit big-endian lengths (head, body), then both parts. The parent sends ``submit`` and
-``cancel``. The child says ``alive`` every second and ``starting`` (a sentence) while the engine is built, then
-``described`` or ``unavailable`` once, and for each request ``progress``, ``piece`` (with PCM as its body), and exactly
-one of ``done``, ``failed``, ``cancelled``.
+``cancel``; a ``submit`` with a ``passage`` asks for a part of a stream and has as its body what it continues. The child
+says ``alive`` every second and ``starting`` (a sentence) while the engine is built, then ``described`` or
+``unavailable`` once, and for each request ``progress``, ``piece`` (of a passage, with 16-bit PCM as its body), and
+exactly one of ``done``, ``played`` (a passage), ``failed``, ``cancelled``.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from bridge.audio.finishing import RATE, Finished, best_of, finish, needed_secon
 from bridge.engines import registry
 from bridge.engines._base import Engine
 from bridge.engines._framing import Frame, read_blocking
+from bridge.engines.passages import Passage, render
 from bridge.errors import BadAudio, BridgeError, EngineUnavailable, JobCancelled
 from prompts import SampleSpec
 
@@ -51,7 +52,9 @@ _PR_SET_PDEATHSIG = 1
 class _Request:
     id: str
     spec: SampleSpec
-    pieces: bool
+    passage: Passage | None = None
+    tail: bytes = b""
+    work: Future[None] | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     reported: float = 0.0
 
@@ -110,22 +113,35 @@ class Host:
         while (frame := self._line.receive()) is not None:
             match frame.head["type"]:
                 case "submit":
-                    self._submit(frame.head)
+                    self._submit(frame.head, frame.body)
                 case "cancel":
-                    request = self._requests.get(frame.head["id"])
-                    if request:
-                        request.cancelled.set()
+                    self._cancel(frame.head["id"])
 
-    def _submit(self, head: dict[str, Any]) -> None:
+    def _submit(self, head: dict[str, Any], body: bytes) -> None:
         spec = SampleSpec.model_validate(head["spec"])
-        request = _Request(head["id"], spec, pieces=bool(head.get("pieces")))
+        passage = Passage(**head["passage"]) if head.get("passage") else None
+        request = _Request(head["id"], spec, passage=passage, tail=body)
         self._requests[request.id] = request
-        self._pool.submit(self._answer, request)
+        request.work = self._pool.submit(self._answer, request)
+
+    def _cancel(self, request_id: str) -> None:
+        request = self._requests.get(request_id)
+        if request is None:
+            return
+        request.cancelled.set()
+        # What waits behind other work is taken out of the line and answered now.
+        if request.work is not None and request.work.cancel():
+            self._requests.pop(request_id, None)
+            self._line.send({"type": "cancelled", "id": request_id})
 
     def _answer(self, request: _Request) -> None:
         answer: dict[str, Any]
         try:
-            answer = {"type": "done", "id": request.id, **self._make(request)}
+            if request.passage is not None:
+                self._play(request, request.passage)
+                answer = {"type": "played", "id": request.id}
+            else:
+                answer = {"type": "done", "id": request.id, **self._make(request)}
         except JobCancelled:
             answer = {"type": "cancelled", "id": request.id}
         except BridgeError as error:
@@ -143,6 +159,14 @@ class Host:
                 answer = _failure(request.id, "EngineError", "engine_failed", message)
         self._requests.pop(request.id, None)
         self._line.send(answer)
+
+    def _play(self, request: _Request, passage: Passage) -> None:
+        report = self._reporter(request)
+        report(0.0)
+        for rate, pcm in render(self._engine, request.spec, passage, request.tail, report):
+            report(0.0)
+            head = {"type": "piece", "id": request.id, "rate": rate, "channels": pcm.shape[1]}
+            self._line.send(head, pcm.tobytes())
 
     def _make(self, request: _Request) -> dict[str, Any]:
         finished, seed = self._fitting(request)
@@ -180,8 +204,7 @@ class Host:
         takes: list[Finished] = []
         for seed in seeds:
             takes.append(self._take(request, spec.model_copy(update={"seed": seed})))
-            # Pieces that somebody hears already cannot be taken back.
-            if takes[-1].fits or request.pieces:
+            if takes[-1].fits:
                 break
         best = best_of(takes)
         if len(takes) > 1:
@@ -199,8 +222,6 @@ class Host:
             if request.cancelled.is_set():
                 raise JobCancelled("cancelled")
             pieces.append(piece)
-            if request.pieces:
-                self._send_piece(request.id, piece)
         return finish(self._joined(pieces), spec, rate=self._rate, exact_loops=info.exact_loops)
 
     def _joined(self, pieces: list[Clip]) -> Clip:
@@ -219,10 +240,6 @@ class Host:
                 self._line.send({"type": "progress", "id": request.id, "progress": min(max(fraction, 0.0), 1.0)})
 
         return report
-
-    def _send_piece(self, request_id: str, piece: Clip) -> None:
-        head = {"type": "piece", "id": request_id, "rate": piece.rate, "channels": piece.channels}
-        self._line.send(head, piece.samples.T.astype("<f4").tobytes())
 
 
 _OUT_OF_MEMORY = "The engine ran out of memory. Ask for something shorter, or choose a smaller model."

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from bridge import errors
 from bridge.engines import _framing
 from bridge.engines._base import EngineInfo
 from bridge.engines._framing import Frame
+from bridge.engines.passages import Passage
 from bridge.errors import EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
 from prompts import SampleSpec
 
@@ -58,10 +59,21 @@ class Made:
     """What the audio says about itself: ``root``, and the ``seed`` it was made with in the end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a stream: interleaved 16-bit little-endian PCM."""
+
+    rate: int
+    channels: int
+    pcm: bytes
+
+
 @dataclass
 class _Pending:
-    answer: asyncio.Future[Made]
+    answer: asyncio.Future[Made | None]
+    """None: a passage has been played to its end."""
     on_progress: Callable[[float], None]
+    pieces: asyncio.Queue[Piece | None] = field(default_factory=asyncio.Queue)
 
 
 class _Gone(Exception):
@@ -162,6 +174,47 @@ class HostedEngine:
             "another engine; `sample-bridge doctor` checks the installation."
         )
 
+    async def stream(self, spec: SampleSpec, passage: Passage, tail: bytes = b"") -> AsyncGenerator[Piece, None]:
+        """Make one passage of a stream, piece by piece; see passages.render. Closing the iterator stops the work.
+
+        A crash of the process makes it begin again as long as nothing was heard. Raises EngineError and its kin.
+        """
+        heard = False
+        for _ in range(ATTEMPTS):
+            pieces = self._played(spec, passage, tail)
+            try:
+                async for piece in pieces:
+                    heard = True
+                    yield piece
+            except _Gone:
+                if heard or self._closed:
+                    break
+            else:
+                return
+            finally:
+                await pieces.aclose()
+        if self._closed:
+            raise EngineUnavailable("The bridge is being stopped.")
+        raise EngineCrashed(f"Engine '{self.name}' ended while it played. Start the stream again.")
+
+    async def _played(self, spec: SampleSpec, passage: Passage, tail: bytes) -> AsyncGenerator[Piece, None]:
+        current = await self._ready()
+        request_id = uuid.uuid4().hex[:12]
+        pending = _Pending(asyncio.get_running_loop().create_future(), lambda _: None)
+        pending.answer.add_done_callback(lambda _: pending.pieces.put_nowait(None))
+        current.pending[request_id] = pending
+        head = {"type": "submit", "id": request_id, "spec": spec.model_dump(mode="json"), "passage": passage.as_dict()}
+        try:
+            await self._send(current, head, tail)
+            while (piece := await pending.pieces.get()) is not None:
+                yield piece
+            pending.answer.result()
+        finally:
+            if pending.answer.done():
+                current.pending.pop(request_id, None)
+            else:
+                await asyncio.shield(self._beside_task(self._cancel(current, request_id, pending)))
+
     async def close(self) -> None:
         """End the process and wait for it."""
         self._closed = True
@@ -182,7 +235,9 @@ class HostedEngine:
         current.pending[request_id] = pending
         try:
             await self._send(current, {"type": "submit", "id": request_id, "spec": spec.model_dump(mode="json")})
-            return await asyncio.shield(pending.answer)
+            made = await asyncio.shield(pending.answer)
+            assert made is not None  # noqa: S101  only passages end without files
+            return made  # noqa: TRY300
         except asyncio.CancelledError:
             # A task of its own: whoever cancels twice must not leave the work running.
             await asyncio.shield(self._beside_task(self._cancel(current, request_id, pending)))
@@ -209,11 +264,13 @@ class HostedEngine:
             await asyncio.wait([pending.answer])
         if not pending.answer.cancelled() and pending.answer.exception() is None:
             # It was finished in the very moment of being cancelled: nobody will adopt the files.
-            _discard(pending.answer.result())
+            made = pending.answer.result()
+            if made is not None:
+                _discard(made)
 
-    async def _send(self, current: _Process, head: dict[str, Any]) -> None:
+    async def _send(self, current: _Process, head: dict[str, Any], body: bytes = b"") -> None:
         try:
-            current.writer.write(Frame(head).encode())
+            current.writer.write(Frame(head, body).encode())
             await current.writer.drain()
         except (ConnectionError, RuntimeError):
             raise _Gone(current.blameless_end) from None
@@ -339,6 +396,10 @@ class HostedEngine:
         match head["type"]:
             case "progress":
                 pending.on_progress(float(head["progress"]))
+            case "piece":
+                pending.pieces.put_nowait(Piece(int(head["rate"]), int(head["channels"]), frame.body))
+            case "played":
+                pending.answer.set_result(None)
             case "done":
                 pending.answer.set_result(_made(head))
             case "cancelled":

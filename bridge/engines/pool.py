@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from bridge.engines._base import EngineInfo
-from bridge.engines.hosted import HostedEngine, Made
+from bridge.engines.hosted import HostedEngine, Made, Piece
+from bridge.engines.passages import Passage
 from bridge.errors import EngineError
 from prompts import SampleSpec
 
@@ -64,6 +65,18 @@ class EnginePool:
             return await self._members[number].make(spec, on_progress)
         finally:
             self._busy[number] -= 1
+
+    async def stream(self, spec: SampleSpec, passage: Passage, tail: bytes = b"") -> AsyncGenerator[Piece, None]:
+        """Make one passage of a stream; see HostedEngine.stream."""
+        number = min(self._busy, key=lambda each: self._busy[each])
+        self._busy[number] += 1
+        pieces = self._members[number].stream(spec, passage, tail)
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            self._busy[number] -= 1
+            await pieces.aclose()
 
     async def close(self) -> None:
         """End all processes."""

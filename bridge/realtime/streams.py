@@ -1,0 +1,300 @@
+"""``/ws/stream/{session_id}`` of contract B: sound while it is made, over a plain WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+import socket as sockets
+import time
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest
+from bridge.service import SampleService
+from bridge.streaming import Chunk, Stream, Streams
+
+logger = logging.getLogger(__name__)
+
+AHEAD_CHUNKS = 3
+AHEAD_SECONDS = 1.0
+"""A client is never sent more than so much, whichever is longer, before it is to be heard."""
+SEND_SECONDS = 4.0
+"""A client that takes nothing for so long has stopped reading: it is dropped."""
+IDLE_SECONDS = 30.0
+"""A client that says nothing, and for which nothing plays, is asked to come back."""
+MAX_MISTAKES = 10
+"""Messages that cannot be understood until the connection is closed."""
+MAX_MESSAGE_BYTES = 64 * 1024
+PING_SECONDS = 20.0
+_SEND_BUFFER = 128 * 1024
+"""Bytes in the kernel; little, so that a client which stops reading is noticed."""
+_SESSION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+class StreamSocket:
+    """Owns the streaming connections of one application."""
+
+    def __init__(self, service: SampleService, streams: Streams) -> None:
+        self._service = service
+        self._streams = streams
+        self._sessions: dict[str, _Session] = {}
+
+    def attach(self, app: web.Application) -> None:
+        """Serve the address in ``app``, and end what plays when it ends."""
+        app.router.add_get("/ws/stream/{session_id}", self.serve, allow_head=False)
+        app.on_shutdown.append(self._say_goodbye)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """One connection, from its handshake to its end."""
+        session_id = request.match_info["session_id"]
+        socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=MAX_MESSAGE_BYTES, compress=False)
+        if not socket.can_prepare(request).ok:
+            raise InvalidRequest("This address speaks WebSocket: connect to it with ws:// instead of http://.")
+        if not _SESSION_ID.fullmatch(session_id):
+            raise InvalidRequest("session_id: take 1 to 64 letters, digits and _ . : -", field="session_id")
+        limit = self._service.settings.max_clients
+        if limit and len(self._sessions) >= limit:
+            raise Busy("Too many clients are connected. Try again in a moment.")
+        if session_id in self._sessions:
+            raise Conflict("That session is connected already. Take another session_id.", code="session_in_use")
+        session = self._sessions[session_id] = _Session(self._streams, session_id, socket, request)
+        try:
+            await socket.prepare(request)
+            _keep_little(request)
+            await session.listen()
+        finally:
+            del self._sessions[session_id]
+        return socket
+
+    async def _say_goodbye(self, _: web.Application) -> None:
+        closing = [
+            one.socket.close(code=WSCloseCode.GOING_AWAY, message=b"The bridge stops.")
+            for one in self._sessions.values()
+        ]
+        await asyncio.gather(*closing, return_exceptions=True)
+
+
+class _Session:
+    """One client."""
+
+    def __init__(self, streams: Streams, session_id: str, socket: web.WebSocketResponse, request: web.Request) -> None:
+        self.socket = socket
+        self._streams = streams
+        self._id = session_id
+        self._request = request
+        self._stream: Stream | None = None
+        self._playing: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
+        self._starting = False
+
+    async def listen(self) -> None:
+        """Do what the client says until it goes."""
+        mistakes = 0
+        try:
+            while mistakes < MAX_MISTAKES:
+                message = await self._heard()
+                if message is None:
+                    return
+                try:
+                    await self._do(message)
+                except BridgeError as error:
+                    mistakes += 1
+                    await self._say_error(error)
+            await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too much was not understood.")
+        finally:
+            await self._end()
+
+    async def _heard(self) -> str | bytes | None:
+        """The next message; None when the client has gone, or has had nothing to say for too long."""
+        while True:
+            try:
+                message = await self.socket.receive(timeout=IDLE_SECONDS)
+            except TimeoutError:
+                if self._stream is not None:
+                    continue
+                await self._say_error(
+                    InvalidRequest(
+                        'Nothing was said. Begin with {"type": "start_streaming", "request": {"prompt": "..."}}.',
+                        code="idle",
+                    )
+                )
+                await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Nothing was said.")
+                return None
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                data: str | bytes = message.data
+                return data
+            return None
+
+    async def _do(self, data: str | bytes) -> None:
+        said = _read(data)
+        match said.get("type"):
+            case "start_streaming":
+                await self._start(said.get("request"))
+            case "update":
+                await self._update(said.get("request"))
+            case "stop":
+                await self._stop()
+            case "ping":
+                await self._say({"type": "pong"})
+            case _:
+                raise InvalidRequest("type: say start_streaming, update or stop.", field="type")
+
+    async def _start(self, request: Any) -> None:
+        if self._stream is not None:
+            raise Conflict(
+                "This session streams already. Say update to change it, or stop before you start again.",
+                code="already_streaming",
+            )
+        self._stream = await self._streams.open(self._id, request)
+        self._playing = asyncio.create_task(self._play(self._stream))
+
+    async def _update(self, request: Any) -> None:
+        stream = self._streaming()
+        await stream.update(request)
+        await self._tell_progress(stream)
+
+    async def _stop(self) -> None:
+        stream = self._streaming()
+        await self._end()
+        await self._say_completed(stream, "stopped")
+
+    def _streaming(self) -> Stream:
+        if self._stream is None:
+            raise Conflict(
+                'Nothing plays. Begin with {"type": "start_streaming", "request": {"prompt": "..."}}.',
+                code="not_streaming",
+            )
+        return self._stream
+
+    async def _end(self) -> None:
+        playing, self._playing = self._playing, None
+        stream, self._stream = self._stream, None
+        # Nothing is awaited before the work is ended: a handler that is being cancelled gets no further.
+        if playing is not None:
+            playing.cancel()
+        if stream is not None:
+            stream.close()
+        if playing is not None:
+            await asyncio.gather(playing, return_exceptions=True)
+
+    async def _play(self, stream: Stream) -> None:
+        try:
+            await self._say(_started(stream))
+            await self._send_chunks(stream)
+        except BridgeError as error:
+            logger.warning("stream %s: %s", self._id, error.message)
+            ended = self._say_error(error)
+        except (ConnectionError, TimeoutError):
+            return self._drop()
+        else:
+            ended = self._say_completed(stream, "finished")
+        self._stream = self._playing = None
+        stream.close()
+        with contextlib.suppress(ConnectionError):
+            await ended
+        return None
+
+    async def _send_chunks(self, stream: Stream) -> None:
+        clock = time.monotonic
+        begun, told = clock(), 0.0
+        while (chunk := await stream.chunk()) is not None:
+            if chunk.index == 0:
+                begun = clock()
+            # What could not be sent in time is not caught up with: the client's clock has moved, too.
+            begun = max(begun, clock() - chunk.start)
+            ahead = max(AHEAD_SECONDS, AHEAD_CHUNKS * stream.options.chunk_duration)
+            await asyncio.sleep(max(0.0, begun + chunk.start + chunk.duration - ahead - clock()))
+            before = clock()
+            await self._send_chunk(chunk)
+            if clock() - before > chunk.duration and stream.options.quality_mode != "draft":
+                # A line that is too slow gets half as much.
+                await stream.update({"quality_mode": "draft"})
+            if stream.seconds_sent - told >= 1.0:
+                told = stream.seconds_sent
+                await self._tell_progress(stream)
+
+    async def _send_chunk(self, chunk: Chunk) -> None:
+        event = {
+            "type": "chunk",
+            "index": chunk.index,
+            "start": round(chunk.start, 6),
+            "duration": round(chunk.duration, 6),
+            "sample_rate": chunk.rate,
+            "channels": chunk.channels,
+        }
+        async with self._sending, asyncio.timeout(SEND_SECONDS):
+            await self.socket.send_str(json.dumps(event))
+            await self.socket.send_bytes(chunk.pcm)
+
+    async def _tell_progress(self, stream: Stream) -> None:
+        await self._say(
+            {
+                "type": "progress",
+                "session_id": self._id,
+                "seconds_sent": round(stream.seconds_sent, 3),
+                "progress": stream.progress,
+                "quality_mode": stream.options.quality_mode,
+            }
+        )
+
+    async def _say_completed(self, stream: Stream, reason: str) -> None:
+        await self._say(
+            {
+                "type": "completed",
+                "session_id": self._id,
+                "seconds_sent": round(stream.seconds_sent, 3),
+                "reason": reason,
+            }
+        )
+
+    async def _say_error(self, error: BridgeError) -> None:
+        await self._say({"type": "error", "error": {"code": error.code, "message": error.message}})
+
+    async def _say(self, event: dict[str, Any]) -> None:
+        try:
+            async with self._sending, asyncio.timeout(SEND_SECONDS):
+                await self.socket.send_str(json.dumps(event, ensure_ascii=False, allow_nan=False))
+        except TimeoutError:
+            self._drop()
+        except ConnectionError:
+            logger.debug("stream %s: the client has gone", self._id)
+
+    def _drop(self) -> None:
+        if self._request.transport is not None:
+            logger.info("stream %s: the client stopped reading: dropped", self._id)
+            self._request.transport.abort()
+
+
+def _started(stream: Stream) -> dict[str, Any]:
+    return {
+        "type": "started",
+        "session_id": stream.session_id,
+        "sample_rate": stream.info.rate,
+        "channels": stream.channels,
+        "chunk_duration": stream.options.chunk_duration,
+        "quality_mode": stream.options.quality_mode,
+        "engine": stream.info.name,
+    }
+
+
+def _keep_little(request: web.Request) -> None:
+    connection = request.transport.get_extra_info("socket") if request.transport else None
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SEND_BUFFER)
+
+
+def _read(data: str | bytes) -> dict[str, Any]:
+    if isinstance(data, bytes):
+        raise InvalidRequest("Messages on this connection are JSON text, not binary.")
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise InvalidRequest('Say a JSON object, such as {"type": "stop"}.')
+    return said

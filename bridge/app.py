@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from bridge.api import stems
+from bridge.api import similar, stems
 from bridge.api.errors import answer_errors
 from bridge.api.guard import guard
 from bridge.api.keys import METRICS, SERVICE, SETTINGS, STREAMS
 from bridge.api.metrics import observed
 from bridge.api.routes import ROUTES
 from bridge.metrics import Metrics
+from bridge.pregeneration import pregenerate
 from bridge.realtime.hub import Hub
 from bridge.realtime.job_socket import JobSocket
 from bridge.realtime.streams import StreamSocket
@@ -40,10 +42,12 @@ def create_app(service: SampleService) -> web.Application:
     StreamSocket(service, app[STREAMS]).attach(app)
     metrics.attach(app)
     stems.attach(app)
+    similar.attach(app)
     app.cleanup_ctx.append(_background)
     return app
 
 
 async def _background(app: web.Application) -> AsyncIterator[None]:
-    app[SERVICE].begin()
+    service = app[SERVICE]
+    service.begin(functools.partial(pregenerate, service) if service.settings.pregenerate else None)
     yield

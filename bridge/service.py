@@ -12,10 +12,9 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from pydantic import ValidationError
@@ -25,19 +24,20 @@ from bridge.audio.files import FileMaker
 from bridge.audio.processors import check_names
 from bridge.engines import EngineInfo
 from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
-from bridge.engines.hosted import Made
 from bridge.engines.room import EngineRoom
-from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, JobCancelled, NotFound, StartupError
-from bridge.events import JobMessage, strudel_code
-from bridge.facts import facts_of, recipe_of, search_terms
+from bridge.errors import BridgeError, Conflict, InvalidRequest, JobCancelled, NotFound, StartupError
+from bridge.events import JobMessage
+from bridge.facts import recipe_of
 from bridge.jobs import STOPPING, TERMINAL, Book, EmbeddedQueue, Job, JobQueue, Journal, Priority, State, Ticket
 from bridge.library import Library
 from bridge.logs import current_request, working_for
+from bridge.making import Maker, score
+from bridge.placing import Placed, Placer, job_message, plain_outcome, remove_files
 from bridge.requests import Order, from_validation
 from bridge.settings import Settings
 from bridge.slicing import cut_slices, slices_name
-from cache import NewSample, Published, Sample, SampleStore, Sound, StoreError, Target
-from prompts import SampleSpec, Stem, common_stems, sound_aliases, sound_name
+from cache import Sample, SampleStore, Sound, StoreError
+from prompts import SampleSpec, sound_aliases, sound_name
 
 logger = logging.getLogger(__name__)
 
@@ -46,30 +46,10 @@ _Resolved: TypeAlias = tuple[SampleSpec, str, EngineInfo]
 OnProgress: TypeAlias = Callable[[JobMessage], None]
 OnAsk: TypeAlias = Callable[[Ticket], None]
 
-T = TypeVar("T")
-
 KEPT_LANE = "kept"
 PROGRESS_SECONDS = 0.2
 """Progress of one job is told at most five times a second."""
-_BUSY_SECONDS = 1.0
-"""How long pre-generation waits when players have filled the queue."""
 _NO_LIMIT = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Where one asker's sound has gone."""
-
-    name: str
-    n: int
-    sample: Sample
-    cached: bool
-    """True when the audio was there before it was asked for."""
-
-    @property
-    def strudel(self) -> str:
-        """Code to paste."""
-        return strudel_code(self.name, self.n, self.sample.facts)
 
 
 class SampleService:
@@ -82,26 +62,25 @@ class SampleService:
         self.library = library
         self.engines = engines
         self.choice: Choice = choose(settings)
+        self.maker = Maker(settings, engines)
+        self.placer = Placer(library)
         self.queue: JobQueue = EmbeddedQueue(
             self._run,
-            capacity=self._capacity,
-            gives_way=self._gives_way,
-            estimate=self._estimate,
+            capacity=self.maker.capacity,
+            gives_way=self.maker.gives_way,
+            estimate=self.maker.estimate,
             limit=settings.max_queue,
             job_seconds=settings.job_timeout,
-            book=Book(journal, to_plain=_plain_outcome, from_plain=self._outcome) if journal else None,
+            book=Book(journal, to_plain=plain_outcome, from_plain=self.placer.kept_outcome) if journal else None,
         )
         self.queue.watch(self._on_job)
         self.pages: Callable[[], int] = lambda: 0
         """How many pages are connected; sounds that they know are not evicted."""
         self._on_progress: list[OnProgress] = []
         self._on_ask: list[OnAsk] = []
-        self._speed: dict[str, float] = {}
         self._beside: set[asyncio.Task[Any]] = set()
         self._telling: set[asyncio.Task[Any]] = set()
         self._once: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._placing: set[str] = set()
-        """Tickets whose sound is being published: too late to cancel."""
         self._told: WeakKeyDictionary[Job, tuple[State, float]] = WeakKeyDictionary()
 
     # ------------------------------------------------------------------ asking
@@ -119,7 +98,7 @@ class SampleService:
         wanted = [await self._resolve(order, number) for number in range(order.variations)]
         found = [(each, await self.library.read(self.library.store.take, each[1])) for each in wanted]
         kept = [(spec, spec_id, sample) for (spec, spec_id, _), sample in found if sample is not None]
-        kept.sort(key=lambda each: -_score(each[2]))
+        kept.sort(key=lambda each: -score(each[2]))
         tickets = [await self._settled(self._asked(order, *each[:2]), *each[1:], priority) for each in kept]
         missing = [each for each, sample in found if sample is None]
         if missing:
@@ -132,7 +111,7 @@ class SampleService:
     async def _settled(self, asked: dict[str, Any], spec_id: str, sample: Sample, priority: Priority) -> Ticket:
         """A ticket for a sample that is kept."""
         ticket = self.queue.settle(spec_id, KEPT_LANE, {}, asked=asked)
-        await self._publish([ticket], kept=sample)
+        await self.placer.place([ticket], kept=sample)
         if priority < Priority.PREGENERATION:
             self.queue.keep(ticket)
         return ticket
@@ -174,7 +153,7 @@ class SampleService:
         assert source is not None  # noqa: S101  a slot shows what is kept
         pieces = await cut_slices(source, store.master(source.sample_id), store.incoming)
         if len(pieces) < 2:
-            _remove_files(pieces)
+            remove_files(pieces)
             raise InvalidRequest(
                 f"Nothing begins in the middle of '{sound.name}', so there is nothing to cut. Take a loop with hits.",
                 code="no_slices",
@@ -190,8 +169,8 @@ class SampleService:
             ticket = self.queue.settle(piece.spec_id, KEPT_LANE, {}, asked=asked)
             kept = await self.library.read(store.take, piece.spec_id)
             if kept is not None:
-                _remove_files([piece])
-            await self._publish([ticket], kept=kept, new=None if kept else piece)
+                remove_files([piece])
+            await self.placer.place([ticket], kept=kept, new=None if kept else piece)
         return await self.library.sound(asked["name"])
 
     def placed(self, ticket: Ticket) -> Placed:
@@ -210,28 +189,11 @@ class SampleService:
 
     async def cancel(self, ticket_id: str) -> Ticket:
         """Take back one ask; see JobQueue.cancel. What is being published already counts as ended."""
-        if ticket_id in self._placing:
+        if self.placer.is_placing(ticket_id):
             raise Conflict("That job is completed already.", code="already_finished")
         ticket = await self.queue.cancel(ticket_id)
         await self._log_ends([ticket])
         return ticket
-
-    def job_message(self, ticket: Ticket) -> JobMessage:
-        """How a ticket's job goes, as the message that listeners get."""
-        job, placed = ticket.job, ticket.outcome
-        message = JobMessage(
-            job_id=ticket.id,
-            spec_id=job.key,
-            name=placed.name if isinstance(placed, Placed) else ticket.asked["name"],
-            n=placed.n if isinstance(placed, Placed) else ticket.asked.get("n"),
-            state=str(ticket.state),
-            progress=round(job.progress.fraction, 4),
-            eta_s=job.progress.eta_s,
-            session=ticket.asked.get("session"),
-        )
-        if job.error is not None and not isinstance(placed, Placed):
-            message["error"] = {"code": job.error.code, "message": job.error.message}
-        return message
 
     # ------------------------------------------------------------------ readiness
 
@@ -266,39 +228,10 @@ class SampleService:
         """Are MusicGen's weights on disk?"""
         return weights_on_disk(self.settings.model)
 
-    def begin(self) -> None:
-        """Start what runs beside the requests: the engine, the common stems, the sweep of the store."""
-        self._spawn(self._beside, self._warm_up())
+    def begin(self, pregenerate: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Start what runs beside the requests: the engine, pre-generation once it runs, the sweep of the store."""
+        self._spawn(self._beside, self._warm_up(pregenerate))
         self._spawn(self._beside, self.library.read(self.library.store.sweep))
-
-    async def pregenerate(self) -> None:
-        """Make the common stems that are not there yet, at once and procedurally; a player's wishes go first.
-
-        A model's versions follow as further slots, one by one, each when nobody waits for anything.
-        """
-        # No more at a time than keep the engine busy: a queue full of them would have no place for players.
-        at_once = asyncio.Semaphore(self._capacity(PROCEDURAL) + 1)
-        await asyncio.gather(*(self._pregenerate(stem, PROCEDURAL, at_once) for stem in common_stems()))
-        if self.choice.name != PROCEDURAL:
-            for stem in common_stems():
-                await self._pregenerate(stem, self.choice.name, at_once)
-
-    async def _pregenerate(self, stem: Stem, engine: str, at_once: asyncio.Semaphore) -> None:
-        spec = stem.spec.model_copy(update={"engine": engine})
-        order = Order(spec=spec, name=stem.sound, aliases=stem.aliases)
-        async with at_once:
-            try:
-                for ticket in await self._ask_patiently(order):
-                    await self.queue.wait(ticket.id)
-            except BridgeError as error:
-                logger.warning("common stem %s: %s", stem.name, error.message)
-
-    async def _ask_patiently(self, order: Order) -> list[Ticket]:
-        while True:
-            try:
-                return await self.ask(order, priority=Priority.PREGENERATION)
-            except Busy:
-                await asyncio.sleep(_BUSY_SECONDS)
 
     async def close(self) -> None:
         """Stop working; what is kept stays kept."""
@@ -376,7 +309,7 @@ class SampleService:
             sample = await self.library.read(self.library.store.take, spec_id)
             if sample is not None:
                 ticket = self.queue.settle(spec_id, KEPT_LANE, {}, asked=asked)
-                await self._publish([ticket], kept=sample)
+                await self.placer.place([ticket], kept=sample)
             else:
                 ticket = await self.queue.submit(spec_id, PROCEDURAL, work, priority=Priority.PLAYER, asked=asked)
                 await self.queue.wait(ticket.id)
@@ -389,11 +322,6 @@ class SampleService:
             "standin_id": placed.sample.sample_id,
             "standin_root": placed.sample.facts.get("root"),
         }
-
-    def _outcome(self, plain: Mapping[str, Any]) -> Placed | None:
-        """Where a sound of an earlier run went; None when it is not kept any more."""
-        sample = self.library.store.take(plain["spec_id"])
-        return Placed(plain["name"], plain["n"], sample, plain["cached"]) if sample else None
 
     async def once(
         self, idempotency_key: str, fingerprint: str, ask: Callable[[], Awaitable[list[Ticket]]]
@@ -419,18 +347,6 @@ class SampleService:
 
     # ------------------------------------------------------------------ doing a job
 
-    def _capacity(self, lane: str) -> int:
-        return min(self.engines.capacity(lane), self.settings.max_concurrent_jobs)
-
-    def _gives_way(self, lane: str) -> bool:
-        info = self.engines.known(lane)
-        return info is not None and not info.instant
-
-    def _estimate(self, job: Job) -> float | None:
-        speed = self._speed.get(job.lane)
-        spec = SampleSpec.model_validate(job.work["spec"])
-        return None if speed is None else speed * (spec.seconds or 1.0) * float(job.work.get("count", 1))
-
     async def _run(self, job: Job, report: Callable[[float], None]) -> Sample:
         """The body of every job: make the audio, then publish it for everybody who waits."""
         with working_for(next((ticket.asked.get("request_id") for ticket in job.tickets.values()), None)):
@@ -439,13 +355,12 @@ class SampleService:
     async def _make(self, job: Job, report: Callable[[float], None]) -> Sample:
         specs = [SampleSpec.model_validate(each) for each in (job.work["spec"], *job.work.get("others", ()))]
         begun = time.monotonic()
-        takes, error = await self._takes(job.lane, specs, report)
+        takes, error = await self.maker.takes(job.lane, specs, report)
         took = time.monotonic() - begun
         if not takes:
             raise error or JobCancelled("Nothing was made.")
         seconds = sum(take.frames / take.rate for take in takes)
-        self._speed[job.lane] = took / max(seconds, 0.1)
-        sample = await self._publish_ranked(job, takes)
+        sample = await self.placer.place_ranked(job, takes)
         if error is not None:
             raise error  # for those tickets that are left without a sound
         level = logging.INFO if job.priority < Priority.PREGENERATION else logging.DEBUG
@@ -454,136 +369,6 @@ class SampleService:
         if not self.pages():
             self._spawn(self._telling, self.library.evict())
         return sample
-
-    async def _takes(
-        self, lane: str, specs: Sequence[SampleSpec], report: Callable[[float], None]
-    ) -> tuple[list[NewSample], BridgeError | None]:
-        """Make a take of each spec, the best score first; and what went wrong with one that could not be made."""
-        hosted = self.engines.hosted(lane)
-        info = await hosted.start()
-        at_once, progress = asyncio.Semaphore(max(1, self._capacity(lane))), [0.0] * len(specs)
-        takes: dict[int, NewSample] = {}
-        errors: list[BridgeError] = []
-
-        async def make(index: int, spec: SampleSpec) -> None:
-            def heard(fraction: float) -> None:
-                progress[index] = fraction
-                report(sum(progress) / len(progress))
-
-            async with at_once:
-                try:
-                    made = await hosted.make(spec, heard)
-                except BridgeError as error:
-                    errors.append(error)
-                else:
-                    takes[index] = self._new_sample(spec, info, made)
-
-        try:
-            async with asyncio.TaskGroup() as making:
-                for index, spec in enumerate(specs):
-                    making.create_task(make(index, spec))
-        except BaseException:
-            _remove_files(takes.values())
-            raise
-        ranked = sorted(takes, key=lambda index: (-_score(takes[index]), index))
-        return [takes[index] for index in ranked], errors[0] if errors else None
-
-    def _new_sample(self, spec: SampleSpec, info: EngineInfo, made: Made) -> NewSample:
-        rate = self.settings.sample_rate
-        return NewSample(
-            sample_id=made.sample_id,
-            spec_id=spec.spec_id(recipe_of(info, rate)),
-            master=made.master,
-            deliveries=made.deliveries,
-            rate=made.rate,
-            channels=made.channels,
-            frames=made.frames,
-            facts=facts_of(spec, info, made, rate),
-        )
-
-    async def _publish_ranked(self, job: Job, takes: Sequence[NewSample]) -> Sample:
-        """Give the best take to the tickets of rank 0, the next to those of rank 1, and so on; answer the best."""
-        kept: dict[int, Sample] = {}
-        try:
-            while waiting := [
-                (int(ticket.asked.get("rank", 0)), ticket)
-                for ticket in job.tickets.values()
-                if ticket.outcome is None and int(ticket.asked.get("rank", 0)) < len(takes)
-            ]:
-                rank = min(each for each, _ in waiting)
-                # Published once; who joined meanwhile gets a slot of the kept sample.
-                new = None if rank in kept else takes[rank]
-                tickets = [ticket for each, ticket in waiting if each == rank]
-                kept[rank] = await self._publish(tickets, kept=kept.get(rank), new=new, ends=True)
-        finally:
-            _remove_files(take for rank, take in enumerate(takes) if rank not in kept)
-        if not kept:
-            raise JobCancelled("Nobody waits for it any more.")
-        return kept[min(kept)]
-
-    async def _publish(
-        self,
-        tickets: Sequence[Ticket],
-        *,
-        kept: Sample | None = None,
-        new: NewSample | None = None,
-        ends: bool = False,
-    ) -> Sample:
-        """Put one sample into the slot of every ticket, in one transaction with the events that say so.
-
-        ``ends``: the tickets' job ends with it, which is an event of its own. From here on there is no way back: a
-        cancelled caller is held until it is done, and goes on.
-        """
-        spec_id = new.spec_id if new else kept.spec_id if kept else ""
-
-        def place() -> Published:
-            if new:
-                self.library.tag(new)
-            targets = [self._target(ticket, spec_id) for ticket in tickets]
-            alone = [self._alone(target) for ticket, target in zip(tickets, targets, strict=True)
-                     if ticket.asked["numbered"]]  # fmt: skip
-            jobs = [self._completed(ticket) for ticket in tickets] if ends else []
-            return self.library.store.publish(new, [*targets, *alone], job=jobs)
-
-        placing = {ticket.id for ticket in tickets}
-        self._placing |= placing
-        try:
-            published = await _not_to_be_cancelled(self.library.change(place))
-        except BaseException:
-            if new:
-                _remove_files([new])
-            raise
-        finally:
-            self._placing -= placing
-        sample = published.sample
-        assert sample is not None  # noqa: S101  there was at least one target
-        for ticket, (name, n) in zip(tickets, published.slots, strict=False):
-            ticket.outcome = Placed(name, n, sample, cached=new is None)
-        return sample
-
-    def _target(self, ticket: Ticket, spec_id: str) -> Target:
-        asked = ticket.asked
-        return Target(
-            name=asked["name"],
-            n=asked.get("n"),
-            standin=bool(asked.get("standin")),
-            aliases=tuple(asked["aliases"]),
-            session=asked.get("session"),
-            terms=search_terms(asked["prompt"], asked["name"], asked["aliases"]),
-            spec_id=spec_id,
-        )
-
-    def _alone(self, listed: Target) -> Target:
-        """The second name of contract A: the slot that ``listed`` gets, as a sound of its own, counted from 1."""
-        sound = self.library.store.sound(listed.name)
-        slots = sound.slots if sound else ()
-        held = [slot.n for slot in slots if slot.n == listed.n and slot.standin and not listed.standin]
-        shown = [slot.n for slot in slots if slot.spec_id == listed.spec_id]
-        n = [*held, *shown, len(slots)][0]
-        return replace(listed, name=f"{listed.name}_{n + 1}", n=None, aliases=())
-
-    def _completed(self, ticket: Ticket) -> dict[str, Any]:
-        return {**self.job_message(ticket), "state": str(State.COMPLETED), "progress": 1.0, "eta_s": 0.0}
 
     # ------------------------------------------------------------------ telling
 
@@ -601,27 +386,27 @@ class SampleService:
             return
         self._told[job] = (job.state, now)
         for ticket in tickets:
-            message = self.job_message(ticket)
+            message = job_message(ticket)
             for on_progress in self._on_progress:
                 on_progress(message)
 
     async def _log_ends(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
             with working_for(ticket.asked.get("request_id")):
-                await self.library.log("job", dict(self.job_message(ticket)))
+                await self.library.log("job", dict(job_message(ticket)))
 
     # ------------------------------------------------------------------ small things
 
-    async def _warm_up(self) -> None:
-        first = [PROCEDURAL] if self.settings.pregenerate else []
+    async def _warm_up(self, pregenerate: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+        first = [PROCEDURAL] if pregenerate else []
         for name in dict.fromkeys((*first, self.choice.name)):
             try:
                 await self.engines.info(name)
                 await self.engines.hosted(name).start()
             except BridgeError as error:
                 logger.warning("%s", error.message)
-            if name == PROCEDURAL and self.settings.pregenerate:
-                self._spawn(self._beside, self.pregenerate())
+            if name == PROCEDURAL and pregenerate:
+                self._spawn(self._beside, pregenerate())
 
     def _spawn(self, tasks: set[asyncio.Task[Any]], work: Coroutine[Any, Any, Any]) -> None:
         def done(task: asyncio.Task[Any]) -> None:
@@ -632,27 +417,6 @@ class SampleService:
         task = asyncio.create_task(work)
         tasks.add(task)
         task.add_done_callback(done)
-
-
-def _score(take: Sample | NewSample) -> float:
-    """What the quality gate says of a take, 0..1; one that it flags comes behind all that it does not."""
-    score = float(take.facts.get("score", 1.0))
-    return score - 1.0 if take.facts.get("flags") else score
-
-
-def _remove_files(takes: Iterable[NewSample]) -> None:
-    for take in takes:
-        for path in (take.master, *take.deliveries.values()):
-            path.unlink(missing_ok=True)
-
-
-async def _not_to_be_cancelled(work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work`` to its end whoever cancels, and then go on."""
-    task = asyncio.create_task(work)
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
-    return task.result()
 
 
 @asynccontextmanager
@@ -689,9 +453,3 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
             await service.close()
     finally:
         await asyncio.to_thread(store.close)
-
-
-def _plain_outcome(outcome: Any) -> dict[str, Any] | None:
-    if not isinstance(outcome, Placed):
-        return None
-    return {"name": outcome.name, "n": outcome.n, "spec_id": outcome.sample.spec_id, "cached": outcome.cached}

@@ -187,6 +187,8 @@ class Settings(BaseSettings):
     """Longest audio that may be uploaded, in seconds."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 104_857_600
     """Largest file that may be uploaded, in bytes."""
+    uploads_limit_mb: Annotated[int, Field(ge=1)] = 2048
+    """Disk space for uploaded audio, in MiB; the least recently used goes first."""
     max_concurrent_jobs: Annotated[int, Field(ge=1)] = 5
     """Most jobs that run at the same time, as far as the engine takes several."""
     max_queue: Annotated[int, Field(ge=1)] = 200

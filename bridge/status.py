@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from bridge.events import ErrorBody
 from bridge.jobs import State, Ticket
-from bridge.service import Placed
+from bridge.placing import Placed
 
 PARAMETERS = (
     "kind", "duration", "bars", "meter", "bpm", "key", "chords", "effects", "temperature", "top_k", "top_p",

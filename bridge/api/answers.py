@@ -16,7 +16,8 @@ from bridge.api.samplefile import SampleFile
 from bridge.audio.formats import FORMATS
 from bridge.errors import InvalidRequest
 from bridge.events import sample_url
-from bridge.service import Placed, SampleService
+from bridge.placing import Placed
+from bridge.service import SampleService
 
 BASE64 = "base64"
 _ACCEPTED = {f"audio/{name}": extension for name, extension in {

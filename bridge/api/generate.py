@@ -15,8 +15,9 @@ from bridge.api.stems import STEMS, post_stems, wants_stems
 from bridge.errors import NotFound
 from bridge.events import sample_url
 from bridge.jobs import Priority, State, Ticket
+from bridge.placing import Placed
 from bridge.requests import GenerateBody, Order, generate_order, stem_order
-from bridge.service import Placed, SampleService
+from bridge.service import SampleService
 
 _MESSAGES = {
     State.QUEUED: "Waiting for its turn.",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.api import daw, shapes, sounds
+from bridge.api import daw, shapes, similar, sounds
 from bridge.api.forget import ForgetBody
 from bridge.api.openapi import Answer, Body, Operation, Parameter, Schema
 from bridge.audio.formats import FORMATS
 from bridge.jobs import State
 from bridge.requests import GenerateBody, StemBody
+from bridge.similar import SimilarBody
 from bridge.status import JobStatus
 from bridge.stems import StemRequest
 from prompts import Kind
@@ -60,6 +61,14 @@ _SOUND_OR_STEMS = {
 }
 _WAV = ("audio/wav",)
 _HAD = Answer("You have it")
+_UPLOADED = Parameter("audio_id", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "What the upload answered.", "path")
+_UPLOAD: Schema = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "WAV, MP3, FLAC or Ogg"},
+    },
+    "required": ["file"],
+}
 _ANY_JOB = Parameter("task_id", _TEXT, "What the starting call answered, or a `generation_request_id`.", "path")
 _FILE = {200: Answer("The audio", shapes.SoundAnswer, _AUDIO), 206: Answer("The part asked for", media=_AUDIO)}
 
@@ -123,6 +132,29 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("POST", "/api/v1/prompt/build"): Operation(
         "jobs", {200: Answer("The prompt", shapes.BuiltPrompt)}, (), (), (Body(daw.PromptParts, required=False),)
+    ),
+    # ---------------------------------------------------------------- audio like other audio
+    ("POST", "/api/upload"): Operation(
+        "similar", {200: Answer("What it is like", similar.Uploaded)}, (503, 507), form=_UPLOAD
+    ),
+    ("GET", "/api/embedding/{audio_id}"): Operation(
+        "similar", {200: Answer("The embedding", similar.Embedding)}, (404, 503), (_UPLOADED,)
+    ),
+    ("POST", "/api/generate/{audio_id}"): Operation(
+        "similar",
+        {200: Answer("Taken in", similar.SimilarAccepted)},
+        (404, *_MAKING),
+        (_ONCE, _UPLOADED),
+        (Body(SimilarBody, required=False),),
+    ),
+    ("GET", "/api/status/{generation_id}"): Operation(
+        "similar", {200: Answer("The generation", similar.SimilarStatus)}, (404,), (_job("generation_id"),)
+    ),
+    ("GET", "/api/download/{generation_id}"): Operation(
+        "similar",
+        {200: Answer("The audio", media=_WAV), 206: Answer("The part asked for", media=_WAV)},
+        (*_FETCHING, 416),
+        (_job("generation_id"),),
     ),
     # ---------------------------------------------------------------- sounds
     ("GET", "/sounds"): Operation(

@@ -15,6 +15,7 @@ from bridge.api import (
     openapi,
     page,
     samples,
+    similar,
     sounds,
     stems,
     stream,
@@ -46,6 +47,12 @@ ROUTES = (
     web.delete("/api/v1/jobs/{job_id}", daw.delete_job),
     web.get("/api/v1/jobs", daw.list_jobs),
     web.post("/api/v1/prompt/build", daw.post_prompt),
+    # contract E
+    web.post("/api/upload", similar.post_upload),
+    web.get("/api/embedding/{audio_id}", similar.get_embedding),
+    web.post("/api/generate/{audio_id}", similar.post_similar),
+    web.get("/api/status/{generation_id}", similar.get_similar_status),
+    web.get("/api/download/{generation_id}", similar.get_similar_audio),
     # the sounds
     web.get("/sounds", sounds.list_sounds),
     web.get("/sounds/{keyword}", sounds.get_sound),

@@ -16,8 +16,9 @@ from bridge.api.licence import licence_filter
 from bridge.errors import InvalidRequest, NotFound
 from bridge.events import sample_url, sound_message
 from bridge.library import Library
+from bridge.placing import Placed
 from bridge.requests import SoundName
-from bridge.service import Placed, SampleService
+from bridge.service import SampleService
 from cache import Slot, Sound, sound_data
 from prompts import Kind, canonical_key
 

@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
         answer = {"refused": refused.code, "message": str(refused)}
     except MemoryError:
         answer = {"refused": "unreadable_audio", "message": "The file needs too much memory to be read."}
-    print(json.dumps(answer, allow_nan=False))
+    sys.stdout.write(json.dumps(answer, allow_nan=False))
     return 0
 
 

@@ -11,7 +11,8 @@ from bridge.commands._makers import MadeSound, OnProgress
 from bridge.commands._wishes import Wish
 from bridge.events import JobMessage
 from bridge.jobs import Priority
-from bridge.service import Placed, SampleService, open_service
+from bridge.placing import Placed
+from bridge.service import SampleService, open_service
 from bridge.settings import Settings
 
 

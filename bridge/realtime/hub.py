@@ -19,6 +19,7 @@ from bridge.errors import BridgeError, Forbidden, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
 from bridge.logs import current_request, working_for
 from bridge.metrics import Metrics
+from bridge.placing import job_message
 from bridge.realtime.driver import use_our_driver
 from bridge.realtime.fanout import fan_out
 from bridge.realtime.sessions import Sessions
@@ -151,7 +152,7 @@ class Hub:
         order, _ = generate_order(data, guess_kind=True)
         order = self._sessions.fill(order)
         ticket, *_ = await self._service.ask(order, standin=True)
-        message = self._service.job_message(ticket)
+        message = job_message(ticket)
         reply = GenerateReply(job_id=ticket.id, name=message["name"], n=message["n"], state=message["state"])
         if "standin_id" in ticket.asked:
             reply["standin_url"] = sample_url(ticket.asked["standin_id"])

@@ -15,7 +15,8 @@ from typing import Any, Final
 from bridge.callbacks import ATTEMPTS, CallbackFailed, Callbacks, wait_before
 from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, NotFound, StorageFull
 from bridge.jobs import Priority, State
-from bridge.service import Placed, SampleService
+from bridge.placing import Placed
+from bridge.service import SampleService
 from bridge.stems._ledger import COMPLETED, DELIVERED, FAILED, FILE, GIVEN_UP, PROCESSING, WAITING, Ledger, Row
 from bridge.stems._request import Plan, PlannedStem, StemRequest, read_request
 from bridge.storage import Storage, stem_key

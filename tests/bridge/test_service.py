@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from bridge.errors import (
     StorageFull,
 )
 from bridge.jobs import Priority, State
+from bridge.placing import job_message
+from bridge.pregeneration import pregenerate
 from bridge.requests import stem_order
 from bridge.service import SampleService, open_service
 from bridge.settings import Settings
@@ -260,7 +263,7 @@ async def test_a_stand_in_is_there_at_once_and_replaced_in_its_slot(installed, s
     sound = await slow.library.sound("gen_gate_pad")
     assert sound.slot.standin
     assert sound.facts["engine"] == "procedural"
-    assert slow.job_message(ticket)["n"] == 0
+    assert job_message(ticket)["n"] == 0
     assert ticket.asked["standin_id"] == sound.slot.sample_id
     installed.touch()
     placed = slow.placed(await slow.queue.wait(ticket.id))
@@ -555,7 +558,7 @@ async def test_the_common_stems_are_made_and_a_player_does_not_wait_for_them(fol
     stems = [stem.sound for stem in common_stems()]
     async with open_service(settings) as service:
         heard = Heard(service)
-        service.begin()
+        service.begin(functools.partial(pregenerate, service))
         await until(lambda: heard.of("sound"))
         (ticket,) = await service.ask(order("a short click"), priority=Priority.PLAYER)
         await service.queue.wait(ticket.id)
@@ -566,7 +569,7 @@ async def test_the_common_stems_are_made_and_a_player_does_not_wait_for_them(fol
             for alias in each.aliases:
                 assert store.sound(alias).name == each.sound, "the names that every pattern uses"
         head = store.head()
-        await service.pregenerate()
+        await pregenerate(service)
         assert store.head() == head, "a second start makes and tells nothing"
     ended = [job["name"] for job in heard.of("job")]
     assert ended.index("gen_a_short_click") < len(stems) // 2, "at most what was begun already came before"
@@ -576,7 +579,7 @@ async def test_the_common_stems_are_made_and_a_player_does_not_wait_for_them(fol
 
 async def test_pregeneration_waits_when_players_have_filled_the_queue(folder, monkeypatch):
     few = common_stems()[:3]
-    monkeypatch.setattr("bridge.service.common_stems", lambda: few)
+    monkeypatch.setattr("bridge.pregeneration.common_stems", lambda: few)
     monkeypatch.setattr("bridge.service._BUSY_SECONDS", 0.01)
     settings = settings_for(folder, max_queue=1, max_concurrent_jobs=1)
     async with open_service(settings) as service:
@@ -584,7 +587,7 @@ async def test_pregeneration_waits_when_players_have_filled_the_queue(folder, mo
         blockers = [
             (await service.ask(order("pad drone", engine="procedural", duration=20 + number)))[0] for number in range(2)
         ]
-        generating = asyncio.create_task(service.pregenerate())
+        generating = asyncio.create_task(pregenerate(service))
         for each in blockers:
             await service.queue.wait(each.id)
         await generating

@@ -38,7 +38,7 @@ def pulled(signal: Signal, wanted: Sequence[float], strength: float) -> Signal:
 
 
 def _centred(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return levels - levels.max()
+    return levels - float(levels.max())
 
 
 def _filtered(signal: Signal, gains_db: npt.NDArray[np.float64]) -> Signal:

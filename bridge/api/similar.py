@@ -1,0 +1,197 @@
+"""Contract E: upload audio, and have new audio made that is like it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import BodyPartReader, MultipartReader, web
+from typing_extensions import TypedDict
+
+from bridge.api.body import NO_STORE, json_response, read_json
+from bridge.api.generate import ask_once
+from bridge.api.keys import SERVICE, SETTINGS
+from bridge.api.samplefile import SampleFile
+from bridge.errors import EngineUnavailable, InvalidRequest, MalformedBody, TooLarge, UnsupportedMedia
+from bridge.events import ErrorBody
+from bridge.jobs import Priority, State
+from bridge.similar import RATE, similar_order, wav_of
+from bridge.status import MESSAGES, job_status
+from bridge.uploads import Uploads, too_large
+
+UPLOADS = web.AppKey("uploads", Uploads)
+
+NO_EMBEDDING = (
+    "Embeddings are not built yet: this server measures tempo, key, loudness, spectrum and timbre instead. See the "
+    "answer of POST /api/upload."
+)
+_PIECE = 1 << 16
+_BESIDE = 1 << 20
+"""Bytes that a body may have beside the file."""
+_MOST_PARTS = 32
+
+
+class Uploaded(TypedDict):
+    """What was found in uploaded audio; null where nothing could be found."""
+
+    audio_id: str
+    duration: float
+    """Seconds"""
+    sample_rate: int
+    channels: int
+    format: str
+    tempo: float | None
+    """Beats per minute"""
+    key: str | None
+    features: dict[str, Any]
+
+
+class Embedding(TypedDict):
+    """What the audio is like, for a model."""
+
+    audio_id: str
+    embedding: list[float]
+    model: str
+
+
+class SimilarAccepted(TypedDict):
+    """The audio will be made."""
+
+    generation_id: str
+    status: str
+    message: str
+
+
+class SimilarStatus(TypedDict):
+    """How a generation stands."""
+
+    generation_id: str
+    status: State
+    progress: int
+    """Per cent"""
+    message: str
+    audio_url: str | None
+    duration: float | None
+    """Seconds"""
+    error: ErrorBody | None
+
+
+def attach(app: web.Application) -> None:
+    """Take uploads in ``app``."""
+    app[UPLOADS] = Uploads(app[SETTINGS])
+
+
+async def post_upload(request: web.Request) -> web.StreamResponse:
+    """Send audio in the field ``file``: WAV, MP3, FLAC or Ogg; the answer says what it is like."""
+    uploads, most = request.app[UPLOADS], request.app[SETTINGS].max_upload_bytes
+    if request.content_type != "multipart/form-data":
+        if request.body_exists:
+            raise UnsupportedMedia("Send the audio as multipart/form-data, in the field `file`.")
+        raise _without_file()
+    if (request.content_length or 0) > most + _BESIDE:
+        raise too_large(most)
+    async with uploads.receive() as receiver:
+        async for piece in _file_in(request):
+            await receiver.write(piece)
+        upload = await uploads.keep(receiver)
+    features = upload.features
+    tempo, key = features["tempo"], features["key"]
+    return json_response(
+        Uploaded(
+            audio_id=upload.audio_id,
+            duration=features["duration"],
+            sample_rate=features["sample_rate"],
+            channels=features["channels"],
+            format=features["format"],
+            tempo=tempo["bpm"] if tempo else None,
+            key=key["name"] if key else None,
+            features=features,
+        )
+    )
+
+
+async def get_embedding(request: web.Request) -> web.StreamResponse:
+    """What uploaded audio is like, as 512 numbers for a model; not there yet."""
+    await request.app[UPLOADS].get(request.match_info["audio_id"])
+    raise EngineUnavailable(NO_EMBEDDING, code="embedding_unavailable")
+
+
+async def post_similar(request: web.Request) -> web.StreamResponse:
+    """Have new audio made that is like the uploaded one; answered at once."""
+    document = await read_json(request)
+    upload = await request.app[UPLOADS].get(request.match_info["audio_id"])
+    ticket, *_ = await ask_once(request, similar_order(document, upload), priority=Priority.PLAYER)
+    return json_response(
+        SimilarAccepted(
+            generation_id=ticket.id,
+            status=str(State.QUEUED),
+            message=f"Accepted. GET /api/status/{ticket.id} says how it goes.",
+        )
+    )
+
+
+async def get_similar_status(request: web.Request) -> web.StreamResponse:
+    """How a generation stands, in per cent."""
+    ticket = request.app[SERVICE].queue.ticket(request.match_info["generation_id"])
+    status = job_status(ticket)
+    done = status["status"] is State.COMPLETED and status["audio_url"] is not None
+    return json_response(
+        SimilarStatus(
+            generation_id=ticket.id,
+            status=status["status"],
+            progress=round(100 * status["progress"]),
+            message=status["message"] or MESSAGES.get(status["status"], ""),
+            audio_url=f"/api/download/{ticket.id}" if done else None,
+            duration=status["duration"],
+            error=status["error"],
+        )
+    )
+
+
+async def get_similar_audio(request: web.Request) -> web.StreamResponse:
+    """The WAV of a completed generation, 32 kHz whichever engine made it."""
+    service = request.app[SERVICE]
+    placed = service.placed(service.queue.ticket(request.match_info["generation_id"]))
+    path = await wav_of(service, request.app[UPLOADS], placed)
+    headers = {**NO_STORE, "Content-Disposition": f'inline; filename="{placed.name}_{placed.n}.wav"'}
+    return SampleFile(path, f"{placed.sample.sample_id}-{RATE}", "wav", **headers)
+
+
+async def _file_in(request: web.Request) -> AsyncIterator[bytes]:
+    """The pieces of the field ``file``; other fields are passed over.
+
+    Raises MalformedBody, TooLarge, and InvalidRequest when there is no such field.
+    """
+    found, beside = False, 0
+    try:
+        parts = await request.multipart()
+        for _ in range(_MOST_PARTS):
+            part = await parts.next()
+            if part is None:
+                break
+            if isinstance(part, MultipartReader):
+                raise MalformedBody("A part of the form holds another form; send the audio in the field `file`.")
+            wanted = part.name == "file" and not found
+            found |= wanted
+            async for piece in _pieces(part):
+                if wanted:
+                    yield piece
+                    continue
+                beside += len(piece)
+                if beside > _BESIDE:
+                    raise TooLarge("The form holds more than the file. Send the file alone.")
+        else:
+            raise TooLarge(f"The form has more than {_MOST_PARTS} fields. Send the file alone.")
+    except (ValueError, AssertionError, RuntimeError, LookupError, web.HTTPException) as error:
+        raise MalformedBody("The body is no whole multipart form; send the audio in the field `file`.") from error
+    if not found:
+        raise _without_file()
+
+
+async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while not part.at_eof():
+        yield await part.read_chunk(_PIECE)
+
+
+def _without_file() -> InvalidRequest:
+    return InvalidRequest("file: field required; send the audio in this field of a form.", field="file")

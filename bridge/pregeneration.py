@@ -1,0 +1,50 @@
+"""Pre-generation: the common stems are there before anybody asks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from bridge.engines.choice import PROCEDURAL
+from bridge.errors import BridgeError, Busy
+from bridge.jobs import Priority, Ticket
+from bridge.requests import Order
+from bridge.service import SampleService
+from prompts import Stem, common_stems
+
+logger = logging.getLogger(__name__)
+
+_BUSY_SECONDS = 1.0
+"""How long pre-generation waits when players have filled the queue."""
+
+
+async def pregenerate(service: SampleService) -> None:
+    """Make the common stems that are not there yet, at once and procedurally; a player's wishes go first.
+
+    A model's versions follow as further slots, one by one, each when nobody waits for anything.
+    """
+    # No more at a time than keep the engine busy: a queue full of them would have no place for players.
+    at_once = asyncio.Semaphore(service.maker.capacity(PROCEDURAL) + 1)
+    await asyncio.gather(*(_make(service, stem, PROCEDURAL, at_once) for stem in common_stems()))
+    if service.choice.name != PROCEDURAL:
+        for stem in common_stems():
+            await _make(service, stem, service.choice.name, at_once)
+
+
+async def _make(service: SampleService, stem: Stem, engine: str, at_once: asyncio.Semaphore) -> None:
+    spec = stem.spec.model_copy(update={"engine": engine})
+    order = Order(spec=spec, name=stem.sound, aliases=stem.aliases)
+    async with at_once:
+        try:
+            for ticket in await _ask_patiently(service, order):
+                await service.queue.wait(ticket.id)
+        except BridgeError as error:
+            logger.warning("common stem %s: %s", stem.name, error.message)
+
+
+async def _ask_patiently(service: SampleService, order: Order) -> list[Ticket]:
+    while True:
+        try:
+            return await service.ask(order, priority=Priority.PREGENERATION)
+        except Busy:
+            await asyncio.sleep(_BUSY_SECONDS)

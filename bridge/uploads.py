@@ -1,0 +1,264 @@
+"""Uploads: audio that other people send, checked, kept and described.
+
+The bytes are read by nothing but a child process under limits (``bridge.audio.reader``); what is kept is what it has
+decoded and written anew, under a name made of the bytes' digest. Nothing of the sender's names is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from bridge.errors import Busy, InvalidRequest, NotFound, StorageFull, TooLarge, UnsupportedMedia
+from bridge.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FOLDER = "uploads"
+"""Below the data folder."""
+AT_ONCE = 2
+"""Files that are read at the same time."""
+MOST_WAITING = 16
+"""Files that wait to be read; one more is refused as busy."""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_SECONDS = 120.0
+_STEP = 1 << 20
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "SYSTEMROOT")
+_STATUS = {"unsupported_media_type": UnsupportedMedia}
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One piece of audio that was sent."""
+
+    audio_id: str
+    """32 hexadecimal digits: the same bytes have the same."""
+    features: dict[str, Any]
+    """See ``bridge.audio.features``; beside them duration (seconds), sample_rate, channels and format."""
+
+
+def looks_like_audio(head: bytes) -> bool:
+    """Do these first 16 bytes begin a WAV, FLAC, Ogg or MP3 file?"""
+    if head[:4] in {b"RIFF", b"RIFX", b"RF64"}:
+        return head[8:12] == b"WAVE"
+    if head[:4] in {b"fLaC", b"OggS"} or head[:3] == b"ID3":
+        return True
+    # An MPEG frame: eleven ones, a layer that there is, and a bit rate that there is.
+    return len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06 != 0 and head[2] >> 4 != 15
+
+
+class Uploads:
+    """The folder of uploads of one data folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.data_dir / FOLDER
+        self._most_bytes = settings.max_upload_bytes
+        self._most_seconds = settings.max_upload_duration
+        self._limit = settings.uploads_limit_mb * 2**20
+        self._reading = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+        self._begun = False
+
+    @asynccontextmanager
+    async def receive(self) -> AsyncIterator[Receiver]:
+        """Take a file in, piece by piece, into a file that is gone afterwards. Raises Busy, StorageFull."""
+        if self._waiting >= MOST_WAITING:
+            raise Busy("Too many files are being read already. Send yours again in a moment.")
+        self._waiting += 1
+        try:
+            with tempfile.TemporaryDirectory(dir=await _on_disk(self._made), prefix="in-") as folder:
+                receiver = Receiver(Path(folder) / "file", self._most_bytes)
+                try:
+                    yield receiver
+                finally:
+                    receiver.close()
+        finally:
+            self._waiting -= 1
+
+    async def keep(self, receiver: Receiver) -> Upload:
+        """Read what was received, and keep it. Raises InvalidRequest and its kinds, StorageFull."""
+        digest = await receiver.end()
+        if (known := await self._known(digest)) is not None:
+            return known
+        decoded = receiver.path.with_suffix(".flac")
+        document = await self._run("read", receiver.path, decoded, "--seconds", str(self._most_seconds))
+        upload = Upload(digest, document["features"])
+        await _on_disk(lambda: self._adopt(upload, decoded))
+        return upload
+
+    async def get(self, audio_id: str) -> Upload:
+        """An upload by its id. Raises NotFound."""
+        known = await self._known(audio_id) if _ID.fullmatch(audio_id) else None
+        if known is None:
+            raise NotFound("No audio of that id is kept. Upload it (again) at POST /api/upload.", code="unknown_audio")
+        return known
+
+    async def at_rate(self, source: Path, sample_id: str, rate: int) -> Path:
+        """A WAV (16 bit) of a sample at another rate, made in the child when it is not there yet."""
+        target = self._folder / f"{sample_id}.{rate}.wav"
+        if not await asyncio.to_thread(_touched, target):
+            with tempfile.TemporaryDirectory(dir=await _on_disk(self._made), prefix="in-") as folder:
+                made = Path(folder) / "made.wav"
+                await self._run("rate", source, made, "--rate", str(rate))
+                await _on_disk(lambda: made.replace(target))
+            await asyncio.to_thread(self._sweep, target.name)
+        return target
+
+    def _made(self) -> Path:
+        """The folder; at the first time without what a killed server has left in it."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._begun:
+            self._begun = True
+            for left in self._folder.glob("in-*"):
+                shutil.rmtree(left, ignore_errors=True)
+        return self._folder
+
+    async def _known(self, audio_id: str) -> Upload | None:
+        def look() -> Upload | None:
+            try:
+                features = json.loads((self._folder / f"{audio_id}.json").read_bytes())
+            except (FileNotFoundError, ValueError):
+                return None
+            return Upload(audio_id, features) if _touched(self._folder / f"{audio_id}.flac") else None
+
+        return await asyncio.to_thread(look)
+
+    def _adopt(self, upload: Upload, decoded: Path) -> None:
+        decoded.replace(self._folder / f"{upload.audio_id}.flac")
+        facts = decoded.with_suffix(".json")
+        facts.write_text(json.dumps(upload.features), encoding="utf-8")
+        facts.replace(self._folder / f"{upload.audio_id}.json")
+        self._sweep(f"{upload.audio_id}.flac")
+
+    def _sweep(self, newest: str) -> None:
+        """Remove what was used least recently until the folder is small enough; never what has just come."""
+        files = [(file.stat(), file) for file in self._folder.iterdir() if file.suffix in {".flac", ".wav"}]
+        total = sum(stat.st_size for stat, _ in files)
+        for stat, file in sorted(files, key=lambda pair: pair[0].st_mtime_ns):
+            if total <= self._limit:
+                return
+            if file.name != newest:
+                file.unlink(missing_ok=True)
+                file.with_suffix(".json").unlink(missing_ok=True)
+                total -= stat.st_size
+
+    async def _run(self, work: str, source: Path, target: Path, *options: str) -> dict[str, Any]:
+        """Let the child do one piece of work. Raises InvalidRequest: it refused, or broke on the file."""
+        environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+        async with self._reading:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "bridge.audio.reader", work, str(source), str(target), *options,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                env=environment | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )  # fmt: skip
+            try:
+                answer, noise = await asyncio.wait_for(process.communicate(), _SECONDS)
+            except TimeoutError:
+                raise InvalidRequest(
+                    "The file takes too long to be read.", code="unreadable_audio", field="file"
+                ) from None
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        if process.returncode != 0:
+            logger.warning(
+                "reading an upload ended with %s: %s", process.returncode, noise.decode(errors="replace")[-500:]
+            )
+            if b"No space left" in noise:
+                raise StorageFull("The data folder cannot take another file. Make room, and send it again.")
+            raise InvalidRequest("The file cannot be read as audio.", code="unreadable_audio", field="file")
+        document: dict[str, Any] = json.loads(answer)
+        if "refused" in document:
+            kind = _STATUS.get(document["refused"], InvalidRequest)
+            raise kind(document["message"], code=document["refused"], field="file")
+        return document
+
+
+class Receiver:
+    """Writes a file as it comes in; nothing of it is held in memory but the last MiB."""
+
+    def __init__(self, path: Path, most_bytes: int) -> None:
+        self.path = path
+        self._most = most_bytes
+        self._digest = hashlib.sha256()
+        self._held = bytearray()
+        self._size = 0
+        self._file: BinaryIO | None = None
+
+    async def write(self, piece: bytes) -> None:
+        """Take the next piece. Raises TooLarge, UnsupportedMedia, StorageFull."""
+        self._size += len(piece)
+        if self._size > self._most:
+            raise too_large(self._most)
+        self._held += piece
+        if len(self._held) >= _STEP:
+            await self._flush()
+
+    async def end(self) -> str:
+        """Finish the file, and give its id. Raises InvalidRequest when it is empty, or UnsupportedMedia."""
+        await self._flush()
+        self.close()
+        if not self._size:
+            raise InvalidRequest("file: the file is empty; send audio.", code="empty_file", field="file")
+        return self._digest.hexdigest()[:32]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    async def _flush(self) -> None:
+        if not self._held:
+            return
+        if self._file is None and not looks_like_audio(bytes(self._held[:16])):
+            raise UnsupportedMedia("Send a WAV, MP3, FLAC or Ogg file in the field `file`.", field="file")
+        piece, self._held = self._held, bytearray()
+
+        def write() -> None:
+            if self._file is None:
+                self._file = self.path.open("xb")
+            self._digest.update(piece)
+            self._file.write(piece)
+
+        await _on_disk(write)
+
+
+def too_large(most: int) -> TooLarge:
+    """What is said of a file of more than ``most`` bytes."""
+    return TooLarge(f"file: the file is larger than {most / 2**20:g} MiB; send a part of it.", field="file")
+
+
+async def _on_disk(function: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(function)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull("The data folder cannot take another file. Make room, and send it again.") from None
+        raise
+
+
+def _touched(path: Path) -> bool:
+    """Is it there? Then it has been used just now."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(path)
+        return True
+    return False

@@ -221,7 +221,9 @@ class SampleService:
     @property
     def ready(self) -> bool:
         """Can a new sound be made?"""
-        return self.choice.name in self.engines.names and self.engines.hosted(self.choice.name).running
+        hosted = self.engines.hosted(self.choice.name) if self.choice.name in self.engines.names else None
+        # One that has ended since it was started is started again by whoever asks.
+        return hosted is not None and hosted.info is not None and hosted.error is None
 
     @property
     def has_weights(self) -> bool:

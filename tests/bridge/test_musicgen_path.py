@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from bridge.app import create_app
 from bridge.service import open_service
 from bridge.settings import Settings

@@ -31,9 +31,9 @@ def mono(clip: Clip) -> Signal:
         return np.ascontiguousarray(samples[0])
     if clip.channels == 0:
         return np.zeros(clip.frames, dtype=np.float32)
-    mixed: Signal = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
-    energies = np.square(samples, dtype=np.float64).sum(axis=1)
-    if float(np.square(mixed, dtype=np.float64).sum()) < 0.1 * float(energies.mean()):
+    mixed: Signal = np.add.reduce(samples, axis=0) * np.float32(1.0 / clip.channels)
+    energies = np.array([np.dot(each, each) for each in samples])
+    if float(np.dot(mixed, mixed)) < 0.1 * float(energies.mean()):
         return np.ascontiguousarray(samples[int(np.argmax(energies))])
     return mixed
 

@@ -28,9 +28,10 @@ def remove_mean(clip: Clip) -> Clip:
 def clean_low_end(clip: Clip, *, loop: bool = False) -> Clip:
     """Remove offset and everything under 20 Hz: a Butterworth high-pass of second order.
 
-    An ordinary clip is filtered forwards alone (minimum phase), after subtracting its median: nothing rings before an
-    attack, and nothing jumps at the start. A ``loop`` is filtered as if it had gone round for ever, in the frequency
-    domain with the magnitude of the same filter and no phase: its end meets its beginning as before, no attack moves.
+    An ordinary clip is filtered forwards alone (minimum phase), as if its first frame had been there for ever: nothing
+    rings before an attack, and nothing jumps at the start. A ``loop`` is filtered as if it had gone round for ever, in
+    the frequency domain with the magnitude of the same filter and no phase: its end meets its beginning as before, no
+    attack moves.
     """
     if clip.frames == 0:
         return clip
@@ -41,7 +42,6 @@ def clean_low_end(clip: Clip, *, loop: bool = False) -> Clip:
         ratio = (hertz / SUBSONIC_HZ) ** 4
         cleaned = scipy.fft.irfft(spectrum * np.sqrt(ratio / (1.0 + ratio)), n=clip.frames, axis=1)
     else:
-        samples -= np.median(samples, axis=1, keepdims=True)
         filters, state = _high_pass(clip.rate)
         cleaned, _ = sosfilt(filters, samples, axis=1, zi=state[:, np.newaxis, :] * samples[np.newaxis, :, :1])
     return Clip(cleaned.astype(np.float32), clip.rate)

@@ -138,17 +138,24 @@ def _done(step: Step, take: Take) -> Take:
     except Exception:
         logger.exception("step %s of finishing failed", name)
         after = None
-    if after is None or after.clip.frames == 0 or not bool(np.isfinite(after.clip.samples).all()):
+    if after is None or after.clip.frames == 0 or not _finite(after.clip):
         take.flags.append("step_skipped")
         take.decisions.append(f"left out step {name}, which failed")
         return take
     return after
 
 
+def _finite(clip: Clip) -> bool:
+    """Is every sample a number? One sum tells, unless it overflows."""
+    samples = clip.samples.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.dot(samples, samples))) or bool(np.isfinite(samples).all())
+
+
 def _check(clip: Clip) -> None:
     if clip.samples.size == 0:
         raise BadAudio("The engine answered no audio at all. Try again, or choose another engine.")
-    highest = float(np.abs(clip.samples).max())
+    highest = float(max(clip.samples.max(), -clip.samples.min()))
     if not highest < _LOUDEST:
         raise BadAudio("The engine answered numbers that are no audio (NaN or infinity). Try another seed or engine.")
     if float((clip.samples.max(axis=1) - clip.samples.min(axis=1)).max()) < steps.SILENCE:

@@ -7,7 +7,7 @@ more stays quieter and says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,15 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from bridge.audio.clip import Clip
 from bridge.audio.dc import remove_mean
-from bridge.audio.loudness import decibels, heard_loudness, peak_envelope, true_peak
+from bridge.audio.loudness import (
+    DUAL_MONO_DB,
+    block_powers,
+    decibels,
+    gated_loudness,
+    heard_loudness,
+    peak_envelope,
+    true_peak,
+)
 
 CEILING_DBTP = -1.0
 """No finished sample stands higher, and one-shots stand here: room for resampling and lossy formats."""
@@ -43,6 +51,8 @@ class LevelFacts:
     """How much the limiter took off the highest peak, 0 where there was none."""
     peak_limited: bool
     """True: its peaks kept it more than 0.5 LU under its target."""
+    known: dict[str, float] = field(default_factory=dict)
+    """Measures of the levelled clip (named as by ``measures.measure``) that follow from those of the clip before."""
 
 
 def to_peak(clip: Clip, dbtp: float = CEILING_DBTP, *, loop: bool = False) -> tuple[Clip, LevelFacts]:
@@ -51,7 +61,9 @@ def to_peak(clip: Clip, dbtp: float = CEILING_DBTP, *, loop: bool = False) -> tu
     if peak <= 0.0:
         return clip, LevelFacts(0.0, 0.0, peak_limited=False)
     gain = dbtp - decibels(peak)
-    return _scaled(clip, gain), LevelFacts(round(gain, 2), 0.0, peak_limited=False)
+    return _scaled(clip, gain), LevelFacts(
+        round(gain, 2), 0.0, peak_limited=False, known={"true_peak_dbtp": round(dbtp, 2)}
+    )
 
 
 def to_loudness(clip: Clip, lufs: float, *, loop: bool = False) -> tuple[Clip, LevelFacts]:
@@ -59,13 +71,19 @@ def to_loudness(clip: Clip, lufs: float, *, loop: bool = False) -> tuple[Clip, L
 
     ``loop``: it goes round, so the limiter's gain at its end is that of its beginning.
     """
-    peak, loudness = true_peak(clip, loop=loop), heard_loudness(clip)
+    peak, blocks = true_peak(clip, loop=loop), block_powers(clip)
+    both = DUAL_MONO_DB if clip.channels == 1 else 0.0
+    loudness = gated_loudness(blocks) + both
     if peak <= 0.0:
         return clip, LevelFacts(0.0, 0.0, peak_limited=False)
     most = CEILING_DBTP - decibels(peak) + MOST_LIMITING_DB
     gain = min(lufs - loudness, most)
     if gain <= most - MOST_LIMITING_DB:
-        return _scaled(clip, gain), LevelFacts(round(gain, 2), 0.0, peak_limited=False)
+        known = {
+            "true_peak_dbtp": round(decibels(peak) + gain, 2),
+            "lufs": round(gated_loudness(blocks * 10.0 ** (gain / 10.0)) + both, 2),
+        }
+        return _scaled(clip, gain), LevelFacts(round(gain, 2), 0.0, peak_limited=False, known=known)
     for _ in range(_ROUNDS):
         levelled = limited(_scaled(clip, gain), loop=loop)
         short = lufs - heard_loudness(levelled)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import firwin, sosfilt, upfirdn
+from scipy.signal import firwin, sosfilt
 
 from bridge.audio.clip import Clip
 
@@ -23,8 +24,12 @@ _RELATIVE_GATE = -10.0
 _OVERSAMPLED = 4
 _TAPS = 12
 """Of the interpolation filter, a phase; BS.1770's own has 12 as well."""
-_BLOCK = 256
+_PHASES = (-2, -1, 1)
+"""Quarters of a frame after each frame at which the wave is read; 0 is the sample itself."""
+_BLOCK = 32
 """Frames that are searched for peaks together."""
+_AT_ONCE = 1 << 13
+"""Blocks that are oversampled at once: two minutes must not become a gigabyte."""
 _SAFE = 10.0 ** (-6.0 / 20.0)
 """Between samples a wave stands at most about 6 dB above those around it: quieter blocks cannot hold the peak."""
 
@@ -35,7 +40,11 @@ def integrated_loudness(clip: Clip) -> float:
     A clip shorter than one block is followed by silence up to 400 ms, so a hat counts as loud as it is short. Silence
     is -70.
     """
-    blocks = _blocks(clip)
+    return gated_loudness(block_powers(clip))
+
+
+def gated_loudness(blocks: Numbers) -> float:
+    """Gate and average ``block_powers``, LUFS; those of a clip raised by ``g`` are its own times g²."""
     loud = blocks[_lufs(blocks) > SILENT_LUFS]
     if not len(loud):
         return SILENT_LUFS
@@ -45,7 +54,7 @@ def integrated_loudness(clip: Clip) -> float:
 
 def momentary_loudness(clip: Clip) -> float:
     """Give the highest loudness of any 400 ms, in LUFS; silence is -70."""
-    return max(SILENT_LUFS, float(_lufs(_blocks(clip).max(initial=0.0))))
+    return max(SILENT_LUFS, float(_lufs(block_powers(clip).max(initial=0.0))))
 
 
 def heard_loudness(clip: Clip) -> float:
@@ -60,11 +69,10 @@ def true_peak(clip: Clip, *, loop: bool = False) -> float:
     """
     if clip.samples.size == 0:
         return 0.0
-    magnitude = np.abs(clip.samples)
-    highest = float(magnitude.max())
+    highest = float(max(clip.samples.max(), -clip.samples.min()))
     if highest == 0.0:
         return 0.0
-    return float(max(highest, *(peaks.max() for _, peaks in _oversampled_peaks(clip, _SAFE * highest, loop))))
+    return max(highest, *(float(max(wave.max(), -wave.min())) for _, wave in _between(clip, _SAFE * highest, loop)))
 
 
 def peak_envelope(clip: Clip, above: float, *, loop: bool = False) -> npt.NDArray[np.float32]:
@@ -73,10 +81,11 @@ def peak_envelope(clip: Clip, above: float, *, loop: bool = False) -> npt.NDArra
     Where no sample is higher than ``above`` / 2 the samples themselves are taken.
     """
     envelope: npt.NDArray[np.float32] = np.abs(clip.samples).max(axis=0)
-    for start, peaks in _oversampled_peaks(clip, _SAFE * above, loop):
-        piece = envelope[start : start + len(peaks)]
-        np.maximum(piece, peaks[: len(piece)], out=piece)
-    return envelope
+    frames = clip.frames
+    whole = np.pad(envelope, (0, -frames % _BLOCK)).reshape(-1, _BLOCK)
+    for blocks, wave in _between(clip, _SAFE * above, loop):
+        whole[blocks] = np.maximum(whole[blocks], np.abs(wave).max(axis=(0, 2)))
+    return whole.reshape(-1)[:frames]
 
 
 def decibels(value: float) -> float:
@@ -84,41 +93,50 @@ def decibels(value: float) -> float:
     return 20.0 * float(np.log10(max(value, 1e-10)))
 
 
-def _oversampled_peaks(clip: Clip, above: float, loop: bool) -> list[tuple[int, npt.NDArray[np.float32]]]:
-    """Oversample the runs of blocks that hold a sample over ``above``: (first frame, peak at each frame)."""
-    frames = clip.frames
+def _between(clip: Clip, above: float, loop: bool) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]]:
+    """Yield the wave between the samples of blocks that hold one over ``above``.
+
+    Numbers of the blocks, and the wave in the shape (channels, blocks, 3 phases, 32 frames). A product with a banded
+    matrix: several times quicker than a filter that goes from sample to sample.
+    """
+    frames, side = clip.frames, _TAPS // 2
     count = -(-frames // _BLOCK)
     highest = np.zeros(count * _BLOCK, dtype=np.float32)
-    highest[:frames] = np.abs(clip.samples).max(axis=0)
+    np.abs(clip.samples).max(axis=0, out=highest[:frames])
     busy = np.nonzero(highest.reshape(count, _BLOCK).max(axis=1) >= above)[0]
     if not len(busy):
-        return []
+        return
     mode = "wrap" if loop else "constant"
-    padded = np.pad(clip.samples, ((0, 0), (_TAPS, _TAPS + count * _BLOCK - frames)), mode=mode)  # type: ignore[call-overload]
-    found = []
-    for run in np.split(busy, np.nonzero(np.diff(busy) > 1)[0] + 1):
-        start, length = int(run[0]) * _BLOCK, len(run) * _BLOCK
-        piece = padded[:, start : start + length + 2 * _TAPS]
-        wave = np.abs(upfirdn(_interpolator(), piece, up=_OVERSAMPLED, axis=1)).max(axis=0)
-        # The filter is _TAPS // 2 frames late; frame i speaks for what lies between it and its neighbours.
-        first = (_TAPS + _TAPS // 2) * _OVERSAMPLED - _OVERSAMPLED // 2
-        peaks = wave[first : first + length * _OVERSAMPLED].reshape(length, _OVERSAMPLED).max(axis=1)
-        found.append((start, peaks.astype(np.float32)))
-    return found
+    padded = np.pad(clip.samples, ((0, 0), (side, side + count * _BLOCK - frames)), mode=mode)  # type: ignore[call-overload]
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, _BLOCK + 2 * side, axis=1)[:, ::_BLOCK]
+    for start in range(0, len(busy), _AT_ONCE):
+        blocks = busy[start : start + _AT_ONCE]
+        yield blocks, (pieces[:, blocks] @ _interpolator()).reshape(clip.channels, len(blocks), len(_PHASES), _BLOCK)
 
 
 @lru_cache(maxsize=1)
 def _interpolator() -> npt.NDArray[np.float32]:
-    """Low-pass at a quarter of the new rate's Nyquist frequency, 4 x 12 taps and one, gain 4."""
+    """Make the matrix that reads a block between its samples: (block and 6 frames on either side, 3 x block).
+
+    Its filter is a low-pass at a quarter of the new rate's Nyquist frequency, 4 x 12 taps and one, gain 4.
+    """
     taps = firwin(_OVERSAMPLED * _TAPS + 1, 1.0 / _OVERSAMPLED, window=("kaiser", 6.0)) * _OVERSAMPLED
-    return np.asarray(taps, dtype=np.float32)
+    side, middle = _TAPS // 2, len(taps) // 2
+    matrix = np.zeros((_BLOCK + 2 * side, len(_PHASES), _BLOCK), dtype=np.float32)
+    for column, quarter in enumerate(_PHASES):
+        for away in range(-side, side + 1):
+            tap = middle + quarter - _OVERSAMPLED * away
+            if 0 <= tap < len(taps):
+                matrix[np.arange(_BLOCK) + side + away, column, np.arange(_BLOCK)] = taps[tap]
+    return matrix.reshape(len(matrix), -1)
 
 
-def _blocks(clip: Clip) -> Numbers:
-    """Mean square of every 400 ms, 75 % overlapping, K-weighted, summed over the channels."""
+def block_powers(clip: Clip) -> Numbers:
+    """Give the mean square of every 400 ms, 75 % overlapping, K-weighted, summed over the channels."""
     block, step = max(1, round(_BLOCK_SECONDS * clip.rate)), max(1, round(_STEP_SECONDS * clip.rate))
     samples = np.pad(clip.samples, ((0, 0), (0, max(0, block - clip.frames))))
-    power = np.square(sosfilt(_k_weighting(clip.rate), samples, axis=1)).sum(axis=0)
+    weighted = sosfilt(_k_weighting(clip.rate), samples, axis=1)
+    power = np.square(weighted, out=weighted).sum(axis=0)
     total = np.concatenate(([0.0], np.cumsum(power, dtype=np.float64)))
     starts = np.arange(0, len(power) - block + 1, step)
     means: Numbers = (total[starts + block] - total[starts]) / block

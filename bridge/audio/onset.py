@@ -155,20 +155,22 @@ def attack_near(signal: Signal, rate: int, time: float, *, reach: float = 0.02) 
     return (first + (index + 1) * step + int(np.argmax(window > passed))) / rate
 
 
-def trim_onset(clip: Clip) -> tuple[Clip, OnsetFacts]:
+def trim_onset(clip: Clip, *, offset: bool = True) -> tuple[Clip, OnsetFacts]:
     """Start ``clip`` 1 ms before its attack, the first half of that faded in (linear).
 
     The attack begins where the level passes -30 dB under the loudest 5 ms, or 12 dB above the noise where that is
     higher, and in that frame where the wave passes 8 % of its peak. A clip without any is returned as it is.
+    ``offset``: False says that the wave swings around zero already, which saves looking for its middle.
     """
-    levels, frame = _levels(clip)
+    whole = _wave(clip, offset)
+    levels, frame = _levels(whole, clip.rate)
     if levels is None:
         return clip, OnsetFacts(0.0, found=False, floor_db=0.0)
     floor = _noise_floor(levels)
     loud = np.nonzero(levels > min(-3.0, max(-30.0, floor + 12.0)))[0]
     near = int(loud[0]) * frame
     first = max(0, near - 2 * frame)
-    wave = _wave(clip)[first : near + 2 * frame]
+    wave = whole[first : near + 2 * frame]
     attack = first + int(np.argmax(wave > _SHARE_OF_PEAK * wave.max()))
     start = max(0, attack - round(PRE_ROLL_SECONDS * clip.rate))
     samples = _finite(clip)[:, start:].copy()
@@ -179,13 +181,14 @@ def trim_onset(clip: Clip) -> tuple[Clip, OnsetFacts]:
     return Clip(samples, clip.rate), OnsetFacts(start / clip.rate, found=True, floor_db=round(floor, 1))
 
 
-def trim_tail(clip: Clip, *, longest: float = LONGEST_SECONDS) -> tuple[Clip, TailFacts]:
+def trim_tail(clip: Clip, *, longest: float = LONGEST_SECONDS, offset: bool = True) -> tuple[Clip, TailFacts]:
     """End ``clip`` where it has died away, faded out with cos² over 15 % of it.
 
     It has died away before the first pause of 120 ms under -60 dB, or under 9 dB above the noise where that is higher.
     What still sounds at the end, or after ``longest`` seconds, is faded out over 250 ms (at most half of it).
+    ``offset``: as for ``trim_onset``.
     """
-    levels, frame = _levels(clip)
+    levels, frame = _levels(_wave(clip, offset), clip.rate)
     if levels is None:
         return clip, TailFacts(clip.seconds, sounding=False, floor_db=0.0)
     floor = _noise_floor(levels)
@@ -206,15 +209,14 @@ def trim_tail(clip: Clip, *, longest: float = LONGEST_SECONDS) -> tuple[Clip, Ta
     return Clip(samples, clip.rate), TailFacts(end / clip.rate, sounding=sounding, floor_db=round(floor, 1))
 
 
-def _levels(clip: Clip) -> tuple[Numbers | None, int]:
+def _levels(wave: Signal, rate: int) -> tuple[Numbers | None, int]:
     """Level of every 5 ms in dB under the loudest, and the frames in those 5 ms; None for silence."""
-    frame = max(1, round(_FRAME_SECONDS * clip.rate))
-    wave = _wave(clip)
+    frame = max(1, round(_FRAME_SECONDS * rate))
     if len(wave) == 0 or float(wave.max()) <= 1e-6:
         return None, frame
-    energy = np.add.reduceat(np.square(wave), np.arange(0, len(wave), frame))
-    sizes = np.diff(np.append(np.arange(0, len(wave), frame), len(wave)))
-    rms = np.sqrt(energy / sizes)
+    starts = np.arange(0, len(wave), frame)
+    energy = np.add.reduceat(np.square(wave), starts).astype(np.float64)
+    rms = np.sqrt(energy / np.diff(np.append(starts, len(wave))))
     levels: Numbers = 20.0 * np.log10(np.maximum(rms / rms.max(), 1e-6))
     return levels, frame
 
@@ -228,17 +230,19 @@ def _noise_floor(levels: Numbers) -> float:
     return float(floor) if upper - lower < _FLAT_DB and floor < _LOUDEST_NOISE_DB else -120.0
 
 
-def _wave(clip: Clip) -> Numbers:
-    """Take the highest channel at each time, without its offset: (frames,), not negative."""
+def _wave(clip: Clip, offset: bool) -> Signal:
+    """Take the highest channel at each time, without its offset when it may have one: (frames,), not negative."""
     samples = _finite(clip)
     if samples.size == 0:
-        return np.zeros(0)
-    centred = samples - np.median(samples, axis=1, keepdims=True)
-    wave: Numbers = np.abs(centred).max(axis=0).astype(np.float64)
+        return np.zeros(0, dtype=np.float32)
+    centred = samples - np.median(samples, axis=1, keepdims=True) if offset else samples
+    wave: Signal = np.abs(centred).max(axis=0)
     return wave
 
 
 def _finite(clip: Clip) -> Signal:
+    if bool(np.isfinite(clip.samples).all()):
+        return clip.samples
     return np.nan_to_num(clip.samples, nan=0.0, posinf=0.0, neginf=0.0)
 
 

@@ -120,8 +120,9 @@ def _frames(signal: Signal, rate: int, level: float) -> tuple[npt.NDArray[np.int
     """Choose where to look: (first samples of the frames, window, longest period), all in samples."""
     longest = min(int(rate / LOWEST_HZ) + 2, len(signal) // 3)
     window = min(max(round(_WINDOW_SECONDS * rate), longest), len(signal) - longest - 1)
-    loud = np.nonzero(np.abs(signal) > 0.02 * level)[0]
-    first, last = int(loud[0]), min(int(loud[-1]), len(signal) - window - longest - 1)
+    loud = np.abs(signal) > 0.02 * level
+    first = int(np.argmax(loud))
+    last = min(len(signal) - 1 - int(np.argmax(loud[::-1])), len(signal) - window - longest - 1)
     if longest < 4 or window < longest // 2 or last < 0:
         return np.zeros(0, dtype=np.intp), window, longest
     first = min(first, last)
@@ -133,14 +134,15 @@ def _normalised_differences(
     signal: Signal, starts: npt.NDArray[np.intp], window: int, longest: int
 ) -> tuple[Numbers, Numbers]:
     """Compute the cumulative mean normalised difference: (frames, longest + 1), and the energy of each frame."""
-    pieces = signal[starts[:, np.newaxis] + np.arange(window + longest)].astype(np.float64)
-    size = scipy.fft.next_fast_len(2 * window + longest, real=True)
+    pieces = np.lib.stride_tricks.sliding_window_view(signal, window + longest)[starts]
+    size = scipy.fft.next_fast_len(window + longest, real=True)  # what goes round it meets no lag that is read
     spectrum = scipy.fft.rfft(pieces, size, axis=1)
     head = scipy.fft.rfft(pieces[:, :window], size, axis=1)
     products = scipy.fft.irfft(spectrum * np.conj(head), size, axis=1)[:, : longest + 1]
-    running = np.concatenate((np.zeros((len(starts), 1)), np.cumsum(np.square(pieces), axis=1)), axis=1)
-    energies = running[:, window]
-    shifted = running[:, window : window + longest + 1] - running[:, : longest + 1]
+    running = np.concatenate(([0.0], np.cumsum(np.square(signal), dtype=np.float64)))
+    spans = np.lib.stride_tricks.sliding_window_view(running, longest + 1)
+    energies = running[starts + window] - running[starts]
+    shifted = spans[starts + window] - spans[starts]
     difference = np.maximum(0.0, energies[:, np.newaxis] + shifted - 2 * products)
     lags = np.arange(1, longest + 1)
     table = np.ones_like(difference)
@@ -176,9 +178,9 @@ def _periods(table: Numbers, shortest: int) -> tuple[Numbers, Numbers]:
 
 def _vertex(row: Numbers, lag: int) -> float:
     """Find the bottom of the parabola through three readings, relative to the middle one, -0.5..0.5."""
-    before, here, after = (float(row[lag + shift]) for shift in (-1, 0, 1))
+    before, here, after = row[lag - 1 : lag + 2].tolist()
     bend = before - 2 * here + after
-    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend > 1e-12 else 0.0
+    return min(0.5, max(-0.5, 0.5 * (before - after) / bend)) if bend > 1e-12 else 0.0
 
 
 def _weighted_median(values: Numbers, weights: Numbers) -> float:

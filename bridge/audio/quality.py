@@ -120,7 +120,7 @@ def judge(
     ``found``: measures that the steps of finishing took; ``flags``: what they noticed themselves.
     """
     kind = spec.kind or Kind.RAW
-    taken = _measured(clip, spec, kind) | {name: float(value) for name, value in (found or {}).items()}
+    taken = _measured(clip, spec, kind, found or {}) | {name: float(value) for name, value in (found or {}).items()}
     # The roll-off says something about what ought to have highs, and nothing about a bass.
     bright = kind in {Kind.ONESHOT, Kind.PITCHED} and _HIGH.search(spec.prompt) and not _MEANT_DULL.search(spec.prompt)
     rules = [rule for rule in RULES[kind] if rule.measure in taken and (bright or rule.flag != "dull")]
@@ -132,10 +132,10 @@ def judge(
     return Quality(taken, noticed, round(score, 4))
 
 
-def _measured(clip: Clip, spec: SampleSpec, kind: Kind) -> dict[str, float]:
+def _measured(clip: Clip, spec: SampleSpec, kind: Kind, found: Mapping[str, float]) -> dict[str, float]:
     """Take the measures of a kind."""
     ring = kind in {Kind.LOOP, Kind.TEXTURE}
-    taken: dict[str, float | None] = {**measuring.measure(clip, loop=ring)}
+    taken: dict[str, float | None] = {**measuring.measure(clip, loop=ring, known=found)}
     if kind in {Kind.ONESHOT, Kind.PITCHED}:
         taken["head_silence_ms"] = measuring.head_silence_ms(clip)
         taken["last_sample"] = measuring.last_sample(clip)

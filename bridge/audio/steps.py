@@ -57,7 +57,7 @@ def at_rate(take: Take) -> Take:
 
 def start_at_attack(take: Take) -> Take:
     """Begin 1 ms before the attack."""
-    clip, found = trim_onset(take.clip)
+    clip, found = trim_onset(take.clip, offset=False)
     return (
         take.now(clip, f"cut {found.start_s * 1000:.1f} ms before the attack") if found.start_s > 0 else take.now(clip)
     )
@@ -72,7 +72,7 @@ def end_when_gone(take: Take) -> Take:
     elif not _sounds_at_its_end(before):
         # What falls to its end is no noise: silence behind it says so to the gate, which then stays at -60 dB.
         before = exact(before, round(before.frames * 1.2) + 1)
-    clip, found = trim_tail(before)
+    clip, found = trim_tail(before, offset=False)
     if found.sounding and take.spec.seconds is None:
         take.flags.append("cut_off")
     clip = fade_out(_without_silent_end(clip))
@@ -86,7 +86,7 @@ def in_tune(take: Take) -> Take:
         take.flags.append("no_pitch")
         return take.now(take.clip, "left its pitch alone, which is not clear")
     clip, note = tune(take.clip, found)
-    after = find_pitch(clip)
+    after = found if clip is take.clip else find_pitch(clip)
     take.facts.update(root=note)
     take.measures["pitch_error_cents"] = round(abs(after.cents if after.midi is not None else 0.0), 2)
     take.measures["pitch_stability_cents"] = round(found.stability_cents, 2)
@@ -168,6 +168,7 @@ def audible(take: Take) -> Take:
 def to_peak(take: Take) -> Take:
     """Raise to -1 dBTP."""
     clip, found = level.to_peak(take.clip)
+    take.measures.update(found.known)
     return take.now(clip, f"raised by {found.gain_db:+.1f} dB to {level.CEILING_DBTP:g} dBTP")
 
 
@@ -189,6 +190,7 @@ def to_note_level(take: Take) -> Take:
 def _to_loudness(take: Take, lufs: float) -> Take:
     loop = str(take.spec.kind) in {"loop", "texture"}
     clip, found = level.to_loudness(take.clip, lufs, loop=loop)
+    take.measures.update(found.known)
     if found.peak_limited:
         take.flags.append("peak_limited")
     said = [f"raised by {found.gain_db:+.1f} dB towards {lufs:g} LUFS"]
@@ -228,7 +230,8 @@ def _levels_db(clip: Clip, seconds: float) -> np.ndarray[tuple[int], np.dtype[np
     """Level of each ``seconds`` in dB under the loudest."""
     size = max(1, round(seconds * clip.rate))
     count = clip.frames // size
-    power = np.square(clip.samples[:, : count * size], dtype=np.float64).mean(axis=0).reshape(count, size).mean(axis=1)
+    blocks = clip.samples[:, : count * size].reshape(clip.channels, count, size)
+    power = np.einsum("cbs,cbs->b", blocks, blocks).astype(np.float64) / (size * clip.channels)
     levels: np.ndarray[tuple[int], np.dtype[np.float64]] = 10.0 * np.log10(
         (power + 1e-20) / (power.max(initial=0.0) + 1e-20)
     )

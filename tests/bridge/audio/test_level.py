@@ -31,6 +31,18 @@ def test_a_peak_stands_where_it_is_asked_for(level):
     assert not facts.peak_limited
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("level", [1e-4, 0.01, 0.5])
+def test_what_is_known_of_a_levelled_clip_is_what_measuring_it_says(level, channels):
+    dice = np.random.default_rng(2)
+    rising = np.linspace(0.001, 1.0, 3 * RATE) * np.sin(np.arange(3 * RATE) * 0.7)
+    clip = Clip.of(level * rising + level / 50 * dice.standard_normal((channels, 3 * RATE)), RATE)
+    for levelled, facts in (to_peak(clip), to_loudness(clip, -30.0)):
+        assert facts.known["true_peak_dbtp"] == pytest.approx(decibels(true_peak(levelled)), abs=0.01)
+        assert facts.known.get("lufs", heard_loudness(levelled)) == pytest.approx(heard_loudness(levelled), abs=0.01)
+    assert "lufs" in facts.known
+
+
 @pytest.mark.parametrize("decay", [3, 10, 20, 30])
 def test_loops_are_equally_loud_with_at_most_4_db_taken_off_their_peaks(decay):
     levelled, facts = to_loudness(hits(decay), -13.0, loop=True)

@@ -70,6 +70,15 @@ def test_the_true_peak_lies_between_the_samples():
     assert decibels(true_peak(clip)) == pytest.approx(0.0, abs=0.05)
 
 
+@pytest.mark.parametrize("frames", [1, 31, 32, 33, 1000])
+def test_the_envelope_of_peaks_is_as_long_as_the_clip_and_never_under_its_samples(frames):
+    clip = Clip.of(np.random.default_rng(frames).uniform(-1, 1, (2, frames)), RATE)
+    envelope = peak_envelope(clip, 0.1)
+    assert envelope.shape == (frames,)
+    assert (envelope >= np.abs(clip.samples).max(axis=0)).all()
+    assert envelope.max() == pytest.approx(true_peak(clip), rel=1e-6)
+
+
 def test_the_true_peak_is_that_of_sixteen_fold_oversampling():
     dice = np.random.default_rng(1)
     for hertz in (800, 3000, 9000, 15000):

@@ -25,6 +25,8 @@ COMMANDS = {
     "serve": "start the server and its page",
     "generate": "make one sound from words",
     "batch": "make many sounds: a file of prompts, or the common stems and example prompts",
+    "generate-batch": "the same as batch: --prompts FILE --output_dir DIR",
+    "interactive": "type words, get sounds, one after the other",
     "doctor": "show what is installed, which device and weights there are, and what to type next",
     "check": "smoke test of a running server",
     "inspect": "show how a sound file was made, from the file alone",
@@ -52,7 +54,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     wanted = next((word for word in given if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
         if name == wanted:
-            importlib.import_module(f"bridge.commands.{name}").add_parser(subparsers)
+            importlib.import_module(f"bridge.commands.{name.replace('-', '_')}").add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=summary)
     return parser.parse_args(given)
@@ -83,6 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("system_error", f"The system refused: {error}. Mend that, and try again.", as_json=False)
     except Exception as error:
         return _broken(error, as_json="--json" in given)
+
+
+def serve(arguments: Sequence[str] | None = None) -> int:
+    """``music-gen-api``: the command ``serve``."""
+    return main(["serve", *(sys.argv[1:] if arguments is None else arguments)])
 
 
 def _fail(code: str, message: str, *, as_json: bool) -> int:

@@ -52,14 +52,21 @@ def add_parser(subparsers: SubParsers) -> None:
         help="text with one prompt a line, # begins a comment line, - reads stdin; "
              "without FILE the common stems and the example prompts are made",
     )  # fmt: skip
-    parser.add_argument("--output-dir", type=Path, metavar="DIR", help="also write each sound to DIR, as <name>_<n>")
+    add_batch_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    """Add what both names of the command take."""
+    parser.add_argument(
+        "--output-dir", "--output_dir", type=Path, metavar="DIR", help="also write each sound to DIR, as <name>_<n>"
+    )
     parser.add_argument("--format", choices=tuple(FORMATS), default="wav", help="of the files in DIR (wav)")
     add_spec_options(parser)
     parser.add_argument("--variations", type=int, default=1, metavar="N", help="so many of each line, 1 to 16")
     parser.add_argument("--fresh", action="store_true", help="new ones, even of lines that were made before")
     parser.add_argument("--json", action="store_true", help="print JSON at the end, nothing else")
     add_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

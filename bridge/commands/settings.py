@@ -20,7 +20,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--config", type=Path, metavar="FILE", help="settings file instead of bridge.toml")
     group.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of the catalogue and the sounds")
     group.add_argument("--engine", metavar="NAME", help="engine that makes the sounds, or auto")
-    group.add_argument("--model", metavar="NAME", help="MusicGen size, hub id or folder; selects the engine musicgen")
+    group.add_argument(
+        "--model",
+        "--model_size",
+        "--model-size",
+        metavar="NAME",
+        help="MusicGen size, hub id or folder; selects the engine musicgen",
+    )
     group.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where the model runs")
 
 

@@ -27,6 +27,8 @@ _COLOURS = (("dark", 0.0, 350.0), ("warm", 350.0, 900.0), ("bright", 2500.0, 1e5
 """By the centre of the spectrum, Hz."""
 _PACES = (("slow", 0.3, 1.2), ("fast", 7.0, 1e3))
 """By how much begins in a second."""
+_LASTING = 0.05
+"""Sustain from which something is more than struck."""
 _SAME = {"duration": "duration_seconds", "cfg_coef": "guidance", "seed": "random_seed"}
 
 Cfg = Annotated[float, Field(ge=1, le=10, strict=True, allow_inf_nan=False)]
@@ -108,7 +110,9 @@ def words_for(features: Mapping[str, Any]) -> str:
 
 def _adjectives(features: Mapping[str, Any], spectrum: Mapping[str, Any], timbre: Mapping[str, Any]) -> list[str]:
     centroid, rate = spectrum["centroid_hz"], timbre["onsets_per_second"]
-    found = [word for word, least, most in _COLOURS if least <= centroid < most]
+    # The kick alone makes the centre of drums low, however bright the others are.
+    struck = timbre["sustain"] < _LASTING
+    found = [word for word, least, most in _COLOURS if least <= centroid < most and not struck]
     found += [word for word, least, most in _PACES if least <= rate < most]
     if timbre["width"] > 0.15:
         found.append("wide")
@@ -119,7 +123,7 @@ def _adjectives(features: Mapping[str, Any], spectrum: Mapping[str, Any], timbre
         found.append("tight")
     elif rate > 0.5 and decay is not None and decay < 12:
         found.append("sustained")
-    if spectrum["flatness"] > 0.15 and timbre["sustain"] > 0.05:
+    if spectrum["flatness"] > 0.15 and timbre["sustain"] > _LASTING:
         found.append("noisy")
     return found
 
@@ -129,12 +133,13 @@ def _instrument(features: Mapping[str, Any], spectrum: Mapping[str, Any], timbre
     centroid, sustain, rate = spectrum["centroid_hz"], timbre["sustain"], timbre["onsets_per_second"]
     decay = timbre["decay_db_per_s"] or 0.0
     tonal = features["key"] is not None or timbre["pitch_confidence"] > 0.5
-    if not tonal and sustain >= 0.05 and rate < 1.5:
+    if not tonal and sustain >= _LASTING and rate < 1.5:
         return "wind" if centroid < 1500 else "rain"
-    if not tonal or sustain < 0.05:
+    if not tonal or sustain < _LASTING:
         return "drums" if rate >= 0.8 else "impact"
     if rate < 0.6:
-        return "drone" if centroid < 120 else "pad" if centroid < 1500 else "glass pad"
+        bed = "drone" if centroid < 120 else "pad" if centroid < 1500 else "glass pad"
+        return f"{bed} {timbre['pitch']}" if timbre["pitch_confidence"] > 0.6 else bed
     line = "melody" if timbre["pitch_confidence"] > 0.5 else "chords"
     if centroid < 200:
         return "synth bassline" if decay > 20 else "reese bassline"

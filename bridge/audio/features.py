@@ -24,9 +24,11 @@ BANDS_HZ = (31.25, 62.5, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16
 
 _MIDDLE_SECONDS = 40.0
 _SLOWEST, _FASTEST = 60.0, 190.0
-_USUAL_BPM, _OCTAVES = 115.0, 0.9
+_USUAL_BPM, _OCTAVES = 110.0, 0.6
 """Where most tempi lie, and the standard deviation around it: of two an octave apart, the likelier one is taken."""
 _LEAST_PULSE = 0.15
+_GUESSES, _NEAR = 4, 0.03
+"""So many tempi are looked at closely, each no further away than this share of it."""
 _SIZE, _HOP = 2048, 1024
 _FLOOR_DB = -60.0
 """Below the loudest octave: what is less counts as so much."""
@@ -85,9 +87,16 @@ def find_tempo(clip: Clip) -> Tempo | None:
     found = np.zeros(len(tempi))
     for multiple, share in ((1, 1.0), (2, 0.6), (4, 0.4), (0.5, 0.3)):
         found += share * np.interp(multiple * beats, lags, likeness, right=0.0)
-    usual = np.exp(-0.5 * (np.log2(tempi / _USUAL_BPM) / _OCTAVES) ** 2)
-    grid = fit_grid(clip, float(tempi[int(np.argmax(found * usual))]))
-    return Tempo(grid.bpm, grid.confidence) if grid.has_onsets and grid.confidence >= _LEAST_PULSE else None
+    peaks = np.flatnonzero((found[1:-1] >= found[:-2]) & (found[1:-1] >= found[2:])) + 1
+    likely = sorted(peaks, key=lambda peak: -float(found[peak]) * _usual(float(tempi[peak])))[:_GUESSES]
+    grids = [fit_grid(clip, float(tempi[peak]), tolerance=_NEAR) for peak in likely]
+    best = max(grids, key=lambda grid: grid.confidence * _usual(grid.bpm), default=None)
+    return Tempo(best.bpm, best.confidence) if best and best.has_onsets and best.confidence >= _LEAST_PULSE else None
+
+
+def _usual(bpm: float) -> float:
+    """How likely a tempo is before anything was heard, 0..1."""
+    return float(np.exp(-0.5 * (np.log2(bpm / _USUAL_BPM) / _OCTAVES) ** 2))
 
 
 def octave_levels(signal: Signal, rate: int) -> Numbers:

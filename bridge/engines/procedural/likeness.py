@@ -13,10 +13,12 @@ from bridge.audio.features import BANDS_HZ, octave_levels
 from .dsp.signal import RATE, Signal, mono, peak_normalised
 from .polish import PEAK
 
-_MOST_DB = 30.0
+_MOST_DB = 40.0
 """More than this would bring up what is only the rounding of a sound."""
 _PASSES = 3
 """Neighbouring octaves reach into each other; what is left over is corrected again."""
+_NOTHING_DB = np.array([-35.0] * 2 + [-58.0] * 8)
+"""An octave that is louder than this holds something; what is under 90 Hz may be rumble."""
 
 
 def strength_of(guidance: float) -> float:
@@ -27,18 +29,20 @@ def strength_of(guidance: float) -> float:
 def pulled(signal: Signal, wanted: Sequence[float], strength: float) -> Signal:
     """Move the levels of the ten octaves of ``signal`` by the share ``strength`` of the way to ``wanted`` (dB).
 
-    The filter has no phase and is as wide as an octave, and goes round: a loop stays one.
+    Octaves in which it has nothing stay as they are beside their neighbours: there is nothing to bring up. The filter
+    has no phase, is as wide as an octave, and goes round: a loop stays one.
     """
     own = octave_levels(mono(signal).astype(np.float32), RATE)
-    goal = own + strength * (_centred(np.asarray(wanted)) - _centred(own))
+    heard = own > _NOTHING_DB
+    if not heard.any():
+        return signal
+    away = np.asarray(wanted) - own
+    goal = own + strength * (away - away[heard].mean())
     for _ in range(_PASSES):
-        now = octave_levels(mono(signal).astype(np.float32), RATE)
-        signal = _filtered(signal, np.clip(_centred(goal) - _centred(now), -_MOST_DB, _MOST_DB))
+        left = goal - octave_levels(mono(signal).astype(np.float32), RATE)
+        left = np.clip(left - left[heard].mean(), -_MOST_DB, _MOST_DB)
+        signal = _filtered(signal, np.interp(np.arange(len(left)), np.flatnonzero(heard), left[heard]))
     return peak_normalised(signal, PEAK)
-
-
-def _centred(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return levels - float(levels.max())
 
 
 def _filtered(signal: Signal, gains_db: npt.NDArray[np.float64]) -> Signal:

@@ -27,6 +27,7 @@ CONFIG_FILE = "bridge.toml"
 
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+_REPLICATE_MODEL = r"^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+(:[0-9a-f]{64})?|[0-9a-f]{64})$"
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -163,6 +164,30 @@ class Settings(BaseSettings):
     """Token for Hugging Face: models that ask for one, or your own endpoint."""
     replicate_token: _Secret | None = None
     """Token for Replicate."""
+    endpoint_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    """Address that the engine "endpoint" asks for sounds."""
+    endpoint_body: str | None = None
+    """JSON that is sent there, with places such as "$prompt". Unset: what Hugging Face's endpoints take."""
+    replicate_model: Annotated[str, Field(pattern=_REPLICATE_MODEL)] | None = None
+    """Model of the engine "replicate": owner/name, owner/name:version, or a version."""
+    replicate_input: str | None = None
+    """JSON that this model takes, with places such as "$prompt". Unset: what its MusicGen takes."""
+    replicate_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    """Address of Replicate's interface, where something stands in between."""
+    cloud_price: Annotated[float, Field(ge=0), AfterValidator(_finite)] = 0.0014
+    """What a second of a cloud engine's work costs, in your currency."""
+    cloud_daily_limit: Annotated[float, Field(ge=0), AfterValidator(_finite)] = 5.0
+    """What all cloud engines may spend in a day (UTC), in your currency; 0 means no limit."""
+    cloud_timeout: _Seconds = 300.0
+    """Seconds that a cloud engine may take for one sound, its provider's waiting line included."""
+    ensemble: _Names = ()
+    """Engines that the engine "ensemble" asks; it keeps the best answer."""
+    prompt_filter: str | None = None
+    """Which prompts are refused: a file with a word or phrase a line, or the name of an installed filter."""
+    usage_log_mb: Annotated[int, Field(ge=0)] = 10
+    """Size of the log of who asked for what, in MiB; 0 writes none."""
+    usage_prompts: bool = False
+    """Write the words that were asked for into that log, too."""
 
     # --- stems for other programs
     storage_url: Annotated[str, AfterValidator(_object_storage)] | None = None

@@ -10,6 +10,8 @@ from bridge.settings import Settings
 
 PROCEDURAL = "procedural"
 MUSICGEN = "musicgen"
+DIFFUSION = ("ace_step", "audioldm2", "stable_audio")
+"""Engines that take the set model where they are set themselves."""
 
 
 @dataclass(frozen=True, slots=True)

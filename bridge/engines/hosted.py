@@ -34,7 +34,7 @@ SILENCE_SECONDS = 30.0
 ATTEMPTS = 3
 """A request that was running each time its process crashed is given up after so many crashes."""
 _ERRORS: Mapping[str, type[EngineError]] = {
-    name: getattr(errors, name) for name in ("EngineError", "EngineUnavailable", "EngineCrashed", "BadAudio")
+    name: getattr(errors, name) for name in ("EngineError", "EngineUnavailable", "EngineCrashed", "EngineTimeout", "BadAudio")
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from bridge.engines import registry
 from bridge.engines._base import EngineInfo
+from bridge.engines._cloud import CLOUD
+from bridge.engines._cloud import environment as cloud_environment
+from bridge.engines.choice import DIFFUSION
 from bridge.engines.hosted import HostedEngine
 from bridge.engines.pool import EnginePool
 from bridge.errors import InvalidRequest
@@ -49,10 +53,15 @@ class EngineRoom:
                 engines=self._names,
             )
         if name not in self._hosted:
-            model = self._settings.model if name == "musicgen" else None
-            options = {"model": model, "device": self._settings.device, "data_dir": str(self._settings.data_dir)}
+            options = {
+                "model": self._model(name),
+                "device": self._settings.device,
+                "data_dir": str(self._settings.data_dir),
+            }
             token = self._settings.hf_token
+            asked = self._settings.ensemble if name == "ensemble" else (name,)
             environment = {"HF_TOKEN": token.get_secret_value()} if token else {}
+            environment |= cloud_environment(self._settings, asked)
             members = [
                 HostedEngine(
                     name,
@@ -96,8 +105,25 @@ class EngineRoom:
         """End all processes."""
         await asyncio.gather(*(engine.close() for engine in self._hosted.values()))
 
+    def _model(self, name: str) -> str | None:
+        """Which model the engine of that name is given: the set one belongs to MusicGen, unless an engine of diffusion
+        is set.
+        """
+        settings = self._settings
+        if name in DIFFUSION:
+            return settings.model if settings.engine == name else None
+        if name == "ensemble":
+            return ",".join(settings.ensemble) or None
+        return settings.model if name == "musicgen" and settings.engine not in DIFFUSION else None
+
     def _key(self, name: str) -> str:
-        return f"{name}:{self._settings.model or ''}" if name == "musicgen" else name
+        if name == "musicgen":
+            return f"{name}:{self._model(name) or ''}"
+        # What such an engine said holds for as long as it is told the same.
+        told = f"{self._model(name) or ''}{cloud_environment(self._settings, (name, *self._settings.ensemble))}"
+        if name not in {"ensemble", *CLOUD, *DIFFUSION}:
+            return name
+        return f"{name}:{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
     def _read_known(self) -> dict[str, EngineInfo]:
         try:

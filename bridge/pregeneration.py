@@ -32,14 +32,16 @@ async def pregenerate(service: SampleService) -> None:
 
 
 async def _make(service: SampleService, stem: Stem, engine: str, at_once: asyncio.Semaphore) -> None:
-    spec = stem.spec.model_copy(update={"engine": engine})
-    order = Order(spec=spec, name=stem.sound, aliases=stem.aliases)
+    # Only the procedural engine takes a note name for the root that it is.
+    specs = (stem.spec, *stem.roots) if engine == PROCEDURAL else (stem.spec,)
     async with at_once:
-        try:
-            for ticket in await _ask_patiently(service, order):
-                await service.queue.wait(ticket.id)
-        except BridgeError as error:
-            logger.warning("common stem %s: %s", stem.name, error.message)
+        for spec in specs:
+            order = Order(spec=spec.model_copy(update={"engine": engine}), name=stem.sound, aliases=stem.aliases)
+            try:
+                for ticket in await _ask_patiently(service, order):
+                    await service.queue.wait(ticket.id)
+            except BridgeError as error:
+                logger.warning("common stem %s: %s", stem.name, error.message)
 
 
 async def _ask_patiently(service: SampleService, order: Order) -> list[Ticket]:

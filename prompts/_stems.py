@@ -35,6 +35,8 @@ class Stem:
     """Words to find it by, beside those of its prompt."""
     aliases: tuple[str, ...]
     """Short names that patterns use for it (``bd``)."""
+    roots: tuple[SampleSpec, ...] = ()
+    """The same sound at further root notes: an instrument that is played over octaves sounds better so."""
 
     @property
     def sound(self) -> str:
@@ -63,6 +65,10 @@ def common_stems() -> tuple[Stem, ...]:
             spec=SampleSpec.model_validate(entry),
             tags=tuple(entry["tags"]),
             aliases=tuple(entry.get("aliases", ())),
+            roots=tuple(
+                SampleSpec.model_validate(entry | {"prompt": f"{entry['prompt']}, {root}"})
+                for root in entry.get("roots", ())
+            ),
         )
         for entry in table("stems")["stem"]
     )

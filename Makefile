@@ -37,7 +37,7 @@ test: $(VENV)/.dev $(VENV)/.torch build chromium ## everything: Python, page, br
 
 test-fast: $(VENV)/.dev web_client/node_modules/.stamp ## without torch and browser
 	npm --prefix web_client test
-	$(BIN)/python -P -m pytest -m "not torch and not browser and not reliability"
+	$(BIN)/python -P -m pytest -m "not torch and not browser and not reliability and not extra"
 
 check: $(VENV)/.dev web_client/node_modules/.stamp ## linters, types, layers
 	$(BIN)/ruff check
@@ -89,7 +89,7 @@ web_client/node_modules/.stamp: web_client/package-lock.json
 	@touch $@
 
 $(STATIC)/index.html: web_client/node_modules/.stamp $(WEB_SOURCES)
-	npm --prefix web_client run build --silent -- --logLevel warn
+	npm --prefix web_client run build --silent -- --logLevel error
 	@touch $@
 
 # Section 13 of the licence: the page offers the source of this very version, also without the internet.

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from bridge.engines.choice import PROCEDURAL
-from bridge.errors import BridgeError, Busy
+from bridge.errors import BridgeError, Busy, EngineUnavailable, JobCancelled, StorageFull
 from bridge.jobs import Priority, Ticket
 from bridge.requests import Order
 from bridge.service import SampleService
@@ -14,6 +14,7 @@ from prompts import Stem, common_stems
 
 logger = logging.getLogger(__name__)
 
+_HOPELESS = (EngineUnavailable, StorageFull)
 _BUSY_SECONDS = 1.0
 """How long pre-generation waits when players have filled the queue."""
 
@@ -25,10 +26,16 @@ async def pregenerate(service: SampleService) -> None:
     """
     # No more at a time than keep the engine busy: a queue full of them would have no place for players.
     at_once = asyncio.Semaphore(service.maker.capacity(PROCEDURAL) + 1)
-    await asyncio.gather(*(_make(service, stem, PROCEDURAL, at_once) for stem in common_stems()))
-    if service.choice.name != PROCEDURAL:
-        for stem in common_stems():
-            await _make(service, stem, service.choice.name, at_once)
+    try:
+        async with asyncio.TaskGroup() as making:
+            for stem in common_stems():
+                making.create_task(_make(service, stem, PROCEDURAL, at_once))
+        if service.choice.name != PROCEDURAL:
+            for stem in common_stems():
+                await _make(service, stem, service.choice.name, at_once)
+    except* _HOPELESS as group:
+        # The others would fail in the same way: an engine that cannot start, a full disk.
+        logger.warning("The common stems are not made: %s", group.exceptions[0])
 
 
 async def _make(service: SampleService, stem: Stem, engine: str, at_once: asyncio.Semaphore) -> None:
@@ -39,7 +46,11 @@ async def _make(service: SampleService, stem: Stem, engine: str, at_once: asynci
             order = Order(spec=spec.model_copy(update={"engine": engine}), name=stem.sound, aliases=stem.aliases)
             try:
                 for ticket in await _ask_patiently(service, order):
-                    await service.queue.wait(ticket.id)
+                    service.placed(await service.queue.wait(ticket.id))
+            except (JobCancelled, Busy):
+                return  # somebody does not want this one, or the bridge is being stopped
+            except _HOPELESS:
+                raise
             except BridgeError as error:
                 logger.warning("common stem %s: %s", stem.name, error.message)
 

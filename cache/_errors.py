@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from pathlib import Path
 from typing import ClassVar
@@ -94,6 +95,7 @@ class NotStorable(StoreError):
 
 
 _NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT}
+_LEAST = 64 * 1024  # bytes that a transaction needs at the least
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -112,7 +114,7 @@ def from_os_error(error: OSError, path: Path) -> StoreError:
 def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Say what an SQLite error in the data folder ``path`` means for the player."""
     primary = _primary_code(error)
-    if primary == sqlite3.SQLITE_FULL:
+    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _no_room(path)):
         return full(path)
     if primary in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return StoreNotWritable(
@@ -125,6 +127,15 @@ def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
             "Put back a copy of the folder, or choose another folder with --data-dir."
         )
     return StoreError(f"The catalogue in {path} failed: {error}. Check the disk.")
+
+
+def _no_room(path: Path) -> bool:
+    """Is the disk so full that SQLite cannot even write its journal, which it calls an I/O error?"""
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -12,7 +12,7 @@ from bridge import __version__
 from bridge.api.body import json_response
 from bridge.api.keys import SERVICE
 from bridge.api.stems import STEMS
-from bridge.errors import EngineUnavailable
+from bridge.errors import BridgeError, EngineUnavailable
 from bridge.jobs import State
 from bridge.service import SampleService
 
@@ -47,12 +47,13 @@ async def health_document(service: SampleService) -> dict[str, Any]:
     choice = service.choice
     info = service.engines.known(choice.name)
     store = service.library.store
+    trouble = service.engine_error or await _no_room(service)
     return {
-        "status": "degraded" if service.engine_error else "healthy",
+        "status": "degraded" if trouble else "healthy",
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
         "version": __version__,
         "engine": choice.name,
-        "engine_reason": service.why,
+        "engine_reason": trouble.message if trouble else service.why,
         "model": info.model if info else None,
         "device": info.device if info else "cpu",
         "gpu_available": bool(glob.glob("/dev/nvidia[0-9]*")),  # noqa: PTH207  a pattern, not a path
@@ -65,3 +66,12 @@ async def health_document(service: SampleService) -> dict[str, Any]:
         "jobs": {"queued": service.queue.count(State.QUEUED), "running": service.queue.count(State.RUNNING)},
         "sounds": await service.library.read(store.count),
     }
+
+
+async def _no_room(service: SampleService) -> BridgeError | None:
+    """Why nothing new can be kept, None when there is room on the disk."""
+    try:
+        await service.library.read(service.library.store.check_room)
+    except BridgeError as error:
+        return error
+    return None

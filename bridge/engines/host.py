@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import errno
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -31,7 +33,7 @@ from bridge.engines import registry
 from bridge.engines._base import Engine
 from bridge.engines._framing import Frame, read_blocking
 from bridge.engines.passages import Passage, render
-from bridge.errors import BadAudio, BridgeError, EngineUnavailable, JobCancelled
+from bridge.errors import BadAudio, BridgeError, EngineUnavailable, JobCancelled, StorageFull
 from prompts import SampleSpec
 
 logger = logging.getLogger("bridge.engines.host")
@@ -178,9 +180,11 @@ class Host:
         try:
             codecs.write_master(master, pcm, clip.rate)
             delivery.write_bytes(codecs.encode(pcm, clip.rate, "wav", sample_id))
-        except BaseException:
+        except BaseException as error:
             master.unlink(missing_ok=True)
             delivery.unlink(missing_ok=True)
+            if isinstance(error, OSError | RuntimeError):  # libsndfile's errors are RuntimeErrors without a number
+                raise self._disk_trouble(error, len(pcm.tobytes())) from error
             raise
         return {
             "sample_id": sample_id,
@@ -195,6 +199,15 @@ class Host:
             "decisions": finished.decisions,
             "facts": {**finished.facts, "seed": seed},
         }
+
+    def _disk_trouble(self, error: Exception, size: int) -> BridgeError:
+        """Say why a finished sample could not be written, ``size`` bytes of it."""
+        folder = self._incoming.parent
+        if getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(folder).free < 2 * size:
+            return StorageFull(
+                f"The disk of the data folder {folder} is full. Free some space or delete sounds, then try again."
+            )
+        return BridgeError(f"The sound was made but could not be written to {folder} ({error}). Check the disk.")
 
     def _fitting(self, request: _Request) -> tuple[Finished, int]:
         """Make a take that fits, and say with which seed: a loop too far off its tempo is made again, at most twice."""

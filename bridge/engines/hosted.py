@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bridge import errors
 from bridge.engines import _framing
 from bridge.engines._base import EngineInfo
 from bridge.engines._framing import Frame
 from bridge.engines.passages import Passage
-from bridge.errors import EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
+from bridge.errors import BridgeError, EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
 from prompts import SampleSpec
 
 logger = logging.getLogger(__name__)
@@ -33,9 +32,6 @@ SILENCE_SECONDS = 30.0
 """A process that says nothing for so long hangs as a whole (a native call that never gives the interpreter back)."""
 ATTEMPTS = 3
 """A request that was running each time its process crashed is given up after so many crashes."""
-_ERRORS: Mapping[str, type[EngineError]] = {
-    name: getattr(errors, name) for name in ("EngineError", "EngineUnavailable", "EngineCrashed", "EngineTimeout", "BadAudio")
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,9 +401,7 @@ class HostedEngine:
             case "cancelled":
                 pending.answer.cancel()
             case "failed":
-                pending.answer.set_exception(
-                    _ERRORS.get(head["error"], EngineError)(head["message"], code=head["code"])
-                )
+                pending.answer.set_exception(BridgeError.named(head["error"], head["message"], head["code"]))
                 if head["code"] == "engine_out_of_memory":
                     # A process that ran out of memory once keeps what it has: begin afresh, without blame.
                     current.blameless_end = True

@@ -150,7 +150,7 @@ class Hub:
     async def _generate(self, sid: str, data: dict[str, Any]) -> GenerateReply:
         self._may_change(sid)
         order, _ = generate_order(data, guess_kind=True)
-        order = self._sessions.fill(order)
+        order = self._sessions.fill(order, _playing_bpm(data))
         ticket, *_ = await self._service.ask(order, standin=True)
         message = job_message(ticket)
         reply = GenerateReply(job_id=ticket.id, name=message["name"], n=message["n"], state=message["state"])
@@ -252,3 +252,9 @@ def _answering(handler: Handler) -> Callable[..., Coroutine[Any, Any, Any]]:
         return {"error": {"code": found.code, "message": found.message}}
 
     return answer
+
+
+def _playing_bpm(data: dict[str, Any]) -> float | None:
+    """``hint_bpm``: the tempo of the pattern in which a name turned up; anything odd is no hint."""
+    hint = data.get("hint_bpm")
+    return float(hint) if isinstance(hint, int | float) and not isinstance(hint, bool) and 20 <= hint <= 400 else None

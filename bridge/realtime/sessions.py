@@ -47,11 +47,16 @@ class Sessions:
             self._state.popitem(last=False)
         return state
 
-    def fill(self, order: Order) -> Order:
-        """Give an order its session's tempo and key where neither its fields nor its words say any."""
-        state = self._state.get(order.session or "")
+    def fill(self, order: Order, hint: float | None = None) -> Order:
+        """Give an order its session's tempo and key where neither its fields nor its words say any.
+
+        ``hint``: the bpm that is playing where the order comes from; it counts when the session has none.
+        """
+        state = dict(self._state.get(order.session or "") or {})
         spec = order.spec
-        if state is None:
+        if hint is not None and state.get("bpm") is None:
+            state["bpm"] = hint
+        if not state:
             return order
         kind = spec.complete().kind
         # Read as a one-shot, which gets no default tempo: what is there then was said.

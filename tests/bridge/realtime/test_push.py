@@ -34,7 +34,7 @@ async def test_who_is_new_gets_everything(service, connect):
     assert page.reply["server"].keys() == {"version", "engine", "device", "why"}
     (sound,) = page.reply["sounds"]
     assert sound.keys() == keys("sound")
-    assert sound["urls"] == [f"/samples/{placed.sample.sample_id}.wav"]
+    assert sound["urls"] == {"a4": f"/samples/{placed.sample.sample_id}.wav"}
 
 
 async def test_who_was_away_gets_what_it_missed_in_order_and_once(service, connect):

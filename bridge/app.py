@@ -20,6 +20,7 @@ from bridge.realtime.job_socket import JobSocket
 from bridge.realtime.streams import StreamSocket
 from bridge.service import SampleService
 from bridge.streaming import Streams
+from bridge.usage import UsageLog
 
 
 def create_app(service: SampleService) -> web.Application:
@@ -43,6 +44,7 @@ def create_app(service: SampleService) -> web.Application:
     metrics.attach(app)
     stems.attach(app)
     similar.attach(app)
+    UsageLog(service).attach(app)
     app.cleanup_ctx.append(_background)
     return app
 

@@ -33,6 +33,7 @@ from bridge.library import Library
 from bridge.logs import current_request, working_for
 from bridge.making import Maker, score
 from bridge.placing import Placed, Placer, job_message, plain_outcome, remove_files
+from bridge.prompt_filter import Prompts
 from bridge.requests import Order, from_validation
 from bridge.settings import Settings
 from bridge.slicing import cut_slices, slices_name
@@ -62,6 +63,7 @@ class SampleService:
         self.library = library
         self.engines = engines
         self.choice: Choice = choose(settings)
+        self.prompts = Prompts(settings.prompt_filter)
         self.maker = Maker(settings, engines)
         self.placer = Placer(library)
         self.queue: JobQueue = EmbeddedQueue(
@@ -254,6 +256,8 @@ class SampleService:
 
     async def _resolve(self, order: Order, number: int) -> tuple[SampleSpec, str, EngineInfo]:
         spec = order.spec
+        if number == 0:
+            await self.prompts.check(spec.prompt)
         name = self.choice.name if spec.engine == "auto" else spec.engine
         effects = tuple(dict.fromkeys((*self.settings.effects, *spec.effects)))
         check_names(effects)

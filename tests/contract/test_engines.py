@@ -30,6 +30,7 @@ def nothing(_: float) -> None:
         "procedural",
         pytest.param("musicgen", marks=pytest.mark.torch),
         pytest.param("soundfont", marks=pytest.mark.extra),
+        "ensemble",
     ],
 )
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
@@ -41,6 +42,8 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         from tests.tiny_musicgen import build_tiny_musicgen
 
         model = str(build_tiny_musicgen(folder / "weights"))
+    if request.param == "ensemble":
+        model = "tone,procedural"
     if request.param == "soundfont" and (lacks := SoundFontEngine.missing()):
         pytest.skip(lacks)
     return registry.build(request.param, model=model, device="cpu", data_dir=folder)

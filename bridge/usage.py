@@ -1,0 +1,145 @@
+"""Who asked for what, when, and what it cost: JSON lines in ``usage.jsonl`` of the data folder.
+
+No keys or tokens, no addresses of people; the words only when ``usage_prompts`` says so. A line comes when an asker's
+job has ended. Above its size the file becomes ``usage.1.jsonl``, and the one of that name is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
+
+from aiohttp import web
+
+from bridge.engines.spending import Spending, work_of
+from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
+from prompts import SampleSpec
+
+if TYPE_CHECKING:
+    from bridge.service import SampleService
+
+logger = logging.getLogger(__name__)
+
+FILE: Final = "usage.jsonl"
+
+
+class UsageLog:
+    """Listens to a service and writes a line for every ticket that has ended; what is pre-generated is nobody's."""
+
+    def __init__(self, service: SampleService) -> None:
+        settings = service.settings
+        self._service = service
+        self._file = settings.data_dir / FILE
+        self._limit = settings.usage_log_mb * 2**20
+        self._with_prompts = settings.usage_prompts
+        self._spending = Spending(settings.data_dir)
+        self._lines: asyncio.Queue[tuple[dict[str, Any], str | None, float] | None] = asyncio.Queue()
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._seen: WeakSet[Ticket] = WeakSet()
+        self._complained = False
+        if self._limit:
+            service.watch_asks(self._on_ask)
+            service.queue.watch(self._on_job)
+
+    def attach(self, app: web.Application) -> None:
+        """Write while ``app`` runs, and what is left when it ends."""
+        if self._limit:
+            app.cleanup_ctx.append(self._run)
+
+    async def _run(self, _: web.Application) -> AsyncIterator[None]:
+        writing = asyncio.create_task(self._write_all())
+        yield
+        self._lines.put_nowait(None)
+        await writing
+        for task in list(self._waiting):
+            task.cancel()
+        await asyncio.gather(*self._waiting, return_exceptions=True)
+
+    async def _write_all(self) -> None:
+        while (entry := await self._lines.get()) is not None:
+            await asyncio.to_thread(self._write, *entry)
+
+    def _on_ask(self, ticket: Ticket) -> None:
+        if ticket.asked.get("request_id") is None:
+            return
+        if ticket.state in TERMINAL:
+            self._note(ticket)
+            return
+        # A ticket that is taken back leaves its job, which tells nothing of it any more.
+        task = asyncio.create_task(self._note_at_end(ticket))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _note_at_end(self, ticket: Ticket) -> None:
+        await ticket.finished.wait()
+        if not _is_stopping(ticket.job):
+            self._note(ticket)
+
+    def _on_job(self, job: Job) -> None:
+        if job.state in TERMINAL and not _is_stopping(job):
+            for ticket in job.tickets.values():
+                self._note(ticket)
+
+    def _note(self, ticket: Ticket) -> None:
+        job, asked = ticket.job, ticket.asked
+        if ticket in self._seen or asked.get("request_id") is None:
+            return
+        self._seen.add(ticket)
+        placed = ticket.outcome
+        sample = getattr(placed, "sample", None)
+        line: dict[str, Any] = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "request_id": asked["request_id"],
+            "session": asked.get("session"),
+            "job_id": ticket.id,
+            "name": getattr(placed, "name", None) or asked.get("name"),
+            "state": str(ticket.state),
+            "cached": bool(getattr(placed, "cached", False)),
+            "engine": sample.facts.get("engine") if sample is not None else job.lane,
+        }
+        if sample is not None:
+            line["seconds"] = round(sample.frames / sample.rate, 3)
+        if job.error is not None and ticket.state is not State.COMPLETED:
+            line["error"] = job.error.code
+        if self._with_prompts:
+            line["prompt"] = asked.get("prompt")
+        work = None
+        if job.started is not None and "spec" in job.work:
+            line["worked_s"] = round(max((job.ended or job.started) - job.started, 0.0), 3)
+            work = work_of(SampleSpec.model_validate(job.work["spec"]))
+        self._lines.put_nowait((line, work, job.started or 0.0))
+
+    def _write(self, line: dict[str, Any], work: str | None, since: float) -> None:
+        try:
+            line["cost"] = round(self._spending.of(work, since), 6) if work else 0.0
+            text = json.dumps(line, ensure_ascii=False) + "\n"
+            _make_room(self._file, self._limit, len(text.encode()))
+            with self._file.open("a", encoding="utf-8") as log:
+                log.write(text)
+            self._complained = False
+        except Exception as error:  # a log is never the reason why a sound does not come
+            if not self._complained:
+                logger.warning("the usage log cannot be written (%s)", error)
+            self._complained = True
+
+
+def _is_stopping(job: Job) -> bool:
+    """It has not ended: it goes on at the next start."""
+    return job.error is not None and job.error.code == STOPPING
+
+
+def _make_room(file: Path, limit: int, size: int) -> None:
+    try:
+        full = file.stat().st_size + size > limit
+    except FileNotFoundError:
+        file.touch(mode=0o600)
+        return
+    if full:
+        file.replace(file.with_name("usage.1.jsonl"))
+        file.touch(mode=0o600)

@@ -29,6 +29,7 @@ COMMANDS = {
     "interactive": "type words, get sounds, one after the other",
     "doctor": "show what is installed, which device and weights there are, and what to type next",
     "check": "smoke test of a running server",
+    "similar": "make new audio that is like a file",
     "inspect": "show how a sound file was made, from the file alone",
     "forget": "wipe the words that sounds were made of",
     "settings": "print every setting with its value and where it comes from",

@@ -22,6 +22,8 @@ from prompts import MAX_PROMPT, Duration, Prompt, SampleSpec, Seed, TopK, TopP
 RATE = 32_000
 """Hz of what is downloaded, whichever engine made it."""
 
+NO_EMBEDDING = "Embeddings are not built yet: this server measures tempo, key, loudness, spectrum and timbre instead."
+
 _SURE_KEY, _SURE_TEMPO = 0.6, 0.2
 _COLOURS = (("dark", 0.0, 350.0), ("warm", 350.0, 900.0), ("bright", 2500.0, 1e5))
 """By the centre of the spectrum, Hz."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http import HttpProcessingError
 from typing_extensions import TypedDict
 
 from bridge.api.body import NO_STORE, json_response, read_json
@@ -15,20 +16,18 @@ from bridge.api.samplefile import SampleFile
 from bridge.errors import EngineUnavailable, InvalidRequest, MalformedBody, TooLarge, UnsupportedMedia
 from bridge.events import ErrorBody
 from bridge.jobs import Priority, State
-from bridge.similar import RATE, similar_order, wav_of
+from bridge.similar import NO_EMBEDDING, RATE, similar_order, wav_of
 from bridge.status import MESSAGES, job_status
 from bridge.uploads import Uploads, too_large
 
 UPLOADS = web.AppKey("uploads", Uploads)
 
-NO_EMBEDDING = (
-    "Embeddings are not built yet: this server measures tempo, key, loudness, spectrum and timbre instead. See the "
-    "answer of POST /api/upload."
-)
 _PIECE = 1 << 16
 _BESIDE = 1 << 20
 """Bytes that a body may have beside the file."""
 _MOST_PARTS = 32
+_BROKEN = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError, web.HTTPException)
+"""What aiohttp raises of forms that are none."""
 
 
 class Uploaded(TypedDict):
@@ -179,10 +178,14 @@ async def _file_in(request: web.Request) -> AsyncIterator[bytes]:
                     continue
                 beside += len(piece)
                 if beside > _BESIDE:
-                    raise TooLarge("The form holds more than the file. Send the file alone.")
+                    raise (
+                        TooLarge("The form holds more than the file. Send the file alone.")
+                        if found
+                        else _without_file()
+                    )
         else:
             raise TooLarge(f"The form has more than {_MOST_PARTS} fields. Send the file alone.")
-    except (ValueError, AssertionError, RuntimeError, LookupError, web.HTTPException) as error:
+    except _BROKEN as error:
         raise MalformedBody("The body is no whole multipart form; send the audio in the field `file`.") from error
     if not found:
         raise _without_file()

@@ -14,7 +14,6 @@ import soundfile
 from aiohttp import FormData
 from aiohttp.test_utils import TestClient
 
-from bridge.api.similar import NO_EMBEDDING
 from bridge.app import create_app
 from bridge.audio.clip import Clip
 from bridge.audio.features import octave_levels
@@ -22,6 +21,7 @@ from bridge.audio.key import mirex_score
 from bridge.engines.procedural import ProceduralEngine
 from bridge.service import SampleService, open_service
 from bridge.settings import Settings
+from bridge.similar import NO_EMBEDDING
 from prompts import SampleSpec
 
 RATE = 44_100
@@ -101,7 +101,7 @@ async def made(client: TestClient, audio_id: str, **body: Any) -> tuple[str, Cli
 
 
 async def refusal(client: TestClient, data: Any, **more: Any) -> tuple[int, str]:
-    answer = await client.post("/api/upload", data=data, **more)
+    answer = await client.post("/api/upload", data=data, skip_auto_headers=() if data else {"Content-Type"}, **more)
     document = await answer.json()
     assert document["success"] is False
     assert document["error"]["message"] == document["detail"]
@@ -180,3 +180,109 @@ async def test_an_embedding_is_promised_for_later(client: TestClient, keys: byte
     assert answer.status == 503
     assert (await answer.json())["detail"] == NO_EMBEDDING
     assert answer.headers["Retry-After"].isdigit()
+
+
+BAD_BODIES = {
+    "too short": {"duration": 4.9},
+    "too long": {"duration": 121},
+    "not a number": {"duration": "8"},
+    "cold": {"temperature": 0.05},
+    "hot": {"temperature": 2.1},
+    "negative k": {"top_k": -1},
+    "large k": {"top_k": 501},
+    "large p": {"top_p": 1.1},
+    "no guidance": {"cfg_coef": 0.9},
+    "much guidance": {"cfg_coef": 10.1},
+    "no words": {"prompt": ""},
+    "too many words": {"prompt": "x" * 501},
+    "two values": {"duration": 8, "duration_seconds": 9},
+    "true": {"cfg_coef": True},
+    "a list": [],
+}
+
+
+async def test_what_cannot_be_meant_is_422_and_says_of_which_field(client: TestClient, keys: bytes) -> None:
+    audio_id = (await uploaded(client, keys))["audio_id"]
+    for what, body in BAD_BODIES.items():
+        answer = await client.post(f"/api/generate/{audio_id}", json=body)
+        document = await answer.json()
+        assert answer.status == 422, (what, document)
+        if isinstance(body, dict) and len(body) == 1:
+            assert document["error"]["field"] == next(iter(body)), (what, document)
+    broken = await client.post(f"/api/generate/{audio_id}", data=b"{", headers={"Content-Type": "application/json"})
+    assert broken.status == 400
+
+
+async def test_null_means_absent_and_an_empty_body_asks_for_eight_seconds(
+    client: TestClient, service: SampleService, keys: bytes
+) -> None:
+    audio_id = (await uploaded(client, keys))["audio_id"]
+    answer = await client.post(f"/api/generate/{audio_id}", json={"duration": None, "prompt": None, "unknown": 1})
+    empty = await client.post(f"/api/generate/{audio_id}", skip_auto_headers={"Content-Type"})
+    ids = [(await each.json())["generation_id"] for each in (answer, empty)]
+    placed = [service.placed(await service.queue.wait(each)) for each in ids]
+    assert len(set(ids)) == 2
+    assert placed[0].sample == placed[1].sample
+    assert placed[0].sample.facts["seconds"] == pytest.approx(8.0, abs=0.001)
+    assert placed[0].sample.facts["spec"]["guidance"] == 3.0
+
+
+async def test_unknown_ids_are_404(client: TestClient) -> None:
+    for method, path in (
+        ("GET", "/api/embedding/nothing"),
+        ("GET", f"/api/embedding/{'0' * 32}"),
+        ("POST", f"/api/generate/{'0' * 32}"),
+        ("POST", "/api/generate/..%2F..%2Fjobs"),
+        ("GET", "/api/status/gen_000000000000"),
+        ("GET", "/api/download/gen_000000000000"),
+    ):
+        answer = await client.request(method, path, skip_auto_headers={"Content-Type"})
+        assert answer.status == 404, path
+        assert (await answer.json())["error"]["code"], path
+
+
+async def test_a_download_before_it_is_made_is_409_with_the_status(
+    client: TestClient, service: SampleService, keys: bytes
+) -> None:
+    audio_id = (await uploaded(client, keys))["audio_id"]
+    answer = await client.post(f"/api/generate/{audio_id}", json={"duration": 60})
+    generation_id = (await answer.json())["generation_id"]
+    early = await client.get(f"/api/download/{generation_id}")
+    document = await early.json()
+    assert early.status == 409
+    assert document["error"]["status"] in {"queued", "running"}
+    await service.cancel(generation_id)
+    status = await (await client.get(f"/api/status/{generation_id}")).json()
+    assert (status["status"], status["audio_url"]) == ("cancelled", None)
+
+
+async def test_an_upload_that_is_no_audio_is_refused(client: TestClient, keys: bytes, settings: Settings) -> None:
+    assert await refusal(client, form(b"GIF89a" + bytes(50))) == (415, "unsupported_media_type")
+    assert await refusal(client, form(keys, name="audio")) == (422, "invalid_request")
+    assert await refusal(client, None) == (422, "invalid_request")
+    assert await refusal(client, form(b"")) == (422, "empty_file")
+    assert await refusal(client, b"{}", headers={"Content-Type": "application/json"}) == (
+        415, "unsupported_media_type",
+    )  # fmt: skip
+    too_large = b"RIFF\x00\x00\x00\x00WAVE" + bytes(settings.max_upload_bytes)
+    assert await refusal(client, form(too_large)) == (413, "too_large")
+    long = encoded(Clip.of(np.zeros(RATE * 21), RATE), "FLAC")
+    assert await refusal(client, form(long)) == (422, "too_long")
+    assert list((settings.data_dir / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "multipart/form-data"),
+        (b"rubbish", "multipart/form-data; boundary=x"),
+        (b"--x\r\nContent-Disposition: form-data; name=file\r\n\r\nRIFF", "multipart/form-data; boundary=x"),
+        (b"--x\r\nno colon\r\n\r\n\r\n--x--", "multipart/form-data; boundary=x"),
+        (b"--x\r\n\r\nRIFF\r\n--x--", "multipart/form-data; boundary=x"),
+        (b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--", "multipart/form-data; boundary=x"),
+        (b"--x--", "multipart/form-data; boundary=x"),
+    ],
+)
+async def test_a_broken_form_is_refused(client: TestClient, body: bytes, kind: str) -> None:
+    status, _ = await refusal(client, body, headers={"Content-Type": kind})
+    assert status in {400, 415, 422}

@@ -104,6 +104,21 @@ class Uploads:
         await _on_disk(lambda: self._adopt(upload, decoded))
         return upload
 
+    async def judge(self, receiver: Receiver) -> dict[str, Any]:
+        """Evaluate what was received; nothing of it is kept. Raises as ``keep`` does."""
+        await receiver.end()
+        return await self._judged(receiver.path, receiver.path.with_suffix(".flac"))
+
+    async def judge_file(self, source: Path) -> dict[str, Any]:
+        """Evaluate an audio file that is ours; see bridge/audio/evaluation.py."""
+        with tempfile.TemporaryDirectory(dir=await _on_disk(self._made), prefix="in-") as folder:
+            return await self._judged(source, Path(folder) / "decoded.flac")
+
+    async def _judged(self, source: Path, decoded: Path) -> dict[str, Any]:
+        document = await self._run("judge", source, decoded, "--seconds", str(self._most_seconds))
+        measures: dict[str, Any] = document["measures"]
+        return measures
+
     async def get(self, audio_id: str) -> Upload:
         """An upload by its id. Raises NotFound."""
         known = await self._known(audio_id) if _ID.fullmatch(audio_id) else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.api import daw, shapes, similar, sounds
+from bridge.api import daw, evaluate, shapes, similar, sounds
 from bridge.api.forget import ForgetBody
 from bridge.api.openapi import Answer, Body, Operation, Parameter, Schema
 from bridge.audio.formats import FORMATS
@@ -69,6 +69,20 @@ _UPLOAD: Schema = {
     },
     "required": ["file"],
 }
+_EVALUATED: Schema = {
+    "type": "object",
+    "properties": {
+        "file": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "maxItems": evaluate.MOST_FILES,
+            "description": "WAV, MP3, FLAC or Ogg",
+        },
+        "sound": {"type": "string", "description": "Instead: a kept sound's name"},
+        "n": {"type": "integer", "minimum": 0, "description": "Its slot"},
+        "prompt": {"type": "string", "description": "What it was to be"},
+    },
+}
 _ANY_JOB = Parameter("task_id", _TEXT, "What the starting call answered, or a `generation_request_id`.", "path")
 _FILE = {200: Answer("The audio", shapes.SoundAnswer, _AUDIO), 206: Answer("The part asked for", media=_AUDIO)}
 
@@ -101,6 +115,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         {200: Answer("The stem", media=_WAV), 206: Answer("The part asked for", media=_WAV), 304: _HAD},
         (404, 416),
         (Parameter("request", _TEXT, "", "path"), Parameter("file", _TEXT, "What `blob_url` says.", "path")),
+    ),
+    ("POST", "/evaluate"): Operation(
+        "making",
+        {200: Answer("Figures, the mean and each", evaluate.Evaluation)},
+        (404, 503, 507),
+        bodies=(Body(evaluate.EvaluateBody),),
+        form=_EVALUATED,
     ),
     ("GET", "/stream/sessions"): Operation("making", {200: Answer("What plays", shapes.StreamSessions)}),
     # ---------------------------------------------------------------- jobs

@@ -7,6 +7,7 @@ from aiohttp import web
 from bridge.api import (
     daw,
     docs,
+    evaluate,
     forget,
     gen,
     generate,
@@ -37,6 +38,7 @@ ROUTES = (
     web.post("/generate_stem", generate.post_generate_stem),
     web.get("/generate/{task_id}", generate.get_task),
     web.get("/download/{task_id}", generate.get_download),
+    web.post("/evaluate", evaluate.post_evaluate),
     web.get("/stream/sessions", stream.get_sessions),
     # contract D
     web.get("/stems/{request}/{file}", stems.get_stem_file),

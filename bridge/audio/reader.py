@@ -1,9 +1,10 @@
-"""The child process that opens other people's files: ``python -P -m bridge.audio.reader read|rate IN OUT ...``.
+"""The child process that opens other people's files: ``python -P -m bridge.audio.reader read|judge|rate IN OUT ...``.
 
 Nobody knows what is in an upload. It is decoded here, under the kernel's limits for memory, processor time, files and
 their size, without the server's environment, and only what has been decoded is kept: 24-bit FLAC, written anew. What
 the header says is looked at before anything is decoded, so that a small file that unpacks to gigabytes is refused
-unread. One JSON document comes out: ``{"features": {...}}`` or ``{"refused": code, "message": sentence}``.
+unread. One JSON document comes out: ``{"features": {...}}``, ``{"measures": {...}}``, or ``{"refused": code, "message":
+sentence}``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import soundfile
 import soxr
 
 from bridge.audio.clip import Clip
+from bridge.audio.evaluation import evaluate
 from bridge.audio.features import describe
 from bridge.audio.resample import resample
 
@@ -54,6 +56,17 @@ def read(source: Path, kept: Path, longest: float) -> dict[str, Any]:
 
     Raises Refused for what is no audio of ours, too long, empty, or of an odd rate or number of channels.
     """
+    facts, clip = _opened(source, kept, longest)
+    return facts | describe(clip)
+
+
+def judge(source: Path, kept: Path, longest: float) -> dict[str, Any]:
+    """Decode ``source`` as ``read`` does, and evaluate it."""
+    facts, clip = _opened(source, kept, longest)
+    return facts | evaluate(clip)
+
+
+def _opened(source: Path, kept: Path, longest: float) -> tuple[dict[str, Any], Clip]:
     try:
         with soundfile.SoundFile(source) as file:
             _check(file, longest)
@@ -66,7 +79,7 @@ def read(source: Path, kept: Path, longest: float) -> dict[str, Any]:
         raise Refused(
             "too_short", f"The file holds {seconds:.3f} s of audio; at least {SHORTEST_SECONDS:g} are needed."
         )
-    return facts | describe(clip)
+    return facts, clip
 
 
 def to_rate(source: Path, target: Path, rate: int) -> dict[str, Any]:
@@ -138,7 +151,7 @@ def _limit() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Do one piece of work, print one JSON document."""
     parser = argparse.ArgumentParser(prog="bridge.audio.reader")
-    parser.add_argument("work", choices=("read", "rate"))
+    parser.add_argument("work", choices=("read", "judge", "rate"))
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--seconds", type=float, default=300.0, help="the longest audio that is taken")
@@ -148,6 +161,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.work == "rate":
             answer = to_rate(options.source, options.target, options.rate)
+        elif options.work == "judge":
+            answer = {"measures": judge(options.source, options.target, options.seconds)}
         else:
             answer = {"features": read(options.source, options.target, options.seconds)}
     except Refused as refused:

@@ -1,0 +1,180 @@
+"""Contract B's ``POST /evaluate``: figures about audio, sent or kept, as far as they need no model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, cast
+
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from bridge.api.body import json_response, read_json
+from bridge.api.keys import SERVICE
+from bridge.api.similar import UPLOADS
+from bridge.errors import InvalidRequest, MalformedBody, NotFound, TooLarge
+from bridge.service import SampleService
+from bridge.uploads import Uploads
+
+MEASURES = ("snr", "harmonic_percussive_ratio", "tempo_stability", "pitch_stability", "loudness_lufs")
+WHY_NULL = (
+    "fad and clap_score compare embeddings, which this server does not make yet. Another figure is null where the "
+    "audio has none: no steady beat, no single pitch, or silence."
+)
+MOST_FILES = 16
+_MOST_TEXT = 4096
+_PIECE = 1 << 16
+
+
+class EvaluateBody(BaseModel):
+    """``POST /evaluate`` of a sound that is kept."""
+
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
+    sound: Annotated[str, Field(min_length=1, max_length=200)]
+    """A sound's name."""
+    n: Annotated[int, Field(ge=0, le=2**31, strict=True)] = 0
+    """Its slot."""
+    prompt: Annotated[str, Field(max_length=500)] | None = None
+    """What it was to be; taken for clap_score, which is null."""
+
+
+class Measures(TypedDict):
+    """Figures of audio; null where it has none."""
+
+    snr: float | None
+    """dB, what stands out over the noise"""
+    harmonic_percussive_ratio: float | None
+    """dB, what lasts over what strikes"""
+    tempo_stability: float | None
+    """0..1"""
+    pitch_stability: float | None
+    """0..1"""
+    loudness_lufs: float | None
+    fad: None
+    clap_score: None
+
+
+class EvaluatedAudio(Measures):
+    """One piece of audio."""
+
+    name: str
+    duration: float
+    sample_rate: int
+    channels: int
+
+
+class Evaluation(Measures):
+    """The mean over all that was sent, and each by itself."""
+
+    prompt: str | None
+    reason: str
+    """Why figures are null."""
+    results: list[EvaluatedAudio]
+
+
+async def post_evaluate(request: web.Request) -> web.StreamResponse:
+    """Measure audio files (a form, at most 16) or a kept sound; nothing of a file is kept."""
+    if request.content_type == "multipart/form-data":
+        results, prompt = await _evaluate_form(request)
+    else:
+        body = EvaluateBody.model_validate(_present(await read_json(request)))
+        results = [await _evaluate_sound(request.app[SERVICE], request.app[UPLOADS], body)]
+        prompt = body.prompt
+    return json_response(Evaluation(**_means(results), prompt=prompt, reason=WHY_NULL, results=results))
+
+
+async def _evaluate_form(request: web.Request) -> tuple[list[EvaluatedAudio], str | None]:
+    uploads, results = request.app[UPLOADS], list[EvaluatedAudio]()
+    texts: dict[str, str] = {}
+    async for part in _parts(request):
+        if part.filename is None and part.name != "file":
+            texts[part.name or ""] = await _text(part)
+            continue
+        if len(results) == MOST_FILES:
+            raise TooLarge(f"The form has more than {MOST_FILES} files. Send fewer at a time.")
+        async with uploads.receive() as receiver:
+            async for piece in _pieces(part):
+                await receiver.write(piece)
+            measured = await uploads.judge(receiver)
+        results.append(_audio((part.filename or f"file {len(results) + 1}")[:200], measured))
+    named = {name: text for name, text in texts.items() if name in EvaluateBody.model_fields and text}
+    if "n" in named:
+        named["n"] = int(named["n"]) if named["n"].isdecimal() and len(named["n"]) < 10 else -1  # type: ignore[assignment]
+    if named.get("sound"):
+        body = EvaluateBody.model_validate(named)
+        results.append(await _evaluate_sound(request.app[SERVICE], uploads, body))
+    if not results:
+        raise InvalidRequest("file: send audio files, or the name of a sound in the field `sound`.", field="file")
+    return results, named.get("prompt")
+
+
+async def _evaluate_sound(service: SampleService, uploads: Uploads, body: EvaluateBody) -> EvaluatedAudio:
+    sound = await service.library.sound(body.sound)
+    if body.n >= len(sound.slots):
+        raise NotFound(f"'{sound.name}' has no slot {body.n}; it has {len(sound.slots)}.", code="unknown_slot")
+    store = service.library.store
+    sample = await service.library.read(store.take, sound.slots[body.n].spec_id)
+    if sample is None:
+        raise NotFound(f"'{sound.name}' has just been deleted.", code="lost")
+    return _audio(sound.name, await uploads.judge_file(store.master(sample.sample_id)))
+
+
+def _audio(name: str, measured: Mapping[str, Any]) -> EvaluatedAudio:
+    figures = {each: measured[each] for each in (*MEASURES, "duration", "sample_rate", "channels")}
+    return cast("EvaluatedAudio", {"name": name, **figures, "fad": None, "clap_score": None})
+
+
+def _means(results: list[EvaluatedAudio]) -> Measures:
+    means: dict[str, Any] = dict.fromkeys(("fad", "clap_score"))
+    for name in MEASURES:
+        values = [value for result in results if (value := cast("dict[str, Any]", result)[name]) is not None]
+        means[name] = round(sum(values) / len(values), 3) if values else None
+    return cast("Measures", means)
+
+
+def _present(document: Any) -> dict[str, Any]:
+    if not isinstance(document, Mapping):
+        raise InvalidRequest('The body is to be a JSON object, such as {"sound": "bd"}.')
+    return {name: value for name, value in document.items() if value is not None}
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Whatever is wrong with a form is the sender's to mend."""
+    try:
+        yield
+    except (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError, web.HTTPException) as error:
+        raise MalformedBody("The body is no whole multipart form; send each file in a field of its own.") from error
+
+
+async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
+    with _reading():
+        parts = await request.multipart()
+    for _ in range(4 * MOST_FILES):
+        with _reading():
+            part = await parts.next()
+        if part is None:
+            return
+        if isinstance(part, MultipartReader):
+            raise MalformedBody("A part of the form holds another form; send each file in a field of its own.")
+        yield part
+    raise TooLarge("The form has too many fields. Send fewer files at a time.")
+
+
+async def _text(part: BodyPartReader) -> str:
+    held = bytearray()
+    async for piece in _pieces(part):
+        held += piece
+        if len(held) > _MOST_TEXT:
+            raise TooLarge(f"{part.name}: this field is longer than {_MOST_TEXT} bytes.")
+    return held.decode(errors="replace").strip()
+
+
+async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while not part.at_eof():
+        with _reading():
+            piece = await part.read_chunk(_PIECE)
+        yield piece

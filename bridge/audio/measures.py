@@ -149,12 +149,13 @@ def _spectral(clip: Clip) -> tuple[float, float]:
     """Centroid and 99 % roll-off of the power spectrum, Hz."""
     signal = mono(clip)[:_MOST_FOR_SPECTRUM]
     spectrum = scipy.fft.rfft(signal, n=scipy.fft.next_fast_len(len(signal), real=True))
-    power = np.square(spectrum.real, dtype=np.float64) + np.square(spectrum.imag, dtype=np.float64)
-    hertz = np.linspace(0.0, clip.rate / 2, len(power))
-    total = float(power.sum())
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    hertz = np.linspace(0.0, clip.rate / 2, len(power), dtype=np.float32)
+    running = np.cumsum(power, dtype=np.float64)
+    total = float(running[-1])
     if not total > 0.0:
         return 0.0, 0.0
-    rolloff = hertz[min(int(np.searchsorted(np.cumsum(power), 0.99 * total)), len(hertz) - 1)]
+    rolloff = hertz[min(int(np.searchsorted(running, 0.99 * total)), len(hertz) - 1)]
     return float(np.dot(power, hertz) / total), float(rolloff)
 
 

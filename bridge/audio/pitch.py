@@ -20,7 +20,7 @@ NAMES = ("c", "cs", "d", "ds", "e", "f", "fs", "g", "gs", "a", "as", "b")
 _RATE = 44100
 """Higher rates are brought down to this; beyond it nothing about the pitch is learnt."""
 _WINDOW_SECONDS = 0.05
-_MOST_FRAMES = 48
+_MOST_FRAMES = 32
 _THRESHOLD = 0.12
 """A dip under this is a period (de Cheveigné and Kawahara use 0.1)."""
 _VOICED = 0.2

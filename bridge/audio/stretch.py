@@ -53,7 +53,7 @@ def stretch(clip: Clip, frames: int, *, percussive: bool | None = None) -> Clip:
 
 
 def resampled(clip: Clip, frames: int) -> Clip:
-    """Make ``clip`` exactly ``frames`` long by playing it faster or slower (soxr, very high quality).
+    """Make ``clip`` exactly ``frames`` long by playing it faster or slower (soxr, high quality: 20 bits).
 
     Beyond a ratio of 64 the frames are picked by linear interpolation: what is heard then is no sound any more.
     """
@@ -63,7 +63,7 @@ def resampled(clip: Clip, frames: int) -> Clip:
         places, known = np.linspace(0, clip.frames - 1, frames), np.arange(clip.frames)
         picked = [np.interp(places, known, each) for each in clip.samples]
         return Clip(np.array(picked, dtype=np.float32).reshape(clip.channels, frames), clip.rate)
-    converted = soxr.resample(clip.samples.T, float(clip.frames), float(frames), quality="VHQ")
+    converted = soxr.resample(clip.samples.T, float(clip.frames), float(frames), quality="HQ")
     return Clip(_exactly(np.asarray(converted, dtype=np.float32).T, frames), clip.rate)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from .dsp.envelopes import cycles, decay
 from .dsp.filters import highpass
 from .dsp.modes import modes
-from .dsp.noise import circular
+from .dsp.noise import circular, circular_each
 from .dsp.signal import RATE, Signal, frames, peak_normalised, place, times
 from .instrument import Instrument, Note
 from .pads import sustained
@@ -17,15 +17,16 @@ def _ears(note: Note, count: int, low: float, high: float, slope: float = 1.0) -
     """Two-sided band noise for both ears, loopable, (2, count)."""
 
     def shape(hertz: Signal) -> Signal:
-        return np.asarray(1 / (1 + (low / hertz) ** 4) ** 0.5 / (1 + (hertz / high) ** (2 * slope)) ** 0.5)
+        upper = np.square(hertz / high)
+        return np.asarray(1 / np.sqrt((1 + np.square(np.square(low / hertz))) * (1 + upper**slope)))
 
-    own = np.stack([circular(note.rng, count, shape) for _ in range(2)])
+    own = circular_each(note.rng, count, shape, 2)
     return own + 0.5 * own[::-1]
 
 
 def _gusts(note: Note, count: int, hertz: float) -> Signal:
     """A slow loopable random curve within 0..1, (count,)."""
-    y = circular(note.rng, count, lambda f: 1 / (1 + (f / hertz) ** 6))
+    y = circular(note.rng, count, lambda f: 1 / (1 + np.square(f / hertz) * np.square(np.square(f / hertz))))
     return np.asarray(np.clip(0.5 + 0.28 * y, 0, 1))
 
 
@@ -71,7 +72,7 @@ def ocean(note: Note, chord: list[float], count: int) -> Signal:
     turns = max(1, round(0.14 * 2**k.speed * count / RATE))
     start = note.rng.random()
     swell = (0.5 + 0.5 * cycles(count, turns, start)) ** 2
-    foam = (0.5 + 0.5 * cycles(count, turns, start - 0.09)) ** 4
+    foam = np.square(np.square(0.5 + 0.5 * cycles(count, turns, start - 0.09)))
     y = _ears(note, count, 60.0, 500.0) * (0.25 + swell) + 0.6 * _ears(note, count, 900.0, 5500.0 * 2**k.bright) * foam
     return peak_normalised(y)
 
@@ -102,8 +103,8 @@ def noise(note: Note, chord: list[float], count: int) -> Signal:
     """White noise, or pink and brown when it is dark."""
     del chord
     slope = 0.25 - 0.5 * note.knobs.bright
-    own = [circular(note.rng, count, lambda f: (f / 1000) ** -slope / (1 + (f / 17_000) ** 8)) for _ in range(2)]
-    return peak_normalised(np.stack(own))
+    own = circular_each(note.rng, count, lambda f: (f / 1000) ** -slope / (1 + (f / 17_000) ** 8), 2)
+    return peak_normalised(own)
 
 
 def machine(note: Note, chord: list[float], count: int) -> Signal:
@@ -151,7 +152,9 @@ def space(note: Note, chord: list[float], count: int) -> Signal:
     for _ in range(7):
         pitch = chord[0] * note.rng.choice([0.5, 1, 1.5, 2, 3, 4.5, 6])
         exact = max(1, round(pitch * count / RATE))
-        tone = cycles(count, exact, note.rng.random()) * _gusts(note, count, 0.25 * 2**k.speed) ** 3
+        tone = cycles(count, exact, note.rng.random())
+        gusts = _gusts(note, count, 0.25 * 2**k.speed)
+        tone *= gusts * gusts * gusts  # a power would be ten times slower
         side = note.rng.random()
         y += 0.3 * (chord[0] / pitch) ** 0.5 * np.stack([tone * (1 - side), tone * side])
     return peak_normalised(y)

@@ -7,7 +7,7 @@ import numpy as np
 from .dsp.envelopes import decay, faded
 from .dsp.filters import bandpass, highpass, lowpass
 from .dsp.modes import modes
-from .dsp.noise import band, white
+from .dsp.noise import band, burst, white
 from .dsp.oscillators import sine
 from .dsp.shaping import oversampled, saturated
 from .dsp.signal import Signal, frames, peak_normalised, times
@@ -35,7 +35,7 @@ def kick(note: Note) -> Signal:
     n = frames(0.12 + 4.2 * length)
     base = 51.0 * 2 ** (k.pitch / 12) * note.jitter(0.03)
     body = sine(_falling(base, 4.2 * punch**0.5, 0.026 / punch**0.4, 0.09, n), n) * decay(n, length)
-    click = band(note.rng, n, 1500.0 * 2 ** (0.5 * k.bright), 7500.0) * decay(n, 0.0032)
+    click = burst(note.rng, n, 1500.0 * 2 ** (0.5 * k.bright), 7500.0, 0.0032)
     level = 0.16 * punch * note.velocity * 2 ** (1.2 * k.bright)
     return faded(_driven(body + level * click / 2, 1.9 * 2 ** (0.8 * k.drive)), tail=0.03)
 
@@ -65,8 +65,8 @@ def kick_acoustic(note: Note) -> Signal:
         n,
     )
     body = sine(_falling(base, 0.9, 0.02, 0.05, n), n) * decay(n, 0.12 * note.stretch)
-    beater = band(note.rng, n, 700, 4200) * decay(n, 0.006)
-    shell = band(note.rng, n, 90, 380) * decay(n, 0.05)
+    beater = burst(note.rng, n, 700, 4200, 0.006)
+    shell = burst(note.rng, n, 90, 380, 0.05)
     mixed = body + 0.5 * skin + 0.16 * 2 ** (k.hard + k.bright) * beater + 0.12 * shell
     return faded(_driven(mixed, 1.3 * 2**k.drive), tail=0.04)
 
@@ -160,7 +160,7 @@ def rim(note: Note) -> Signal:
         [0.5, 0.35, 1, 0.6, 0.35],
         n,
     )
-    stick = band(note.rng, n, 2500.0, 9000.0) * decay(n, 0.0013)
+    stick = burst(note.rng, n, 2500.0, 9000.0, 0.0013)
     return faded(_driven(knock + 0.25 * 2 ** (k.hard + k.bright) * stick, 1.3 * 2**k.drive), tail=0.02)
 
 
@@ -173,7 +173,7 @@ def _tom(pitch: float, note: Note) -> Signal:
     skin = modes(
         MEMBRANE[1:] * base, long * np.array([0.5, 0.42, 0.4, 0.33, 0.3, 0.28]), [0.5, 0.3, 0.2, 0.2, 0.12, 0.1], n
     )
-    stick = band(note.rng, n, 350.0, 4500.0) * decay(n, 0.007)
+    stick = burst(note.rng, n, 350.0, 4500.0, 0.007)
     mixed = body + 0.35 * skin + 0.09 * 2 ** (k.hard + k.bright) * stick
     return faded(_driven(mixed, 1.3 * 2 ** (0.8 * k.drive)), tail=0.05)
 

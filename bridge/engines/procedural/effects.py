@@ -7,7 +7,7 @@ import numpy as np
 from .dsp.envelopes import attack, decay, faded
 from .dsp.filters import bandpass, highpass, lowpass, sweep
 from .dsp.modes import modes
-from .dsp.noise import band, wander, white
+from .dsp.noise import band, burst, wander, white
 from .dsp.oscillators import phase, saw, sine
 from .dsp.shaping import crushed, saturated
 from .dsp.signal import Signal, frames, peak_normalised, times
@@ -27,10 +27,10 @@ def riser(note: Note) -> Signal:
     u = times(n) / d
     both = white(note.rng, n)
     g = np.stack([both + 0.7 * white(note.rng, n), both + 0.7 * white(note.rng, n)])
-    y = peak_normalised(sweep(g, 220 * 2 ** (0.5 * k.bright) * 48**u, q=1.8, mode="band"))
-    climb = note.pitch * 2 ** (2 * u)
+    y = peak_normalised(sweep(g, 220 * 2 ** (0.5 * k.bright) * np.exp(np.log(48.0) * u), q=1.8, mode="band"))
+    climb = note.pitch * np.exp2(2 * u)
     saws = sum((saw(climb * 2 ** (c / 1200), n, note.rng.random()) for c in (-14, 13)), np.zeros(n))
-    trill = 1 - 0.35 * (0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(4 * 2 ** (k.speed + 2 * u)) / 44_100))
+    trill = 1 - 0.35 * (0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(4 * np.exp2(k.speed + 2 * u)) / 44_100))
     y = (y + 0.1 * lowpass(saws, 5000.0 * 2**k.bright) * u) * trill * (0.03 + u**2)
     return faded(peak_normalised(reverb(y, 0.25)[:, :n]), head=0.02, tail=0.012)
 
@@ -179,7 +179,7 @@ def orchestra_hit(note: Note) -> Signal:
         for cents in (-9, 8):
             y += saw(note.pitch * ratio * 2 ** (cents / 1200), n, note.rng.random()) / ratio**0.5
     edge = 900 + 6000 * 2**k.bright * decay(n, 0.1 * note.stretch)
-    strike = band(note.rng, n, 60.0, 3000.0) * decay(n, 0.04)
+    strike = burst(note.rng, n, 60.0, 3000.0, 0.04)
     y = sweep(peak_normalised(y), edge, q=0.8) * decay(n, 0.24 * note.stretch) + 0.25 * strike
     return faded(
         peak_normalised(reverb(faded(saturated(peak_normalised(y), 1.5), 0.001, 0.1), 0.22)[:, : n + frames(0.4)]),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .dsp.envelopes import attack, decay, faded, gated
+from .dsp.envelopes import attack, faded, gated
 from .dsp.filters import lowpass, peak, shelf
 from .dsp.modes import modes
-from .dsp.noise import band
+from .dsp.noise import burst
 from .dsp.oscillators import phase, read, sine, table
 from .dsp.shaping import oversampled, saturated
 from .dsp.signal import Signal, frames, peak_normalised, times
@@ -42,7 +42,7 @@ def piano(note: Note) -> Signal:
             taus.append(ring * tau)
             ears.append(np.stack([gain * level * (1 - 0.4 * side), gain * level * (1 + 0.4 * side)]))
     y = modes(np.concatenate(pitches), np.concatenate(taus), np.concatenate(ears, axis=1), n, np.pi / 2)
-    hammer = band(note.rng, n, 110.0, 1700.0) * decay(n, 0.011)
+    hammer = burst(note.rng, n, 110.0, 1700.0, 0.011)
     y = peak_normalised(y * attack(n, 0.0022)) + 0.05 * touch * peak_normalised(hammer)
     damper = np.exp(-np.maximum(times(n) - held, 0) / 0.06)
     return faded(peak_normalised(y * damper), head=0.001, tail=0.08)
@@ -52,7 +52,7 @@ def piano_felt(note: Note) -> Signal:
     """An upright with felt before the strings: close, dark and noisy."""
     y = lowpass(piano(note), 900.0 * 2 ** (1.4 * note.knobs.bright), 1)
     n = y.shape[-1]
-    thump = band(note.rng, n, 60.0, 600.0) * decay(n, 0.03) + 0.2 * band(note.rng, n, 900.0, 5000.0) * decay(n, 0.05)
+    thump = burst(note.rng, n, 60.0, 600.0, 0.03) + 0.2 * burst(note.rng, n, 900.0, 5000.0, 0.05)
     return faded(peak_normalised(peak_normalised(y) + 0.06 * thump), head=0.003, tail=0.1)
 
 
@@ -102,7 +102,7 @@ def organ(note: Note) -> Signal:
     bars = np.array([0.8, 0.75, 1.0, 0.35, 0.1, 0.25, 0.05, 0.05, 0.2])
     bars = bars * _DRAWBARS ** (0.7 * k.bright)
     y = modes(_DRAWBARS * note.pitch, 1e3, bars, n, note.rng.uniform(0, 6, 9))
-    click = band(note.rng, n, 1500.0, 6000.0) * decay(n, 0.003)
+    click = burst(note.rng, n, 1500.0, 6000.0, 0.003)
     y = oversampled(lambda v: saturated(v, 1.1 * 2**k.drive), peak_normalised(y), 2) + 0.08 * 2**k.hard * click
     turn = 2 * np.pi * 6.4 * 2 ** (0.8 * k.speed) * t
     ears = [y * (1 + 0.28 * np.sin(turn + p)) for p in (0.0, 1.9)]
@@ -127,7 +127,7 @@ def organ_church(note: Note) -> Signal:
         n,
         note.rng.uniform(0, 6, len(flat)),
     )
-    chiff = band(note.rng, n, note.pitch * 2, note.pitch * 6) * decay(n, 0.05)
+    chiff = burst(note.rng, n, note.pitch * 2, note.pitch * 6, 0.05)
     y = peak_normalised(y) + 0.08 * chiff
     return faded(peak_normalised(y * gated(n, 0.05, 9, 1, 0.25, held)), head=0.005, tail=0.05)
 
@@ -142,7 +142,7 @@ def harpsichord(note: Note) -> Signal:
         y += level * string(
             note.at(note.pitch * ratio * note.jitter(0.0005)), n, 3.2, 0.12, 0.07, 9000 * 2 ** (0.8 * k.bright)
         )
-    quill = band(note.rng, n, 3000.0, 9000.0) * decay(n, 0.0018)
+    quill = burst(note.rng, n, 3000.0, 9000.0, 0.0018)
     y = shelf(peak_normalised(y), 1200.0, 5.0, "high") + 0.15 * quill
     return faded(peak_normalised(y * gated(n, 0.001, 9, 1, 0.06, held)), tail=0.05)
 

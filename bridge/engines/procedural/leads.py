@@ -24,7 +24,7 @@ def lead_saw(note: Note) -> Signal:
     n = frames(held + 0.15)
     t = times(n)
     vibrato = 0.12 * np.clip((t - 0.3) / 0.4, 0, 1) * np.sin(2 * np.pi * 5.5 * 2**k.speed * t)
-    pitch = note.pitch * 2 ** (vibrato / 12)
+    pitch = note.pitch * np.exp2(vibrato / 12)
     spread = 2 ** (6.0 * (1 + k.age + 0.5 * k.width) / 1200)
     y = (
         saw(pitch * spread, n, note.rng.random())
@@ -42,7 +42,7 @@ def lead_square(note: Note) -> Signal:
     held = note.seconds * note.stretch
     n = frames(held + 0.06)
     vibrato = 0.1 * np.clip((times(n) - 0.2) / 0.3, 0, 1) * np.sin(2 * np.pi * 6.0 * 2**k.speed * times(n))
-    y = pulse(note.pitch * 2 ** (vibrato / 12), n, 0.5 - 0.2 * min(max(k.bright, 0.0), 1.0))
+    y = pulse(note.pitch * np.exp2(vibrato / 12), n, 0.5 - 0.2 * min(max(k.bright, 0.0), 1.0))
     y = lowpass(y, 5200.0 * 2 ** (1.2 * k.bright)) * gated(n, 0.002, 0.3, 0.7, 0.05, held)
     return faded(_driven(y, 1.1 * 2**k.drive), tail=0.02)
 
@@ -121,7 +121,7 @@ def theremin(note: Note) -> Signal:
     n = frames(held + 0.25)
     t = times(n)
     bend = -4.0 * np.exp(-t / 0.12) + 0.35 * np.clip((t - 0.2) / 0.3, 0, 1) * np.sin(2 * np.pi * 5.8 * 2**k.speed * t)
-    w = 2 * np.pi * phase(note.pitch * 2 ** (bend / 12), n)
+    w = 2 * np.pi * phase(note.pitch * np.exp2(bend / 12), n)
     y = np.sin(w) + 0.2 * 2 ** (2 * k.bright) * np.sin(2 * w) + 0.08 * 2 ** (2 * k.bright) * np.sin(3 * w)
     return faded(peak_normalised(y * gated(n, 0.09, 1.0, 0.9, 0.2, held)), head=0.003, tail=0.05)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .dsp.envelopes import attack, decay, faded
+from .dsp.envelopes import attack, faded
 from .dsp.modes import modes
-from .dsp.noise import band
+from .dsp.noise import burst
 from .dsp.signal import Signal, frames, peak_normalised, times
 from .instrument import Instrument, Note
 
@@ -30,7 +30,7 @@ def _struck(
     ears = gain * (1 + wide * note.rng.uniform(-1, 1, (2, len(ratio))))
     y = modes(ratio * note.pitch, np.asarray(taus) * note.stretch, ears, n, note.rng.uniform(0, 2 * np.pi, len(ratio)))
     low, high, level = mallet
-    knock = band(note.rng, n, low, high) * decay(n, 0.004)
+    knock = burst(note.rng, n, low, high, 0.004)
     y = peak_normalised(y) + level * 2 ** (k.hard + 0.5 * k.bright) * knock
     return faded(peak_normalised(y * attack(n, 0.0015)), tail=0.12 * min(note.stretch, 2))
 
@@ -137,7 +137,7 @@ def steel_drum(note: Note) -> Signal:
         n,
         note.rng.uniform(0, 6, 4),
     )
-    knock = band(note.rng, n, 400.0, 3000.0) * decay(n, 0.006)
+    knock = burst(note.rng, n, 400.0, 3000.0, 0.006)
     return faded(peak_normalised(first + rest * late + 0.07 * knock), head=0.001, tail=0.1)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.fft import next_fast_len
 
 from .dsp.envelopes import cycles, faded, gated
-from .dsp.noise import circular
+from .dsp.noise import circular, circular_each
 from .dsp.periodic import ensemble, rolled
 from .dsp.shaping import saturated
 from .dsp.signal import RATE, Signal, frames, peak_normalised
@@ -100,7 +100,7 @@ def dark_bed(note: Note, chord: list[float], count: int) -> Signal:
     low = ensemble(note.rng, [chord[0] / 2, chord[0]], count, rolled(260.0 * 2**k.bright, 1.5), 14.0, wide)
     cluster = [chord[0] * r for r in (2.0, 2.119, 2.997)]
     high = ensemble(note.rng, cluster, count, rolled(700.0 * 2**k.bright, 1.5), 22.0, wide)
-    air = np.stack([circular(note.rng, count, lambda f: 1 / (1 + (f / 220) ** 2)) for _ in range(2)])
+    air = circular_each(note.rng, count, lambda f: 1 / (1 + (f / 220) ** 2), 2)
     return _breathing(note, low + 0.06 * air, 0.35 * high, 0.09)
 
 

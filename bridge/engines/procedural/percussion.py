@@ -8,7 +8,7 @@ from .drums import MEMBRANE
 from .dsp.envelopes import decay, faded
 from .dsp.filters import bandpass, highpass
 from .dsp.modes import modes
-from .dsp.noise import band, white
+from .dsp.noise import burst, white
 from .dsp.oscillators import pulse, sine
 from .dsp.shaping import saturated
 from .dsp.signal import Signal, frames, peak_normalised, times
@@ -52,7 +52,7 @@ def _skin(note: Note, pitch: float, tau: float, slap: float) -> Signal:
         np.array([0.5, 0.32, 0.2, 0.12, 0.08]) * (1 + slap),
         n,
     )
-    hand = band(note.rng, n, 900.0, 4800.0) * decay(n, 0.004)
+    hand = burst(note.rng, n, 900.0, 4800.0, 0.004)
     return faded(peak_normalised(body + over + (0.12 + 0.5 * slap) * 2 ** (k.hard + k.bright) * hand), tail=0.03)
 
 
@@ -79,7 +79,7 @@ def tabla(note: Note) -> Signal:
     tone = modes(
         np.arange(1, 6) * base, np.array([0.16, 0.3, 0.2, 0.12, 0.08]) * note.stretch, [0.6, 1, 0.6, 0.3, 0.2], n
     )
-    hand = band(note.rng, n, 1200.0, 6000.0) * decay(n, 0.003)
+    hand = burst(note.rng, n, 1200.0, 6000.0, 0.003)
     return faded(peak_normalised(tone + 0.4 * 2**k.hard * hand), tail=0.04)
 
 
@@ -91,7 +91,7 @@ def surdo(note: Note) -> Signal:
     fall = base * (1 + 0.12 * np.exp(-times(n) / 0.06))
     body = sine(fall, n) * decay(n, 0.3 * note.stretch)
     skin = modes(MEMBRANE[1:5] * base, np.array([0.16, 0.12, 0.1, 0.08]) * note.stretch, [0.4, 0.25, 0.18, 0.1], n)
-    thud = band(note.rng, n, 120.0, 900.0) * decay(n, 0.012)
+    thud = burst(note.rng, n, 120.0, 900.0, 0.012)
     return faded(peak_normalised(saturated(peak_normalised(body + skin + 0.4 * 2**k.hard * thud), 1.2)), tail=0.06)
 
 
@@ -105,7 +105,7 @@ def tamborim(note: Note) -> Signal:
         [1, 0.9, 0.8, 0.5, 0.6, 0.4, 0.4],
         n,
     )
-    stick = band(note.rng, n, 2500.0, 9000.0) * decay(n, 0.003)
+    stick = burst(note.rng, n, 2500.0, 9000.0, 0.003)
     return faded(peak_normalised(skin + 0.5 * 2**note.knobs.hard * stick), tail=0.02)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .dsp.envelopes import attack, decay, faded, gated
+from .dsp.envelopes import attack, faded, gated
 from .dsp.filters import bandpass, highpass, lowpass, peak
-from .dsp.noise import band
+from .dsp.noise import burst
 from .dsp.shaping import oversampled, saturated
 from .dsp.signal import RATE, Signal, added, frames, peak_normalised
 from .dsp.space import panned
@@ -42,13 +42,18 @@ def string(note: Note, count: int, ring: float, damp: float, pick: float, tone: 
     x[shift:end] -= burst[: end - shift]
     # A plucked string's harmonics fall off with 1/k; noise alone would be far too bright.
     x = lowpass(lowpass(x, min(tone, 18_000.0), 1), min(3.0 * note.pitch + 0.12 * tone, 18_000.0), 1)
-    # The recursion reaches back a whole period, so a period at a time can be computed at once.
-    y = np.concatenate([np.zeros(whole + 2), x])
-    for start in range(whole + 2, len(y), whole):
-        here = y[start : start + whole]
-        for delay, factor in enumerate(loop, start=whole):
-            here += factor * y[start - delay : start - delay + len(here)]
-    y = y[whole + 2 :]
+    # The recursion y = x + L y reaches back a whole period, so a period can be computed at once. Put into itself it is
+    # y = (x + L x) + L² y, which reaches back two periods; once more, and four are computed at once.
+    reach = whole
+    for _ in range(2):
+        x[reach:] += np.convolve(x, loop)[: max(0, count - reach)]
+        loop, reach = np.convolve(loop, loop), 2 * reach
+    ahead = reach + len(loop) - 1
+    y = np.concatenate([np.zeros(ahead), x])
+    for start in range(ahead, len(y), reach):
+        here = y[start : start + reach]
+        here += np.convolve(y[start - ahead : start - reach + len(here)], loop, "valid")
+    y = y[ahead:]
     return highpass(y, min(note.pitch * 0.5, 60.0), 1)
 
 
@@ -67,7 +72,7 @@ def guitar_steel(note: Note) -> Signal:
     n = frames(min(0.6 + 2.0 * note.stretch, 8))
     y = string(note, n, 4.5 * note.stretch, 0.22 - 0.15 * k.bright, 0.14, 6500 * 2 ** (k.bright + 0.4 * k.hard))
     y = peak(peak(y, 110.0, 3.0, 2.0), 3800.0, 3.0, 1.0)
-    scrape = band(note.rng, n, 2500, 7000) * decay(n, 0.003)
+    scrape = burst(note.rng, n, 2500, 7000, 0.003)
     return faded(peak_normalised(peak_normalised(y) + 0.06 * 2**k.hard * scrape), head=0.0008, tail=0.2)
 
 
@@ -138,7 +143,7 @@ def koto(note: Note) -> Signal:
     k = note.knobs
     n = frames(min(0.5 + 1.3 * note.stretch, 8))
     y = string(note, n, 2.4 * note.stretch, 0.28, 0.08, 6000 * 2**k.bright)
-    nail = band(note.rng, n, 3000, 8000) * decay(n, 0.002)
+    nail = burst(note.rng, n, 3000, 8000, 0.002)
     return faded(peak_normalised(peak_normalised(peak(y, 850.0, 5.0, 1.2)) + 0.12 * nail), tail=0.15)
 
 

@@ -47,7 +47,7 @@ def sung(note: Note, vowels: str, vibrato: float = 0.17, onset: float = 0.25, br
     rate = note.rng.uniform(4.8, 5.7) * 2 ** (0.5 * k.speed)
     swing = depth * np.sin(2 * np.pi * rate * t + note.rng.uniform(0, 6))
     scoop = -0.5 * np.exp(-t / 0.05)
-    pitch = note.pitch * 2 ** ((swing + scoop + 0.07 * wander(note.rng, n, 5.0)) / 12)
+    pitch = note.pitch * np.exp2((swing + scoop + 0.07 * wander(note.rng, n, 5.0)) / 12)
     at = phase(pitch, n, note.rng.random())
     number = np.arange(1, max(2, int(15_000 / note.pitch)), dtype=np.float64)
     # a glottal pulse falls by 12 dB an octave, the lips give 6 back

@@ -21,7 +21,7 @@ def _blown(note: Note, count: int, vibrato: float, onset: float, scoop: float) -
     depth = vibrato * np.clip((t - onset) / 0.4, 0, 1)
     swing = depth * np.sin(2 * np.pi * 5.1 * 2 ** (0.5 * k.speed) * t + note.rng.uniform(0, 6))
     bend = swing - scoop * np.exp(-t / 0.035) + 0.04 * wander(note.rng, count, 4.0)
-    return note.pitch * 2 ** (bend / 12)
+    return note.pitch * np.exp2(bend / 12)
 
 
 def horn(note: Note, dark: float, open_: float, rise: float, scoop: float = 0.5) -> Signal:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from .signal import RATE, Signal, frames, times
+from .signal import RATE, Signal, frames
 
 
 def decay(count: int, tau: float) -> Signal:
     """exp(-t / tau), (count,); ``tau`` in seconds."""
-    return np.exp(times(count) / -tau)
+    return _falling(count, -1.0 / (tau * RATE))
 
 
 def attack(count: int, seconds: float) -> Signal:
@@ -25,9 +27,15 @@ def gated(count: int, rise: float, fall: float, level: float, release: float, ga
 
     All times in seconds; ``release`` is the time to -26 dB. (count,)
     """
-    t = times(count)
-    body = level + (1 - level) * np.exp(-np.maximum(t - rise, 0) / fall)
-    return attack(count, rise) * body * np.exp(-3 * np.maximum(t - gate, 0) / release)
+    y = np.ones(count)
+    fallen, released = (min(count, math.ceil(max(0.0, at) * RATE)) for at in (rise, gate))
+    start = math.exp((rise - fallen / RATE) / fall)
+    y[fallen:] = level + (1 - level) * start * _falling(count - fallen, -1.0 / (fall * RATE))
+    start = math.exp(3 * (gate - released / RATE) / release)
+    y[released:] *= start * _falling(count - released, -3.0 / (release * RATE))
+    n = min(count, frames(rise))
+    y[:n] *= attack(n, rise)
+    return y
 
 
 def faded(x: Signal, head: float = 0.0008, tail: float = 0.01) -> Signal:
@@ -44,4 +52,17 @@ def faded(x: Signal, head: float = 0.0008, tail: float = 0.01) -> Signal:
 
 def cycles(count: int, turns: int, start: float = 0.0) -> Signal:
     """A sine LFO that makes ``turns`` whole turns in ``count`` frames, so that it loops, (count,)."""
-    return np.sin(2 * np.pi * (turns * np.arange(count) / count + start))
+    # sin(a + b) for the rows a and the columns b of a table that is read line by line: few sines for many frames
+    size = math.isqrt(max(count - 1, 0)) + 1
+    unit = 2 * np.pi * turns / max(count, 1)
+    rows = unit * size * np.arange(-(-count // size)) + 2 * np.pi * start
+    columns = unit * np.arange(size)
+    y = np.stack([np.sin(rows), np.cos(rows)], axis=1) @ np.stack([np.cos(columns), np.sin(columns)])
+    return np.asarray(y.reshape(-1)[:count])
+
+
+def _falling(count: int, rate: float) -> Signal:
+    """exp(rate * n), (count,), ``rate`` under 0 a frame: a table of products, read line by line."""
+    size = math.isqrt(max(count - 1, 0)) + 1
+    rows = np.exp(rate * size * np.arange(-(-count // size)))
+    return np.asarray(np.multiply.outer(rows, np.exp(rate * np.arange(size))).reshape(-1)[:count])

@@ -97,9 +97,37 @@ def sweep(
     norm = 1 + alpha
     b = np.stack(top, axis=1) / norm[:, np.newaxis]
     a = np.stack([np.ones_like(cos), -2 * cos / norm, (1 - alpha) / norm], axis=1)
-    y = np.empty_like(x)
-    state = np.zeros((*x.shape[:-1], 2))
-    for i in range(len(w)):
-        piece = slice(i * block, (i + 1) * block)
-        y[..., piece], state = lfilter(b[i], a[i], x[..., piece], axis=-1, zi=state)
-    return y
+    return _blockwise(x, b, a, block)
+
+
+def _blockwise(x: Signal, b: Signal, a: Signal, block: int) -> Signal:
+    """Filter each ``block`` frames by its own biquad, whose state goes on; ``b`` and ``a``: (blocks, 3).
+
+    All blocks at once, frame by frame, each from silence; then each gets what the state at its beginning adds.
+    """
+    count, many = x.shape[-1], len(b)
+    rows = np.atleast_2d(x)
+    padded = np.zeros((len(rows) + 2, many * block))
+    padded[:-2, :count] = rows
+    # (frames of a block, channels and the two unit states, blocks)
+    wave = np.ascontiguousarray(padded.reshape(-1, many, block).transpose(2, 0, 1))
+    first, second = np.zeros(wave.shape[1:]), np.zeros(wave.shape[1:])
+    first[-2], second[-1] = 1.0, 1.0
+    b0, b1, b2 = b.T
+    _, a1, a2 = a.T
+    for frame in wave:
+        out = b0 * frame + first
+        first = b1 * frame - a1 * out + second
+        second = b2 * frame - a2 * out
+        frame[:] = out
+    keep = np.stack([first[-2], first[-1], second[-2], second[-1]], axis=1).tolist()
+    for channel in range(len(rows)):
+        one = two = 0.0
+        states = []
+        for (p, q, r, s), here, there in zip(keep, first[channel].tolist(), second[channel].tolist(), strict=True):
+            states.append((one, two))
+            one, two = p * one + q * two + here, r * one + s * two + there
+        begun = np.array(states).T
+        wave[:, channel] += wave[:, -2] * begun[0] + wave[:, -1] * begun[1]
+    y = wave[:, :-2].transpose(1, 2, 0).reshape(len(rows), -1)[:, :count]
+    return np.ascontiguousarray(y.reshape(x.shape))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len
 
+from .envelopes import decay
 from .filters import bandpass
-from .signal import RATE, Signal
+from .signal import RATE, Signal, peak_normalised
+
+_FEW = 40
+"""Partials up to which their sum is quicker than a transform."""
 
 
 def white(rng: np.random.Generator, count: int) -> Signal:
@@ -21,24 +27,60 @@ def band(rng: np.random.Generator, count: int, low: float, high: float, order: i
     return bandpass(white(rng, count), low, high, order)
 
 
+def burst(rng: np.random.Generator, count: int, low: float, high: float, tau: float) -> Signal:
+    """``band`` that dies away by a factor of e every ``tau`` seconds, (count,): filtered as long as it is heard."""
+    noise = white(rng, count)
+    heard = min(count, int(24 * tau * RATE))  # then 200 dB are gone
+    noise[:heard] = bandpass(noise[:heard], low, high) * decay(heard, tau)
+    noise[heard:] = 0.0
+    return noise
+
+
 def circular(rng: np.random.Generator, count: int, shape: Callable[[Signal], Signal]) -> Signal:
     """Noise that loops without a seam: random phases under the magnitude ``shape(hertz)``, unit variance, (count,)."""
+    return np.asarray(circular_each(rng, count, shape, 1)[0])
+
+
+def circular_each(rng: np.random.Generator, count: int, shape: Callable[[Signal], Signal], channels: int) -> Signal:
+    """``circular`` for channels that have nothing in common, (channels, count)."""
     hertz = np.fft.rfftfreq(count, 1 / RATE)
     size = shape(np.maximum(hertz, 1.0))
     size[0] = 0
     heard = np.flatnonzero(size > 1e-5 * size.max(initial=0.0))  # most of a narrow band's spectrum is not
-    spectrum = np.zeros(len(hertz), dtype=np.complex128)
-    spectrum[heard] = size[heard] * (rng.standard_normal(len(heard)) + 1j * rng.standard_normal(len(heard)))
-    y = np.asarray(irfft(spectrum, count))
-    return y / max(float(y.std()), 1e-12)
+    draws = rng.standard_normal((channels, 2, len(heard))) * size[heard]
+    draws *= count / np.maximum(np.sqrt(2.0 * np.square(draws).sum(axis=(1, 2), keepdims=True)), 1e-12)
+    if len(heard) <= _FEW:
+        return _summed(heard, draws / count * 2.0, count, count)
+    spectrum = np.zeros((channels, len(hertz)), dtype=np.complex64)  # -140 dB is exact enough for noise
+    spectrum.real[:, heard], spectrum.imag[:, heard] = draws[:, 0], draws[:, 1]
+    return np.asarray(irfft(spectrum, count, axis=-1, overwrite_x=True), dtype=np.float64)
+
+
+def _summed(turns: npt.NDArray[np.intp], parts: Signal, period: int, count: int) -> Signal:
+    """Sum few partials that make whole ``turns`` in ``period`` frames, (channels, count).
+
+    ``parts``: (channels, real and imaginary, partials). As one product of matrices, see ``modes``.
+    """
+    size = math.isqrt(max(count - 1, 0)) + 1
+    unit = 2j * np.pi / period * turns
+    columns = np.exp(unit[:, np.newaxis] * np.arange(size))
+    rows = (parts[:, 0] + 1j * parts[:, 1])[:, np.newaxis] * np.exp(
+        np.arange(-(-count // size))[:, np.newaxis] * (unit * size)
+    )
+    y = np.concatenate([rows.real, -rows.imag], axis=-1) @ np.concatenate([columns.real, columns.imag])
+    return np.asarray(y.reshape(len(parts), -1)[:, :count])
 
 
 def wander(rng: np.random.Generator, count: int, speed: float) -> Signal:
     """A slow random walk within about -1..1 with changes up to ``speed`` Hz, (count,)."""
     long = next_fast_len(count + RATE)
-    hertz = np.fft.rfftfreq(long, 1 / RATE)
-    inside = hertz <= speed
-    spectrum = np.zeros(len(hertz), dtype=np.complex128)
-    spectrum[inside] = rng.standard_normal(inside.sum()) + 1j * rng.standard_normal(inside.sum())
-    y = np.asarray(irfft(spectrum, long))[:count]
-    return y / max(float(np.abs(y).max()), 1e-12)
+    inside = int(speed * long / RATE) + 1
+    draws = rng.standard_normal((1, 2, inside))
+    if inside <= _FEW:
+        draws[:, :, 0] *= 0.5  # the mean has no other half
+        y = _summed(np.arange(inside), 2.0 * draws, long, count)[0]
+    else:
+        spectrum = np.zeros(long // 2 + 1, dtype=np.complex64)
+        spectrum.real[:inside], spectrum.imag[:inside] = draws[0]
+        y = np.asarray(irfft(spectrum, long, overwrite_x=True)[:count], dtype=np.float64)
+    return peak_normalised(y)

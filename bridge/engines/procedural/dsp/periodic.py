@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.fft import irfft
 
-from .signal import RATE, Signal
+from .signal import RATE, Signal, peak_normalised
 
 
 def ensemble(
@@ -31,7 +31,7 @@ def ensemble(
     """
     size = count // 2 + 1
     unit = RATE / count  # Hz a bin
-    spectrum = np.zeros((2, size), dtype=np.complex128)
+    spectrum = np.zeros((2, size), dtype=np.complex64)  # -120 dB is exact enough, in half the time
     for pitch in pitches:
         numbers = np.arange(1, max(2, int(17_500 / pitch)) + 1, dtype=np.float64)
         gains = timbre(numbers * pitch, pitch)
@@ -48,10 +48,10 @@ def ensemble(
             profile *= gain / np.sqrt(np.sum(profile**2))
             turns = rng.uniform(0, 2 * np.pi, high - low)
             apart = rng.uniform(-np.pi, np.pi, high - low) * width
-            spectrum[0, low:high] += profile * np.exp(1j * turns)
-            spectrum[1, low:high] += profile * np.exp(1j * (turns + apart))
-    y = np.asarray(irfft(spectrum, count, axis=-1))
-    return y / max(float(np.abs(y).max()), 1e-12)
+            both = np.stack([turns, turns + apart]).astype(np.float32)
+            spectrum.real[:, low:high] += profile * np.cos(both)
+            spectrum.imag[:, low:high] += profile * np.sin(both)
+    return peak_normalised(np.asarray(irfft(spectrum, count, axis=-1, overwrite_x=True), dtype=np.float64))
 
 
 def rolled(edge: float, order: float = 2.0, slope: float = 1.0) -> Callable[[Signal, float], Signal]:

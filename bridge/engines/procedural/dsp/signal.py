@@ -29,7 +29,7 @@ def times(count: int) -> Signal:
 
 def peak_normalised(x: Signal, peak: float = 1.0) -> Signal:
     """Scale so that the largest magnitude is ``peak``; silence stays silence."""
-    top = float(np.max(np.abs(x), initial=0.0))
+    top = float(max(np.max(x, initial=0.0), -np.min(x, initial=0.0)))
     return x * (peak / top) if top > 1e-12 else x
 
 

@@ -53,8 +53,9 @@ def reverb(
     else:
         longer = count + room.shape[-1] - 1
         size = next_fast_len(-(-longer // 16_384) * 16_384, real=True)  # few sizes, whose rooms are remembered
-        heard = rfft(dry.astype(np.float32), size, axis=-1)
-        heard *= _response(round(seconds, 2), round(brightness, 2), round(delay, 3), size)
+        # one channel is heard in two ears: transformed once
+        heard = rfft(np.atleast_2d(x).astype(np.float32), size, axis=-1)
+        heard = heard * _response(round(seconds, 2), round(brightness, 2), round(delay, 3), size)
         tail = irfft(heard, size, axis=-1, overwrite_x=True)[:, :longer]
         dry = fitted(dry, longer)
     return dry * (1 - 0.5 * wet) + np.asarray(tail) * wet

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
+from bridge.engines.procedural.dsp.envelopes import cycles, decay, gated
+from bridge.engines.procedural.dsp.filters import sweep
 from bridge.engines.procedural.dsp.modes import modes
+from bridge.engines.procedural.dsp.noise import band, burst, circular, circular_each
 from bridge.engines.procedural.dsp.oscillators import pulse, saw
 from bridge.engines.procedural.dsp.periodic import ensemble, rolled
 from bridge.engines.procedural.dsp.signal import RATE, place, times
@@ -75,3 +79,50 @@ def test_an_ensemble_turns_whole_times() -> None:
     y = ensemble(np.random.default_rng(1), [220.0], RATE, rolled(2000.0))
     steps = np.abs(np.diff(np.concatenate([y, y], axis=1)))
     assert steps[:, RATE - 1].max() <= steps[:, : RATE - 1].max()
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 4410])
+def test_envelopes_are_their_formulas(count: int) -> None:
+    t = times(count)
+    np.testing.assert_allclose(decay(count, 0.013), np.exp(-t / 0.013), rtol=1e-9)
+    np.testing.assert_allclose(cycles(count, 3, 0.2), np.sin(2 * np.pi * (3 * t * RATE / count + 0.2)), atol=1e-9)
+    body = 0.4 + 0.6 * np.exp(-np.maximum(t - 0.01, 0) / 0.05)
+    plain = np.minimum(1, body * np.exp(-3 * np.maximum(t - 0.04, 0) / 0.03))
+    rise = t < 0.01
+    np.testing.assert_allclose(gated(count, 0.01, 0.05, 0.4, 0.03, 0.04)[~rise], plain[~rise], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1000,), (2, 1000), (2, 64), (33,)])
+def test_a_moving_filter_is_one_biquad_after_the_other(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(1).standard_normal(shape)
+    y, state = np.empty(shape), np.zeros((*shape[:-1], 2))
+    edges = np.geomspace(100.0, 9000.0, shape[-1])
+    for start in range(0, shape[-1], 64):
+        w = 2 * np.pi * edges[start] / RATE
+        alpha, cos = np.sin(w) / 1.6, np.cos(w)
+        piece = slice(start, start + 64)
+        b = np.array([(1 - cos) / 2, 1 - cos, (1 - cos) / 2]) / (1 + alpha)
+        y[..., piece], state = lfilter(
+            b, [1, -2 * cos / (1 + alpha), (1 - alpha) / (1 + alpha)], x[..., piece], zi=state
+        )
+    np.testing.assert_allclose(sweep(x, edges, 0.8), y, atol=1e-9)
+
+
+def test_a_burst_is_its_noise_while_it_is_heard() -> None:
+    plain = band(np.random.default_rng(5), 9000, 300.0, 4000.0) * np.exp(-times(9000) / 0.004)
+    np.testing.assert_allclose(burst(np.random.default_rng(5), 9000, 300.0, 4000.0, 0.004), plain, atol=1e-9)
+
+
+@pytest.mark.parametrize("edge", [0.5, 200.0])  # summed, transformed
+def test_looping_noise_has_unit_variance_no_mean_and_no_seam(edge: float) -> None:
+    def shape(hertz: np.ndarray) -> np.ndarray:
+        return np.asarray(1 / (1 + (hertz / edge) ** 6))
+
+    one = circular(np.random.default_rng(3), 6 * RATE, shape)
+    assert one.std() == pytest.approx(1.0, abs=1e-3)
+    assert abs(one.mean()) < 1e-4
+    steps = np.abs(np.diff(np.concatenate([one, one])))
+    assert steps[6 * RATE - 1] <= steps[: 6 * RATE - 1].max()
+    both = circular_each(np.random.default_rng(3), 6 * RATE, shape, 2)
+    np.testing.assert_allclose(both[0], one, atol=1e-5)
+    assert abs(float(np.corrcoef(both)[0, 1])) < 0.9

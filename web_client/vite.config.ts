@@ -39,6 +39,8 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'esnext',
     modulePreload: { polyfill: false },
+    // Kilobytes. One file is wanted, Strudel is most of it; tests/browser/test_size.py watches what is transferred.
+    chunkSizeWarningLimit: 2400,
     rolldownOptions: {
       input: { index: 'index.html', 'sample-bridge': 'src/api.ts' },
       // sample-bridge.js is imported by other people's pages: a fixed name, and all of its exports.

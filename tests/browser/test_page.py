@@ -102,17 +102,25 @@ async def test_a_job_can_be_cancelled_and_a_failure_says_why(tone_bridge: Bridge
     words = visit.page.get_by_label("Describe a sound")
     await words.fill("tone slow drone")
     await words.press("Enter")
+    said = visit.page.locator(".statusline")
+    await said.filter(has_text="Making gen_tone_slow_drone").wait_for()
     await visit.page.locator(".job").get_by_role("button", name="Cancel").click()
     await visit.page.locator(".job").wait_for(state="detached")
+    await said.filter(has_text="gen_tone_slow_drone is cancelled.").wait_for()
     assert await visit.page.locator(".sound").count() == 0
 
     await words.fill("tone fail")
     await words.press("Enter")
     await visit.page.get_by_text("The tone engine was asked to fail.").wait_for()
+    await said.filter(has_text="gen_tone_fail was not made.").wait_for()
     await visit.page.get_by_role("button", name="Dismiss").click()
     assert await visit.page.locator(".job").count() == 0
 
+    await words.fill("x" * 501)
+    await words.press("Enter")
+    await visit.page.get_by_role("alert").filter(has_text="at most 500 characters and this one has 501").wait_for()
     await words.fill("x" * 480)
+    await visit.page.get_by_role("alert").wait_for(state="hidden")
     await visit.page.get_by_label("Key").fill("h sharp")
     await words.press("Enter")
     await visit.page.get_by_role("alert").filter(has_text="key").wait_for()

@@ -137,7 +137,7 @@ async def test_a_sample_that_came_broken_is_fetched_again_under_another_address(
     await visit.hear_pitch(440)
 
 
-async def test_a_wish_from_the_code_carries_its_words_its_name_and_the_tempo(
+async def test_a_wish_from_the_code_carries_its_words_its_name_and_the_tempo_as_a_hint(
     scripted: ScriptedBridge, visit: Visit
 ) -> None:
     await visit.open(scripted.url)
@@ -145,8 +145,8 @@ async def test_a_wish_from_the_code_carries_its_words_its_name_and_the_tempo(
     async with asyncio.timeout(20):
         wishes = [await scripted.asked.get(), await scripted.asked.get()]
     assert sorted(wishes, key=lambda wish: wish["name"]) == [
-        {"prompt": "rusty gate", "name": "gen_rusty_gate", "bpm": 174},
-        {"prompt": "voice", "name": "musicgen_voice_1", "bpm": 174},
+        {"prompt": "rusty gate", "name": "gen_rusty_gate", "hint_bpm": 174},
+        {"prompt": "voice", "name": "musicgen_voice_1", "hint_bpm": 174},
     ]
 
 

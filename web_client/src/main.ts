@@ -15,14 +15,17 @@ import { loadOutline } from './peaks';
 import type { GenerateRequest } from './protocol';
 import { Requests } from './requests';
 import { Samples } from './samples';
+import { Stream } from './stream';
 import { StrudelPlayer } from './strudel';
 import { byId } from './ui/dom';
 import { JobList } from './ui/jobs';
 import { PromptBox } from './ui/prompt';
 import { SoundList } from './ui/soundlist';
 import { ConnectionStatus, StatusLine } from './ui/status';
+import { StreamBox } from './ui/streambox';
 import { Transport } from './ui/transport';
 import { Watcher } from './ui/waveform';
+import { Wishes } from './wishes';
 
 const CODE_KEY = 'sample-bridge.code';
 const TOKEN_KEY = 'sample-bridge.token';
@@ -57,9 +60,6 @@ connectPlayer({
   evaluate: (code) => player.evaluate(code),
 });
 
-/** Names that were asked for in the prompt box. */
-const wishes = new Set<string>();
-
 const list = new SoundList(byId('sounds'), {
   preview: (url, onEnded) => player.preview(url, onEnded),
   loadOutline,
@@ -69,22 +69,42 @@ const samples = new Samples(player, {
   onReset: (sounds) => list.reset(sounds),
   onChange: (name, sound) => {
     if (sound) for (const made of [name, ...sound.aliases]) requests.settled(made);
-    if (sound && !sound.standin && wishes.delete(name)) status.say(`Ready: ${sound.strudel}`);
+    if (sound) wishes.came(sound);
     list.change(name, sound);
     document.dispatchEvent(new CustomEvent('sample-bridge.sound', { detail: { name, sound } }));
   },
   onProblem: problem,
 });
+const wishes = new Wishes({
+  find: (name) => samples.find(name),
+  say: (message, isError) => status.say(message, isError),
+  takeBack: (message) => status.takeBack(message),
+});
 
 const transport = new Transport(byId('transport'), {
   evaluate: () => void player.evaluate(),
   stop: () => player.stop(),
-  silence: () => void player.silence(),
+  silence: () => {
+    stream.stop();
+    void player.silence();
+  },
 });
 const jobs = new JobList(byId('jobs'), (jobId) => {
   void connection.cancel(jobId).then((error) => error && problem(error.message));
 });
 const prompt = new PromptBox(byId('promptbox'), { generate, leave: () => player.focus() });
+const stream = new Stream(location.origin.replace(/^http/, 'ws'), {
+  context: () => player.context,
+  output: () => player.input,
+  onState: (playing, error) => {
+    streamBox.show(playing);
+    if (error) problem(error);
+  },
+});
+const streamBox = new StreamBox(byId('promptbox'), byId('prompt') as HTMLInputElement, {
+  start: (words) => void stream.start({ prompt: words }),
+  stop: () => stream.stop(),
+});
 const connectionStatus = new ConnectionStatus(byId('connection'), () => connection.open());
 
 let settle = (): void => undefined;
@@ -94,7 +114,10 @@ const connection = new Connection({
   onState: (state, why) => {
     connectionStatus.show(state, why);
     if (state === 'online') requests.online();
-    else jobs.clear();
+    else {
+      jobs.clear();
+      wishes.interrupt();
+    }
     if (state !== 'connecting') settle();
   },
   onServer: (server) => connectionStatus.showServer(server),
@@ -105,6 +128,7 @@ const connection = new Connection({
   onJob: (job) => {
     if (job.state === 'failed' || job.state === 'cancelled') requests.settled(job.name);
     jobs.update(job);
+    wishes.update(job);
   },
   onSession: (session) => prompt.session(session),
 });
@@ -124,15 +148,7 @@ async function generate(request: GenerateRequest): Promise<string | null> {
   const before = connection.since ?? 0;
   const answer = await connection.generate(request);
   if (!answer.ok) return answer.error.message;
-  const { name, state } = answer.reply;
-  const sound = samples.find(name);
-  // A quick engine's sound comes before the answer.
-  if (sound && !sound.standin && (state === 'completed' || sound.seq > before)) {
-    status.say(`Ready: ${sound.strudel}`);
-  } else {
-    wishes.add(name);
-    status.say(`Making ${name} …`);
-  }
+  wishes.taken(answer.reply, before);
   return null;
 }
 

@@ -115,6 +115,8 @@ export interface GenerateRequest {
   prompt: string;
   kind?: string;
   bpm?: number;
+  /** Tempo of the pattern in which a name turned up: for what has a tempo, where the words say none. */
+  hint_bpm?: number;
   key?: string;
   bars?: number;
   duration?: number;

@@ -9,7 +9,7 @@ export interface RequestsOptions {
   placeholder: (name: string) => void;
   generate: (request: GenerateRequest) => Promise<GenerateAnswer>;
   isOnline: () => boolean;
-  /** Beats per minute of what is playing: a loop made for it needs no stretching. */
+  /** Beats per minute of what is playing: a loop made for it needs no stretching, and a one-shot has none. */
   bpm: () => number | undefined;
   onProblem: (message: string) => void;
 }
@@ -66,7 +66,8 @@ export class Requests {
     // Before the answer: the next evaluation may come first.
     this.asked.add(name);
     const bpm = this.options.bpm();
-    const answer = await this.options.generate({ prompt: promptOf(name), name, ...(bpm === undefined ? {} : { bpm }) });
+    const hint = bpm === undefined ? {} : { hint_bpm: bpm };
+    const answer = await this.options.generate({ prompt: promptOf(name), name, ...hint });
     if (answer.ok) return;
     this.asked.delete(name);
     if (answer.error.code === 'offline') this.later.add(name);

@@ -48,13 +48,13 @@ test.each([
   ['gen_7', '7'],
 ])('%s is asked for as "%s"', (name, prompt) => expect(promptOf(name)).toBe(prompt));
 
-test('an unknown name is silent and asked for once, with the tempo that plays', async () => {
+test('an unknown name is silent and asked for once, with the tempo that plays as a hint', async () => {
   const { requests, world } = made(['gen_kick']);
   requests.evaluated(['bd', 'gen_kick', 'gen_dusty_break', 'sawtooth', 'gen_']);
   requests.evaluated(['gen_dusty_break']);
   await settle();
   expect(world.silent).toEqual(['gen_dusty_break']);
-  expect(world.asked).toEqual([{ prompt: 'dusty break', name: 'gen_dusty_break', bpm: 124 }]);
+  expect(world.asked).toEqual([{ prompt: 'dusty break', name: 'gen_dusty_break', hint_bpm: 124 }]);
 });
 
 test('at most sixteen names are asked for in one evaluation; the next takes the rest', async () => {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // @vitest-environment happy-dom
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GenerateRequest, Job } from '../src/protocol';
 import { arrange, el } from '../src/ui/dom';
+import { flagText, knownFlags } from '../src/ui/flags';
 import { JobList, remaining } from '../src/ui/jobs';
 import { PromptBox } from '../src/ui/prompt';
 import { matches, SoundList } from '../src/ui/soundlist';
 import { facts, keyName } from '../src/ui/soundrow';
-import { ConnectionStatus } from '../src/ui/status';
+import { ConnectionStatus, StatusLine } from '../src/ui/status';
 import { Watcher } from '../src/ui/waveform';
 import { sound } from './golden';
 
@@ -88,6 +91,24 @@ describe('the list of sounds', () => {
     expect(texts('.restricted')).toEqual(['CC-BY-NC-4.0, not commercial']);
     expect(texts('.badge')).toContain('stand-in');
   });
+
+  test('what the quality gate noticed is said in words, with a sentence in the tooltip', () => {
+    aList().reset([sound({ flags: ['no_pitch', 'not_yet_known'] })]);
+    const flags = [...root.querySelectorAll<HTMLElement>('.badge.flag')];
+    expect(flags.map(({ textContent, title }) => [textContent, title])).toEqual([
+      ['no steady pitch', 'No steady pitch was found, so note() plays it from C.'],
+      ['not yet known', ''],
+    ]);
+  });
+
+  test('every flag of the bridge has words here, and the sentence of the bridge', () => {
+    const quality = readFileSync(join(import.meta.dirname, '../../bridge/audio/quality.py'), 'utf8');
+    const listed = [...quality.matchAll(/^\| ``(\w+)`` \| (.+) \|$/gm)].map(([, flag = '', sentence = '']) => [flag, sentence.replaceAll('``', '')]);
+    expect(listed.length).toBeGreaterThan(20);
+    expect(knownFlags().map((flag) => [flag, flagText(flag).sentence])).toEqual(listed);
+    for (const flag of knownFlags()) expect(flagText(flag).label).not.toContain('_');
+    expect(flagText('constructor')).toEqual({ label: 'constructor', sentence: '' });
+  });
 });
 
 describe('the prompt box', () => {
@@ -128,6 +149,30 @@ describe('the prompt box', () => {
     await settle();
     expect(texts('[role=alert]')).toEqual(['The queue is full.']);
   });
+
+  test('a prompt that is too long is kept, refused and counted, and not cut', async () => {
+    const { asked } = aBox();
+    fill('.words', '🥁'.repeat(501));
+    submit();
+    expect(asked).toEqual([]);
+    expect(texts('[role=alert]')[0]).toMatch(/at most 500 characters .* 501/);
+    fill('.words', '🥁'.repeat(500));
+    submit();
+    await settle();
+    expect(asked.map(({ prompt }) => prompt)).toEqual(['🥁'.repeat(500)]);
+    expect(root.querySelector<HTMLInputElement>('.words')!.maxLength).toBe(-1);
+  });
+
+  test.each(['.words', 'select', 'input[type=number]', '.options input[type=text]'])(
+    'editing %s takes the problem away',
+    (field) => {
+      aBox();
+      submit();
+      expect(texts('[role=alert]')[0]).not.toBe('');
+      root.querySelector(field)!.dispatchEvent(new Event('input', { bubbles: true }));
+      expect(texts('[role=alert]')).toEqual(['']);
+    },
+  );
 
   test('Escape leaves', () => {
     const { left } = aBox();
@@ -197,6 +242,15 @@ test('the connection says its state, the engine and why', () => {
   expect(root.textContent).toContain('There is no GPU.');
   status.show('offline', 'Start it.');
   expect(texts('.why')).toEqual(['Start it.']);
+});
+
+test('the status line takes back only what it still shows', () => {
+  const line = new StatusLine(root);
+  line.say('Making gen_a …');
+  line.takeBack('Making gen_b …');
+  expect(texts('.statusline')).toEqual(['Making gen_a …']);
+  line.takeBack('Making gen_a …');
+  expect(texts('.statusline')).toEqual(['']);
 });
 
 test('arranging keeps what stays in its place', () => {

@@ -9,6 +9,9 @@ export interface PromptActions {
   leave: () => void;
 }
 
+/** Characters; the bridge refuses more. Not the field's maxLength, which cuts what is pasted without a word. */
+const MOST_CHARACTERS = 500;
+
 const KINDS: [value: string, label: string][] = [
   ['', 'kind: as the words say'],
   ['oneshot', 'one-shot'],
@@ -37,7 +40,6 @@ export class PromptBox {
       placeholder: 'dusty vinyl break, 92 bpm',
       autocomplete: 'off',
       spellcheck: false,
-      maxLength: 500,
     });
     this.kind = el(
       'select',
@@ -55,6 +57,7 @@ export class PromptBox {
           event.preventDefault();
           void this.submit();
         },
+        oninput: () => (this.problem.textContent = ''),
         onkeydown: (event) => {
           if (event.key === 'Escape') this.actions.leave();
         },
@@ -78,6 +81,13 @@ export class PromptBox {
     this.problem.textContent = '';
     if (prompt === '') {
       this.problem.textContent = 'Say in a few words what you want to hear.';
+      this.words.focus();
+      return;
+    }
+    // As the bridge counts: a character outside the first plane is one, not two.
+    const length = [...prompt].length;
+    if (length > MOST_CHARACTERS) {
+      this.problem.textContent = `A prompt has at most ${MOST_CHARACTERS} characters and this one has ${length}: shorten it and ask again.`;
       this.words.focus();
       return;
     }

@@ -2,6 +2,7 @@
 import { slotUrls, type Sound } from '../protocol';
 import { copyText } from './copy';
 import { el } from './dom';
+import { flagText } from './flags';
 import { Waveform, type LoadOutline, type Watcher } from './waveform';
 
 export interface RowActions {
@@ -77,7 +78,7 @@ export class SoundRow {
     this.prompt.textContent = sound.prompt;
     this.prompt.title = sound.prompt;
     this.facts.replaceChildren(facts(sound).join(' · '), ' · ', licence(sound));
-    this.badges.replaceChildren(...badges(sound).map((text) => el('span', { className: 'badge' }, text)));
+    this.badges.replaceChildren(...badges(sound));
     this.copy.setAttribute('aria-label', `Copy the code that plays ${sound.name}`);
     this.copy.title = sound.strudel;
     this.showPlaying(this.stopPreview !== null);
@@ -126,13 +127,15 @@ function licence(sound: Sound): HTMLElement {
   return el('span', { className: 'licence restricted', title: 'Not for commercial use' }, `${text}, not commercial`);
 }
 
-function badges(sound: Sound): string[] {
+function badges(sound: Sound): HTMLElement[] {
   const slots = Array.isArray(sound.urls) ? sound.urls.length : Object.keys(sound.urls).length;
+  const badge = (text: string, title = '', kind = ''): HTMLElement =>
+    el('span', { className: `badge ${kind}`.trim(), title }, text);
   return [
     // The long twin of every name says nothing new.
-    ...sound.aliases.filter((alias) => !alias.startsWith('musicgen_')),
-    ...(slots > 1 ? [Array.isArray(sound.urls) ? `${slots} takes` : `${slots} roots`] : []),
-    ...(sound.standin ? ['stand-in'] : []),
-    ...sound.flags,
+    ...sound.aliases.filter((alias) => !alias.startsWith('musicgen_')).map((alias) => badge(alias)),
+    ...(slots > 1 ? [badge(Array.isArray(sound.urls) ? `${slots} takes` : `${slots} roots`)] : []),
+    ...(sound.standin ? [badge('stand-in', 'It plays until the sound that was asked for is made.', 'waiting')] : []),
+    ...sound.flags.map(flagText).map(({ label, sentence }) => badge(label, sentence, 'flag')),
   ];
 }

@@ -52,4 +52,9 @@ export class StatusLine {
     this.line.textContent = message;
     this.line.classList.toggle('error', isError);
   }
+
+  /** Empties the line if it still shows this message. */
+  takeBack(message: string): void {
+    if (this.line.textContent === message) this.say('');
+  }
 }

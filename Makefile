@@ -4,6 +4,8 @@ PYTHON ?= python3
 ENGINE ?=
 PORT ?=
 BENCH ?= all
+# Files side by side, the tests of one file in one process.
+PARALLEL := -n 2 --dist loadfile
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
@@ -33,11 +35,11 @@ build: legal ## build the page, its notices and the source archive
 
 test: $(VENV)/.dev $(VENV)/.torch build chromium ## everything: Python, page, browser, models
 	npm --prefix web_client test
-	$(BIN)/python -P -m pytest
+	$(BIN)/python -P -m pytest $(PARALLEL)
 
 test-fast: $(VENV)/.dev web_client/node_modules/.stamp ## without torch and browser
 	npm --prefix web_client test
-	$(BIN)/python -P -m pytest -m "not torch and not browser and not reliability and not extra"
+	$(BIN)/python -P -m pytest $(PARALLEL) -m "not torch and not browser and not reliability and not extra"
 
 check: $(VENV)/.dev web_client/node_modules/.stamp ## linters, types, layers
 	$(BIN)/ruff check

@@ -10,14 +10,11 @@ MAY_BE_SKIPPED = {"gpu", "extra", "arch"}
 _skipped: list[tuple[str, str, bool]] = []
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note every skipped test, its reason, and whether it may be skipped on the build machine."""
-    report = (yield).get_result()
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        allowed = any(item.get_closest_marker(name) for name in MAY_BE_SKIPPED)
-        _skipped.append((item.nodeid, reason, allowed))
+        _skipped.append((report.nodeid, reason, bool(MAY_BE_SKIPPED & set(report.keywords))))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -29,6 +29,8 @@ _COLOURS = (("dark", 0.0, 350.0), ("warm", 350.0, 900.0), ("bright", 2500.0, 1e5
 """By the centre of the spectrum, Hz."""
 _PACES = (("slow", 0.3, 1.2), ("fast", 7.0, 1e3))
 """By how much begins in a second."""
+_NOISY = 0.15
+"""Flatness from which noise is a part of the sound."""
 _LASTING = 0.05
 """Sustain from which something is more than struck."""
 _SAME = {"duration": "duration_seconds", "cfg_coef": "guidance", "seed": "random_seed"}
@@ -125,7 +127,7 @@ def _adjectives(features: Mapping[str, Any], spectrum: Mapping[str, Any], timbre
         found.append("tight")
     elif rate > 0.5 and decay is not None and decay < 12:
         found.append("sustained")
-    if spectrum["flatness"] > 0.15 and timbre["sustain"] > _LASTING:
+    if spectrum["flatness"] > _NOISY and timbre["sustain"] > _LASTING:
         found.append("noisy")
     return found
 
@@ -137,15 +139,16 @@ def _instrument(features: Mapping[str, Any], spectrum: Mapping[str, Any], timbre
     tonal = features["key"] is not None or timbre["pitch_confidence"] > 0.5
     if not tonal and sustain >= _LASTING and rate < 1.5:
         return "wind" if centroid < 1500 else "rain"
-    if not tonal or sustain < _LASTING:
+    if not tonal or sustain < _LASTING or (spectrum["flatness"] > _NOISY and rate > 1.5):
         return "drums" if rate >= 0.8 else "impact"
     if rate < 0.6:
         bed = "drone" if centroid < 120 else "pad" if centroid < 1500 else "glass pad"
         return f"{bed} {timbre['pitch']}" if timbre["pitch_confidence"] > 0.6 else bed
+    low, bass = spectrum["octaves_db"][1:3]
+    if centroid < 400 and (low > -8 or bass > -2):
+        return "synth bassline" if decay > 25 else "reese bassline"
     line = "melody" if timbre["pitch_confidence"] > 0.5 else "chords"
-    if centroid < 200:
-        return "synth bassline" if decay > 20 else "reese bassline"
-    if decay < 12:
+    if decay < 10:
         return f"strings {line}"
     if centroid < 600:
         return f"electric piano {line}"
@@ -166,5 +169,7 @@ def _tempo(features: Mapping[str, Any]) -> float | None:
 
 
 def _key(features: Mapping[str, Any]) -> str | None:
-    key = features["key"]
+    key, spectrum = features["key"], features["spectrum"]
+    if spectrum and spectrum["flatness"] > _NOISY:  # what is found in noise is chance
+        return None
     return key["name"] if key and key["confidence"] >= _SURE_KEY else None

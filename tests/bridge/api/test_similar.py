@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -286,3 +287,23 @@ async def test_an_upload_that_is_no_audio_is_refused(client: TestClient, keys: b
 async def test_a_broken_form_is_refused(client: TestClient, body: bytes, kind: str) -> None:
     status, _ = await refusal(client, body, headers={"Content-Type": kind})
     assert status in {400, 415, 422}
+
+
+async def test_a_large_upload_is_never_held_in_memory(aiohttp_client, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", engine="tone", pregenerate=False)
+    file = tmp_path / "long.wav"
+    soundfile.write(file, np.zeros((RATE * 280, 2), dtype=np.int16), RATE)  # 49 MB
+    async with open_service(settings) as service:
+        client = await aiohttp_client(create_app(service))
+        with file.open("rb") as body:
+            fields = FormData()
+            fields.add_field("file", body, filename="long.wav")
+            tracemalloc.start()
+            try:
+                answer = await client.post("/api/upload", data=fields)
+                most = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        assert answer.status == 200, await answer.text()
+        assert (await answer.json())["duration"] == pytest.approx(280.0)
+    assert most < 12 << 20

@@ -86,7 +86,9 @@ export class Stream {
     this.socket?.send(JSON.stringify({ type: 'update', request }));
   }
 
+  /** Silence, at once. */
   stop(): void {
+    this.node?.disconnect();
     if (this.socket) this.end();
   }
 
@@ -103,7 +105,7 @@ export class Stream {
     else if (event.type === 'completed') this.end();
   }
 
-  /** What has been heard of already is played to its end, unless the player stopped it. */
+  /** What has come already is played to its end, unless the player stopped it. */
   private end(error?: string): void {
     const { socket, node } = this;
     this.socket = this.node = this.announced = null;

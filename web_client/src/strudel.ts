@@ -102,6 +102,11 @@ export class StrudelPlayer {
     return this.master().output;
   }
 
+  /** Where what is no pattern goes in: before the limiter. */
+  get input(): AudioNode {
+    return this.master().input;
+  }
+
   focus(): void {
     this.mirror.editor.focus();
   }

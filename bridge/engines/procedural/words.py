@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .genres import GENRES, Genre
 from .instrument import Instrument, Knobs
@@ -83,6 +84,7 @@ def _named(segment: str) -> tuple[list[Instrument], set[str]]:
     return [entry for _, _, entry in found], said
 
 
+@lru_cache(maxsize=256)
 def read(prompt: str) -> Wish:
     """Understand a prompt; words that mean nothing here are left alone."""
     text = plain(prompt)

@@ -32,6 +32,8 @@ OVERLAP_SECONDS: Final = 0.25
 """Over which one passage becomes the next."""
 PASSAGE_SECONDS: Final = 8.0
 """Longest passage: long enough to cost little, short enough to be made while the one before plays."""
+_READY_SECONDS = 4.0
+"""So long before it is heard a quick engine begins the next passage: later ones do not keep sooner ones waiting."""
 _FIRST_SECONDS = 0.5
 """Longest first passage: it is heard as soon as it is made."""
 _SEED_STEP = 0x9E3779B1
@@ -273,7 +275,7 @@ class Stream:
             part = bytes(take.pcm[self._at : max(self._at, min(there, self._at + wanted))])
             out += part
             self._at += len(part)
-            if take.done and self._next is None and not take.passage.ends:
+            if self._is_due(take, there):
                 self._next = self._begin(bytes(take.pcm[max(0, there) :]), take, max(0, there))
             if len(out) >= self._chunk_bytes(take) or (self._index == 0 and out and take.done):
                 break
@@ -319,6 +321,13 @@ class Stream:
         self._changed = False
         return self._now
 
+    def _is_due(self, take: _Take, there: int) -> bool:
+        """Is it time to begin the next passage?"""
+        if not take.done or self._next is not None or take.passage.ends:
+            return False
+        left = (there - self._at) / max(1, take.rate * take.frame_bytes)
+        return not self._plan.info.instant or left <= max(_READY_SECONDS, 3 * self.options.chunk_duration)
+
     def _go_on(self, take: _Take, there: int) -> None:
         self._begins += there / max(1, take.rate * take.frame_bytes)
         self._now, self._next, self._at = self._next, None, 0
@@ -345,7 +354,8 @@ class Stream:
     def _passage(self) -> tuple[SampleSpec, float, float]:
         """The next passage: what the engine is asked for, how long it is heard, how much of it was heard already.
 
-        The first one is short, so that something is heard soon; the second one is its continuation.
+        The first one is short, so that something is heard soon, and the second one continues it; each further one is
+        twice as long, so that it is there when the one before has been heard.
         """
         base, number = self._plan.spec, self._number
         seed = ((base.seed or 0) + max(0, number - 1) * _SEED_STEP) % 2**32
@@ -357,10 +367,10 @@ class Stream:
         while first > _FIRST_SECONDS + 0.1:
             first /= 2
         if unit:
-            bars = max(1, int(longest / unit + 1e-6)) if number > 1 else 1
+            bars = max(1, min(int(longest / unit + 1e-6), 2 ** max(0, number - 1)))
             whole = bars * unit
         else:
-            whole = longest
+            whole = min(longest, 2.0 ** min(number, 8)) if rings else longest
         update: dict[str, Any] = {"kind": kind, "seed": seed, "bars": None, "duration": whole, "bpm": base.bpm}
         if unit:
             update |= {"bpm": bpm}

@@ -112,10 +112,11 @@ def _device(torch: str | None) -> dict[str, Any]:
 
 
 def _engines(problems: list[str], settings: Settings) -> list[dict[str, Any]]:
-    from bridge.engines import registry
+    from bridge.engines import _cloud, registry
 
     names = registry.names()
-    found = [_engine(name, settings.data_dir) for name in names]
+    with _cloud.told(settings):
+        found = [_engine(name, settings) for name in names]
     if not found:
         problems.append("No engine is registered, not even our own: the installation is broken. Run `make install`.")
     elif settings.engine != "auto":
@@ -127,14 +128,16 @@ def _engines(problems: list[str], settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
-def _engine(name: str, data_dir: Path) -> dict[str, Any]:
+def _engine(name: str, settings: Settings) -> dict[str, Any]:
     from bridge.engines import registry
 
     lacks: str | None = None
     try:
         # An engine that needs more than Python packages may say what it lacks.
         missing = getattr(registry.load(name), "missing", None)
-        sentence = missing(None, data_dir) if missing else None
+        sentence = (
+            missing(",".join(settings.ensemble) if name == "ensemble" else None, settings.data_dir) if missing else None
+        )
         lacks = sentence.rstrip(".") if sentence else None
         if name == "musicgen":
             from bridge.engines.musicgen import installed

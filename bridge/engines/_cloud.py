@@ -6,11 +6,12 @@ arguments, which everybody on the machine can read.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,6 +78,19 @@ def options_of(name: str) -> CloudOptions:
     """What this process was told about one engine."""
     told = json.loads(os.environ.get(VARIABLE, "{}")).get(name)
     return CloudOptions(**told) if told else CloudOptions()
+
+
+@contextlib.contextmanager
+def told(settings: Settings) -> Iterator[None]:
+    """Let this process know inside what the processes of engines are told; for those that only look."""
+    before = os.environ.get(VARIABLE)
+    os.environ.update(environment(settings, CLOUD))
+    try:
+        yield
+    finally:
+        del os.environ[VARIABLE]
+        if before is not None:
+            os.environ[VARIABLE] = before
 
 
 def template(text: str | None, default: Mapping[str, Any], setting: str) -> Any:

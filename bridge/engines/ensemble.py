@@ -70,6 +70,12 @@ class EnsembleEngine:
             raise EngineUnavailable(f"No engine of the ensemble can start. {' '.join(lacks)}", engine="ensemble")
         self._info = _combined([member.info for member in self._members])
 
+    @staticmethod
+    def missing(model: str | None = None, data_dir: Path | None = None) -> str | None:
+        """What has to be set before this engine works, as a sentence; None when nothing is missing."""
+        del data_dir
+        return None if model else _SET
+
     @property
     def info(self) -> EngineInfo:
         """What it is, can and costs: as careful as its most careful member."""

@@ -49,7 +49,7 @@ class CloudOptions:
 
 def environment(settings: Settings, names: Iterable[str]) -> dict[str, str]:
     """Variables for the process of an engine that asks these providers; empty when it asks none."""
-    common = {
+    common: dict[str, Any] = {
         "price": settings.cloud_price,
         "daily_limit": settings.cloud_daily_limit,
         "patience": settings.cloud_timeout,

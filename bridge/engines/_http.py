@@ -191,7 +191,7 @@ class Provider:
                 # What may have arrived is not sent again: it might be made, and paid, twice.
                 if attempt >= RETRIES or (lost.sent and method != "GET"):
                     raise self._unreachable(lost) from None
-                wait: float | None = float(2**attempt)
+                wait = float(2**attempt)
             else:
                 if answer.status in {301, 302, 303, 307, 308} and method == "GET" and redirects < _MOST_REDIRECTS:
                     redirects += 1
@@ -199,10 +199,10 @@ class Provider:
                     continue
                 if answer.status not in _TRY_AGAIN:
                     return self._checked(answer)
-                wait = retry_after(answer.headers.get("retry-after"))
-                if attempt >= RETRIES or (wait or 0.0) > min(LONGEST_WAIT, patience.left):
-                    raise self._too_busy(answer, wait)
-                wait = float(2**attempt) if wait is None else wait
+                asked = retry_after(answer.headers.get("retry-after"))
+                if attempt >= RETRIES or (asked or 0.0) > min(LONGEST_WAIT, patience.left):
+                    raise self._too_busy(answer, asked)
+                wait = float(2**attempt) if asked is None else asked
             attempt += 1
             patience.sleep(wait)
 

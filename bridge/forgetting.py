@@ -11,6 +11,7 @@ from bridge.audio import tags
 from bridge.facts import search_terms
 from bridge.service import SampleService
 from bridge.stems import forget_words
+from bridge.usage import forget_usage
 from cache import Facts, Forgetting, Sound
 from prompts import sound_name
 
@@ -47,7 +48,9 @@ async def forget(service: SampleService, name: str | None = None, *, names_too: 
     spec_ids = {slot.spec_id for each in sounds for slot in each.slots}
     await service.queue.forget(None if sound is None else spec_ids, () if sound is None else (sound.name,))
     samples = {slot.sample_id for each in sounds for slot in each.slots}
-    await asyncio.to_thread(forget_words, service.settings.data_dir, samples if sound else None)
+    folder = service.settings.data_dir
+    await asyncio.to_thread(forget_words, folder, samples if sound else None)
+    await asyncio.to_thread(forget_usage, folder, None if sound is None else {sound.name, *sound.aliases})
     return Forgotten(tuple(each.name for each in sounds), len(samples))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -132,6 +132,22 @@ class UsageLog:
 def _is_stopping(job: Job) -> bool:
     """It has not ended: it goes on at the next start."""
     return job.error is not None and job.error.code == STOPPING
+
+
+def forget_usage(data_dir: Path, names: Collection[str] | None) -> None:
+    """Take names and words out of the usage log: of the sounds with these names, None for all."""
+    for file in (data_dir / "usage.jsonl", data_dir / "usage.1.jsonl"):
+        if not file.is_file():
+            continue
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+        for line in lines:
+            if names is None or line.get("name") in names:
+                line["name"] = None
+                line.pop("prompt", None)
+        fresh = file.with_suffix(".part")
+        fresh.touch(mode=0o600)
+        fresh.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+        fresh.replace(file)
 
 
 def _make_room(file: Path, limit: int, size: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import sys
 import time
@@ -183,6 +184,16 @@ def is_gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def hosts() -> list[psutil.Process]:
+    """The engines' processes that this one has started and that have not ended."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if not is_gone(child.pid) and "bridge.engines.host" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def settings_for(folder: Path, **given: object) -> Settings:

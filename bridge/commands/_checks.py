@@ -111,7 +111,8 @@ async def sample_map(probe: Probe) -> str:
     document = await probe.json("/strudel.json")
     demand("_base" not in document, "the map carries _base; its addresses are to start at the root")
     for name, urls in document.items():
-        listed = list(urls.values()) if isinstance(urls, dict) else urls
+        entries = urls.values() if isinstance(urls, dict) else [urls]
+        listed = [url for entry in entries for url in (entry if isinstance(entry, list) else [entry])]
         demand(bool(listed) and all(url.startswith("/samples/") for url in listed), f"{name} leads to {listed[:1]}")
     return f"{len(document)} names"
 

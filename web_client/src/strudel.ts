@@ -243,11 +243,16 @@ export class StrudelPlayer {
 }
 
 function sampleEntry(urls: SoundUrls): SoundEntry {
+  // Without note() Strudel plays a map from c2, octaves below most sounds; here a bare s("x") sounds as it was made.
+  const root = Array.isArray(urls) ? undefined : Object.keys(urls)[0];
   const bank: Bank = Array.isArray(urls)
     ? urls
     : Object.fromEntries(Object.entries(urls).map(([note, entry]) => [note, [entry].flat()]));
   return {
-    onTrigger: (time, value, onEnded) => onTriggerSample(time, value, onEnded, bank),
+    onTrigger: (time, value, onEnded) => {
+      const asMade = root !== undefined && value['note'] === undefined && value['freq'] === undefined;
+      return onTriggerSample(time, asMade ? { ...value, note: root } : value, onEnded, bank);
+    },
     data: { type: 'sample', samples: bank, tag: 'sample-bridge' },
   };
 }

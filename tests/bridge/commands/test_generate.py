@@ -23,7 +23,7 @@ def test_a_sound_is_made_without_a_server_and_is_there_when_one_starts(command: 
         "engine": "tone",
         "licence": "CC0-1.0",
         "file": "a.flac",
-        "paste": 's("gen_tone_440_hz")',
+        "paste": 'note("a4").s("gen_tone_440_hz")',
     }
     audio, rate = soundfile.read(tmp_path / "a.flac")
     assert len(audio) == rate / 2
@@ -42,7 +42,7 @@ def test_a_running_server_makes_the_sound_and_keeps_it(served: Command, server: 
     assert {(sound["name"], sound["n"]) for sound in first + again} == {("gen_tone_550_hz", 0)}
     assert first[0]["seconds"] == pytest.approx(0.3, abs=1e-4)
     with urllib.request.urlopen(server.url + "/strudel.json") as answer:
-        assert json.load(answer)["gen_tone_550_hz"] == [f"/samples/{first[0]['sample_id']}.wav"]
+        assert json.load(answer)["gen_tone_550_hz"] == {"cs5": f"/samples/{first[0]['sample_id']}.wav"}
 
 
 def test_what_is_said_with_and_without_a_server_is_the_same(served: Command, command: Command) -> None:

@@ -21,7 +21,7 @@ from bridge.engines.host import SEED_STEP
 from bridge.engines.hosted import ATTEMPTS, CANCEL_SECONDS, HostedEngine, Made
 from bridge.errors import BadAudio, EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
 from prompts import SampleSpec
-from tests.servers import is_gone, until
+from tests.servers import hosts, is_gone, until
 
 Open = Callable[..., HostedEngine]
 
@@ -304,14 +304,14 @@ async def test_what_cannot_start_is_unavailable_with_a_sentence_and_leaves_no_pr
         await asyncio.wait_for(engine.start(), 30)
     assert caught.value.code in ("engine_unavailable", "unknown_engine")
     assert not engine.running
-    assert [child for child in psutil.Process().children() if not is_gone(child.pid)] == []
+    assert hosts() == []
 
 
 async def test_an_engine_that_takes_too_long_to_start_is_ended(installed, open_engine):
     engine = open_engine("tone", start_seconds=0.001)
     with pytest.raises(EngineTimeout, match="smaller model"):
         await engine.start()
-    assert [child for child in psutil.Process().children() if not is_gone(child.pid)] == []
+    assert hosts() == []
 
 
 async def test_who_gives_up_while_it_starts_does_not_stop_it_for_the_others(engine):
@@ -364,11 +364,11 @@ async def test_closing_ends_what_works_and_what_hangs(open_engine):
 
 async def test_closing_while_it_starts_leaves_no_process(engine):
     starting = asyncio.create_task(engine.start())
-    await until(lambda: psutil.Process().children())
+    await until(hosts)
     await engine.close()
     with suppress(EngineError):
         await starting
-    assert [child for child in psutil.Process().children() if not is_gone(child.pid)] == []
+    assert hosts() == []
 
 
 PARENT = """

@@ -11,6 +11,7 @@ import {
 } from './api';
 import { Connection } from './connection';
 import { EXAMPLE } from './example';
+import { loadMeasures } from './measures';
 import { loadOutline } from './peaks';
 import type { GenerateRequest } from './protocol';
 import { Requests } from './requests';
@@ -63,6 +64,7 @@ connectPlayer({
 const list = new SoundList(byId('sounds'), {
   preview: (url, onEnded) => player.preview(url, onEnded),
   loadOutline,
+  loadMeasures,
   watcher: new Watcher(),
 });
 const samples = new Samples(player, {

@@ -31,6 +31,7 @@ const aList = (played: string[] = []): SoundList =>
       return onEnded;
     },
     loadOutline: () => Promise.resolve(new Float32Array(4)),
+    loadMeasures: () => Promise.resolve(['loudness -13 LUFS']),
     watcher: new Watcher(),
   });
 

@@ -10,6 +10,8 @@ export interface RowActions {
   preview: (url: string, onEnded: () => void) => () => void;
   loadOutline: LoadOutline;
   watcher: Watcher;
+  /** What was measured of a slot, as short texts. */
+  loadMeasures: (name: string, n: number) => Promise<string[]>;
 }
 
 /** "fm" -> "F minor", "f#m" -> "F♯ minor", "c" -> "C major". */
@@ -45,6 +47,8 @@ export class SoundRow {
   private readonly badges = el('span', { className: 'badges' });
   private readonly prompt = el('p', { className: 'prompt' });
   private readonly facts = el('p', { className: 'facts' });
+  private readonly measured = el('p', {});
+  private readonly details = el('details', { className: 'measured' }, el('summary', {}, 'Measured'), this.measured);
   private readonly play: HTMLButtonElement;
   private readonly copy: HTMLButtonElement;
   private stopPreview: (() => void) | null = null;
@@ -64,7 +68,9 @@ export class SoundRow {
       el('div', { className: 'about' }, el('p', { className: 'title' }, this.name, this.badges), this.prompt),
       this.copy,
       this.facts,
+      this.details,
     );
+    this.details.ontoggle = () => void this.showMeasures();
     this.update(sound);
   }
 
@@ -83,6 +89,14 @@ export class SoundRow {
     this.copy.title = sound.strudel;
     this.showPlaying(this.stopPreview !== null);
     this.wave.show(this.url);
+    void this.showMeasures();
+  }
+
+  private async showMeasures(): Promise<void> {
+    if (!this.details.open) return;
+    const { name, n } = this.sound;
+    const texts = await this.actions.loadMeasures(name, n).catch((error: unknown) => [String(error)]);
+    if (name === this.sound.name && n === this.sound.n) this.measured.textContent = texts.join(' · ');
   }
 
   /** Shows that the sound came or changed just now. */

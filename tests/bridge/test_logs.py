@@ -60,7 +60,8 @@ async def test_a_request_id_goes_from_the_post_through_the_job_to_the_push(clien
 
     await until(lambda: any(message.startswith("pushed sound") for message in belonging()))
     assert any(message.startswith("POST /api/v1/generate: 200") for message in belonging())
-    assert any(message.startswith(f"made for {job_id}") for message in belonging())
+    # Told when the job's work is over, which is a moment after its sound was pushed.
+    await until(lambda: any(message.startswith(f"made for {job_id}") for message in belonging()))
 
 
 async def test_two_jobs_that_are_made_at_once_are_told_apart(client, lines: Lines) -> None:

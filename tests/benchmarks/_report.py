@@ -35,7 +35,10 @@ def write_results(name: str, facts: dict[str, Any], loads: tuple[float, float], 
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(document, indent=1, ensure_ascii=False, default=lambda number: number.item()) + "\n",
+        encoding="utf-8",
+    )
     return path
 
 

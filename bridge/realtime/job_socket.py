@@ -13,6 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from bridge.errors import BridgeError, Busy, InvalidRequest
 from bridge.events import JobMessage
 from bridge.jobs import STOPPING, TERMINAL, Job, Ticket
+from bridge.realtime.messages import read_message
 from bridge.service import SampleService
 from bridge.status import job_status
 from cache import Event
@@ -121,7 +122,7 @@ class _Listener:
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     break
                 try:
-                    self._answer(_read(message.data))
+                    self._answer(read_message(message.data, '{"type": "ping"}'))
                 except BridgeError as error:
                     mistakes += 1
                     self._say({"type": "error", "error": {"code": error.code, "message": error.message}})
@@ -179,15 +180,3 @@ class _Listener:
         if self._request.transport is not None:
             logger.info("a listener of /ws stopped reading: dropped")
             self._request.transport.abort()
-
-
-def _read(data: str | bytes) -> dict[str, Any]:
-    if isinstance(data, bytes):
-        raise InvalidRequest("Messages on this connection are JSON text, not binary.")
-    try:
-        said = json.loads(data)
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise InvalidRequest('Say a JSON object, such as {"type": "ping"}.')
-    return said

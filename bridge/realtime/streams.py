@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest
+from bridge.realtime.messages import read_message
 from bridge.service import SampleService
 from bridge.streaming import Chunk, Stream, Streams
 
@@ -130,7 +131,7 @@ class _Session:
             return None
 
     async def _do(self, data: str | bytes) -> None:
-        said = _read(data)
+        said = read_message(data, '{"type": "stop"}')
         match said.get("type"):
             case "start_streaming":
                 await self._start(said.get("request"))
@@ -286,15 +287,3 @@ def _keep_little(request: web.Request) -> None:
     if connection is not None:
         with contextlib.suppress(OSError):
             connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SEND_BUFFER)
-
-
-def _read(data: str | bytes) -> dict[str, Any]:
-    if isinstance(data, bytes):
-        raise InvalidRequest("Messages on this connection are JSON text, not binary.")
-    try:
-        said = json.loads(data)
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise InvalidRequest('Say a JSON object, such as {"type": "stop"}.')
-    return said

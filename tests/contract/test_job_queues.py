@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.errors import BridgeError, Busy, Conflict, EngineError, EngineTimeout, JobCancelled, NotFound
-from bridge.jobs import TERMINAL, EmbeddedQueue, Job, JobQueue, Priority, State, Ticket
+from bridge.jobs import TERMINAL, Book, EmbeddedQueue, Job, JobQueue, Journal, Priority, Run, State, Ticket
 
 Make = Callable[..., JobQueue]
 
@@ -67,13 +69,22 @@ def work() -> Work:
     return Work()
 
 
-@pytest.fixture(params=[EmbeddedQueue], ids=["embedded"])
-async def make(request: pytest.FixtureRequest, work: Work) -> AsyncIterator[Make]:
+def without_journal(run: Run, folder: Path, **options: Any) -> JobQueue:
+    return EmbeddedQueue(run, **options)
+
+
+def with_journal(run: Run, folder: Path, **options: Any) -> JobQueue:
+    """As the server opens it: every promise is on disk before it is made."""
+    return EmbeddedQueue(run, book=Book(Journal(folder / f"{secrets.token_hex(4)}.sqlite3")), **options)
+
+
+@pytest.fixture(params=[without_journal, with_journal], ids=["embedded", "journal"])
+async def make(request: pytest.FixtureRequest, work: Work, tmp_path: Path) -> AsyncIterator[Make]:
     """Open a queue of every kind there is; all take the same options."""
     opened: list[JobQueue] = []
 
     def open_queue(**options: Any) -> JobQueue:
-        opened.append(request.param(work.run, **options))
+        opened.append(request.param(work.run, tmp_path, **options))
         return opened[-1]
 
     yield open_queue

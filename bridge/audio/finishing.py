@@ -107,15 +107,18 @@ def needed_seconds(spec: SampleSpec, *, exact_loops: bool, longest: float) -> fl
     return max(seconds, min(more, longest))
 
 
-def finish(clip: Clip, spec: SampleSpec, *, rate: int = RATE, exact_loops: bool = False) -> Finished:
+def finish(
+    clip: Clip, spec: SampleSpec, *, rate: int = RATE, exact_loops: bool = False, note: int | None = None
+) -> Finished:
     """Send what an engine made through the chain of its kind, and judge it.
 
-    ``exact_loops``: loops and textures come exactly as long as asked and go round. Odd material gives the best honest
+    ``exact_loops``: loops and textures come exactly as long as asked and go round. ``note``: the MIDI number that a
+    pitched sound is, where the engine knows it; otherwise it is measured. Odd material gives the best honest
     result with its flags. Raises BadAudio for NaN, silence and an empty clip, EngineError for an effect that fails.
     """
     _check(clip)
     kind = spec.kind or Kind.RAW
-    take = Take(clip, spec, clip.rate if kind is Kind.RAW else rate, exact_loops)
+    take = Take(clip, spec, clip.rate if kind is Kind.RAW else rate, exact_loops, note)
     take.measures["flat_tops"] = flat_tops(clip)
     for step in CHAINS[kind]:
         take = _done(step, take)

@@ -9,7 +9,7 @@ from bridge.audio.clip import Clip
 from bridge.audio.length import cut, exact, fade_out
 from bridge.audio.loop import cut_loop
 from bridge.audio.onset import trim_onset, trim_tail
-from bridge.audio.pitch import find_pitch, tune
+from bridge.audio.pitch import Pitch, find_pitch, note_name, tune
 from bridge.audio.resample import resample, resample_ring
 from bridge.audio.take import Take
 from bridge.audio.texture import ring, seamless
@@ -80,17 +80,32 @@ def end_when_gone(take: Take) -> Take:
 
 
 def in_tune(take: Take) -> Take:
-    """Tune to the nearest semitone, and know the root."""
+    """Tune to the nearest semitone, and know the root: what the engine says it is, else what is heard."""
     found = find_pitch(take.clip)
-    if found.midi is None or found.note is None or found.confidence < SURE_OF_PITCH:
-        take.flags.append("no_pitch")
-        return take.now(take.clip, "left its pitch alone, which is not clear")
+    known = None if take.note is None else note_name(take.note)
+    if not _heard(found, take.note):
+        if known is None:
+            take.flags.append("no_pitch")
+            return take.now(take.clip, "left its pitch alone, which is not clear")
+        take.facts.update(root=known)
+        return take.now(take.clip, f"left its pitch alone, which the engine says is {known}")
     clip, note = tune(take.clip, found)
     after = found if clip is take.clip else find_pitch(clip)
+    note = known or note
     take.facts.update(root=note)
     take.measures["pitch_error_cents"] = round(abs(after.cents if after.midi is not None else 0.0), 2)
     take.measures["pitch_stability_cents"] = round(found.stability_cents, 2)
     return take.now(clip, f"tuned by {-found.cents:+.1f} cents to {note}")
+
+
+def _heard(found: Pitch, note: int | None) -> bool:
+    """Is the pitch that was found clear, and that of ``note`` in some octave, where that is known?
+
+    A power chord is heard a fifth or an octave under its root, an organ an octave under its key.
+    """
+    if found.midi is None or found.note is None or found.confidence < SURE_OF_PITCH:
+        return False
+    return note is None or round(found.midi - note) % 12 == 0
 
 
 def whole_bars(take: Take) -> Take:

@@ -20,6 +20,8 @@ class Take:
     """Hz wanted."""
     exact: bool
     """True: the engine makes loops and textures exactly as long as asked, and their ends meet."""
+    note: int | None = None
+    """MIDI number of the note that a pitched sound is, where the engine knows it."""
     facts: dict[str, Any] = field(default_factory=dict)
     """For the catalogue: ``root`` and the like."""
     measures: dict[str, float] = field(default_factory=dict)

@@ -20,7 +20,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,21 +29,24 @@ from bridge.audio import codecs
 from bridge.audio.clip import Clip
 from bridge.audio.finishing import RATE, Finished, best_of, finish, needed_seconds
 from bridge.engines import registry
-from bridge.engines._base import Engine
+from bridge.engines._base import ConditionedEngine, Engine, Report, in_background
 from bridge.engines._framing import Frame, read_blocking
+from bridge.engines._notes import note_of
+from bridge.engines.candidates import best_of_takes, next_seed
 from bridge.engines.passages import Passage, render
-from bridge.errors import BadAudio, BridgeError, EngineUnavailable, JobCancelled, StorageFull
+from bridge.engines.sources import WithSource, read_source
+from bridge.errors import BadAudio, BridgeError, EngineError, EngineUnavailable, JobCancelled, StorageFull
 from prompts import SampleSpec
 
 logger = logging.getLogger("bridge.engines.host")
 
 ALIVE_SECONDS = 1.0
+PAUSE_SECONDS = 0.5
+"""Longest pause, at a time, that work makes for a passage which silence waits for."""
 PROGRESS_SECONDS = 0.2
 """At most five progress messages a second and request."""
 ATTEMPTS = 3
 """A loop that no stretching brings to its tempo is made so often, each time with another seed."""
-SEED_STEP = 0x9E3779B1
-"""From one seed to the next."""
 _NICENESS = 5
 """Making a sound yields the processor to the server, the browser and the audio card."""
 _PR_SET_PDEATHSIG = 1
@@ -56,9 +58,15 @@ class _Request:
     spec: SampleSpec
     passage: Passage | None = None
     tail: bytes = b""
+    background: bool = False
     work: Future[None] | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     reported: float = 0.0
+
+    @property
+    def urgent(self) -> bool:
+        """Other work pauses for it."""
+        return self.passage is not None and self.passage.urgent
 
 
 class Line:
@@ -108,6 +116,13 @@ class Host:
         self._incoming = incoming
         self._requests: dict[str, _Request] = {}
         self._pool = ThreadPoolExecutor(engine.info.concurrency, thread_name_prefix="make")
+        # A quick engine that can do several things at a time begins a stream at once, whatever else it does.
+        several = engine.info.instant and engine.info.concurrency > 1
+        self._first = ThreadPoolExecutor(1, thread_name_prefix="first") if several else None
+        self._urgent: set[str] = set()
+        self._calm = threading.Event()
+        self._calm.set()
+        self._counting = threading.Lock()
 
     def serve(self) -> None:
         """Answer frames until the parent closes the socket."""
@@ -122,9 +137,14 @@ class Host:
     def _submit(self, head: dict[str, Any], body: bytes) -> None:
         spec = SampleSpec.model_validate(head["spec"])
         passage = Passage(**head["passage"]) if head.get("passage") else None
-        request = _Request(head["id"], spec, passage=passage, tail=body)
+        request = _Request(head["id"], spec, passage=passage, tail=body, background=bool(head.get("background")))
         self._requests[request.id] = request
-        request.work = self._pool.submit(self._answer, request)
+        if request.urgent and self._first is not None:
+            self._hurry(request.id)
+            request.work = self._first.submit(self._answer, request)
+            request.work.add_done_callback(lambda _: self._relax(request.id))
+        else:
+            request.work = self._pool.submit(self._answer, request)
 
     def _cancel(self, request_id: str) -> None:
         request = self._requests.get(request_id)
@@ -136,8 +156,20 @@ class Host:
             self._requests.pop(request_id, None)
             self._line.send({"type": "cancelled", "id": request_id})
 
+    def _hurry(self, request_id: str) -> None:
+        with self._counting:
+            self._urgent.add(request_id)
+            self._calm.clear()
+
+    def _relax(self, request_id: str) -> None:
+        with self._counting:
+            self._urgent.discard(request_id)
+            if not self._urgent:
+                self._calm.set()
+
     def _answer(self, request: _Request) -> None:
         answer: dict[str, Any]
+        in_background.set(request.background)
         try:
             if request.passage is not None:
                 self._play(request, request.passage)
@@ -165,7 +197,7 @@ class Host:
     def _play(self, request: _Request, passage: Passage) -> None:
         report = self._reporter(request)
         report(0.0)
-        for rate, pcm in render(self._engine, request.spec, passage, request.tail, report):
+        for rate, pcm in render(self._engine_for(request.spec), request.spec, passage, request.tail, report):
             report(0.0)
             head = {"type": "piece", "id": request.id, "rate": rate, "channels": pcm.shape[1]}
             self._line.send(head, pcm.tobytes())
@@ -211,12 +243,16 @@ class Host:
 
     def _fitting(self, request: _Request) -> tuple[Finished, int]:
         """Make a take that fits, and say with which seed: a loop too far off its tempo is made again, at most twice."""
-        spec = request.spec
-        first = spec.seed or 0
-        seeds = [(first + attempt * SEED_STEP) % 2**32 for attempt in range(ATTEMPTS)]
+        spec, report = request.spec, self._reporter(request)
+        # Asked for before the first piece: a request cancelled while it waited is never begun.
+        report(0.0)
+        engine = self._engine_for(spec)
+        if engine.info.takes and spec.num_beams > 1:
+            return best_of_takes(spec, lambda each, heard: self._take(engine, each, heard), report)
+        seeds = [next_seed(spec, attempt) for attempt in range(ATTEMPTS)]
         takes: list[Finished] = []
         for seed in seeds:
-            takes.append(self._take(request, spec.model_copy(update={"seed": seed})))
+            takes.append(self._take(engine, spec.model_copy(update={"seed": seed}), report))
             if takes[-1].fits:
                 break
         best = best_of(takes)
@@ -224,18 +260,23 @@ class Host:
             best.decisions.insert(0, f"made {len(takes)} times, since its tempo was too far off")
         return best, seeds[takes.index(best)]
 
-    def _take(self, request: _Request, spec: SampleSpec) -> Finished:
-        info = self._engine.info
+    def _take(self, engine: Engine, spec: SampleSpec, report: Report) -> Finished:
+        info = engine.info
         pieces: list[Clip] = []
-        report = self._reporter(request)
-        # Asked for before the first piece: a request cancelled while it waited is never begun.
-        report(0.0)
         seconds = needed_seconds(spec, exact_loops=info.exact_loops, longest=info.max_seconds)
-        for piece in self._engine.stream(spec, seconds, report):
-            if request.cancelled.is_set():
-                raise JobCancelled("cancelled")
+        for piece in engine.stream(spec, seconds, report):
+            report(0.0)
             pieces.append(piece)
-        return finish(self._joined(pieces), spec, rate=self._rate, exact_loops=info.exact_loops)
+        note = note_of(self._engine, spec)
+        return finish(self._joined(pieces), spec, rate=self._rate, exact_loops=info.exact_loops, note=note)
+
+    def _engine_for(self, spec: SampleSpec) -> Engine:
+        """The engine, with the audio that the sound is made from in its hands where there is one."""
+        if spec.source is None:
+            return self._engine
+        if not isinstance(self._engine, ConditionedEngine):
+            raise EngineError(f"Engine '{self._engine.info.name}' takes words alone: leave `source` out.")
+        return WithSource(self._engine, read_source(self._incoming.parent, spec.source))
 
     def _joined(self, pieces: list[Clip]) -> Clip:
         try:
@@ -243,8 +284,10 @@ class Host:
         except ValueError as error:
             raise BadAudio(f"What engine '{self._engine.info.name}' made does not fit together: {error}.") from error
 
-    def _reporter(self, request: _Request) -> Callable[[float], None]:
+    def _reporter(self, request: _Request) -> Report:
         def report(fraction: float) -> None:
+            if not request.urgent:
+                self._calm.wait(PAUSE_SECONDS)
             if request.cancelled.is_set():
                 raise JobCancelled("cancelled")
             now = time.monotonic()

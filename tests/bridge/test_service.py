@@ -177,6 +177,14 @@ async def test_sounds_are_finished_at_48_khz_when_that_is_set(installed, folder)
     assert placed.sample.facts["recipe"].endswith("/48000")
 
 
+async def test_a_pitched_sound_is_published_at_the_note_that_its_engine_played(folder):
+    async with open_service(settings_for(folder, engine="procedural")) as service:
+        roots = [
+            (await service.make(order(words, kind="pitched"))).sample.facts["root"] for words in ("stab", "organ a3")
+        ]
+    assert roots == ["c4", "a3"]
+
+
 async def test_a_loop_is_cut_into_slices_that_stay_where_they_are(folder):
     async with open_service(settings_for(folder, engine="procedural")) as service:
         loop = await service.make(order("house drum beat", kind="loop", bars=1, bpm=120, name="beat"))

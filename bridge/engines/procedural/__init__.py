@@ -11,7 +11,7 @@ import numpy as np
 from bridge.audio.clip import Clip
 from bridge.engines._base import EngineInfo, Report
 
-from .asking import roots_for
+from .asking import note_played
 from .dsp.signal import RATE, stereo
 from .likeness import pulled, strength_of
 from .render import render
@@ -19,7 +19,7 @@ from .render import render
 if TYPE_CHECKING:
     from prompts import SampleSpec
 
-__all__ = ["ProceduralEngine", "roots_for"]
+__all__ = ["ProceduralEngine"]
 
 
 class ProceduralEngine:
@@ -32,7 +32,7 @@ class ProceduralEngine:
         del model, device, data_dir
         self._info = EngineInfo(
             name="procedural",
-            revision="2",
+            revision="3",
             rate=RATE,
             channels=2,
             max_seconds=120.0,
@@ -50,9 +50,9 @@ class ProceduralEngine:
         """What it is, can and costs."""
         return self._info
 
-    def roots(self, spec: SampleSpec) -> tuple[str, ...]:
-        """The notes at which takes of ``spec`` are worth making, such as ("c3", "c4"); see ``roots_for``."""
-        return roots_for(spec)
+    def note(self, spec: SampleSpec) -> int | None:
+        """Which note a single sound of ``spec`` plays, as a MIDI number; None for what has none (drums, noise)."""
+        return note_played(spec)
 
     def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
         """Yield the one clip of ``spec``: float32, one or two channels at 44,100 Hz, peak at most 1."""

@@ -8,7 +8,7 @@ from .instrument import Instrument
 from .instruments import TABLE
 from .parts import family_of, plan, score
 from .plan import Event
-from .theory import hertz, near, note_name, tonality
+from .theory import hertz, near, tonality
 from .words import Wish, read
 
 if TYPE_CHECKING:
@@ -70,26 +70,11 @@ def root_of(entry: Instrument, wish: Wish, key: str | None) -> float:
     return note if note >= lowest else note + 12
 
 
-def roots_for(spec: SampleSpec) -> tuple[str, ...]:
-    """The notes at which a pitched sound is best made, lowest first, as names ("c3"): one octave apart, so that no key
-    is more than six semitones from the nearest one. Empty for what has no pitch and for what is more than one note.
-
-    A take at one of them is a spec whose words end with its name ("grand piano c3").
-    """
+def note_played(spec: SampleSpec) -> int | None:
+    """MIDI number that a single sound of ``spec`` plays, for a chord its root; None for what has no note."""
     wish = read(spec.prompt)
-    kind = str(spec.kind or "oneshot")
     entry = main_instrument(wish, spec.seed or 0)
-    if kind not in {"oneshot", "pitched"} or not entry.root or entry.role in {"drum", "fx"}:
-        return ()
-    root = root_of(entry, wish, spec.key)
-    if wish.note is not None:
-        return (note_name(root),)
-    below, above = _REACH.get(entry.role, (0, 0))
-    return tuple(note_name(root + 12 * octave) for octave in range(-below, above + 1))
-
-
-_REACH = {"chord": (2, 1), "lead": (1, 1), "voice": (1, 1), "bass": (0, 1)}
-"""Octaves that an instrument of a role plays under and over its own."""
+    return round(root_of(entry, wish, spec.key)) if entry.root else None
 
 
 def _family(spec: SampleSpec, wish: Wish, bpm: float) -> int | None:

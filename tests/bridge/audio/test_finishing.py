@@ -109,6 +109,23 @@ def test_a_pitched_sound_is_in_tune_and_knows_its_root():
     assert done.quality.measures["pitch_error_cents"] <= 5
 
 
+@pytest.mark.parametrize(
+    ("hertz", "note", "root"),
+    [
+        ((220 * 2 ** (0.3 / 12),), 69, "a4"),  # an organ, whose lowest pipe is an octave under the key
+        ((110.0, 164.81, 220.0), 45, "a2"),  # a power chord, heard an octave under its root
+        ((110.0, 151.3, 247.1), 45, "a2"),  # a bell
+    ],
+)
+def test_an_engine_that_knows_its_note_is_believed(hertz: tuple[float, ...], note: int, root: str):
+    clip = Clip(np.sum([pluck(each).samples for each in hertz], axis=0, dtype=np.float32), RATE)
+    assert finish(clip, spec("pitched")).facts.get("root") != root
+    done = finish(clip, spec("pitched"), note=note)
+    assert done.facts["root"] == root
+    assert "no_pitch" not in done.quality.flags
+    assert done.quality.measures.get("pitch_error_cents", 0) <= 5
+
+
 def test_drums_asked_for_as_a_pitched_sound_have_no_root_and_say_so():
     done = finish(noise(0.3), spec("pitched"))
     assert "no_pitch" in done.quality.flags

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.engines.procedural import roots_for
+from bridge.engines._notes import note_of
+from bridge.engines.procedural import ProceduralEngine
 from bridge.engines.procedural.asking import scored
 from bridge.engines.procedural.genres import GENRES
 from bridge.engines.procedural.plan import Event
@@ -159,19 +160,17 @@ def test_a_note_with_its_octave_is_the_root() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "roots"),
+    ("prompt", "note"),
     [
-        ("grand piano", ("c2", "c3", "c4", "c5")),
-        ("choir", ("c3", "c4", "c5")),
-        ("strings in F minor", ("f2", "f3", "f4", "f5")),
-        ("flute d5", ("d5",)),
-        ("kick", ()),
-        ("riser", ()),
+        ("grand piano", 60),
+        ("deep choir", 48),
+        ("strings in F minor", 65),
+        ("flute d5", 74),
+        ("power chord", 36),
+        ("kick", None),
+        ("rain", None),
     ],
 )
-def test_a_pitched_instrument_says_at_which_roots_it_is_worth_making(prompt: str, roots: tuple[str, ...]) -> None:
-    assert roots_for(asked(prompt, kind=None)) == roots
-
-
-def test_drums_and_loops_have_no_roots() -> None:
-    assert roots_for(asked("piano loop")) == ()
+def test_the_engine_knows_which_note_it_plays(prompt: str, note: int | None) -> None:
+    spec = asked(prompt, kind="pitched")
+    assert ProceduralEngine().note(spec) == note_of(ProceduralEngine(), spec) == note

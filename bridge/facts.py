@@ -46,7 +46,7 @@ def facts_of(spec: SampleSpec, info: EngineInfo, made: Made, rate: int = DEFAULT
         "digital_source_type": "trainedAlgorithmicMedia" if info.generative_model else "algorithmicMedia",
         "recipe": recipe_of(info, rate),
         "version": __version__,
-        "parents": [],
+        "parents": [spec.source] if spec.source else [],
         "flags": list(made.flags),
         "score": made.score,
         "measures": dict(made.measures),

@@ -43,9 +43,12 @@ class Maker:
         return None if speed is None else speed * (spec.seconds or 1.0) * float(job.work.get("count", 1))
 
     async def takes(
-        self, lane: str, specs: Sequence[SampleSpec], report: Callable[[float], None]
+        self, lane: str, specs: Sequence[SampleSpec], report: Callable[[float], None], *, background: bool = False
     ) -> tuple[list[NewSample], BridgeError | None]:
-        """Make a take of each spec, the best score first; and what went wrong with one that could not be made."""
+        """Make a take of each spec, the best score first; and what went wrong with one that could not be made.
+
+        ``background``: nobody waits for them.
+        """
         hosted, begun = self._engines.hosted(lane), time.monotonic()
         info = await hosted.start()
         at_once, progress = asyncio.Semaphore(max(1, self.capacity(lane))), [0.0] * len(specs)
@@ -59,7 +62,7 @@ class Maker:
 
             async with at_once:
                 try:
-                    made = await hosted.make(spec, heard)
+                    made = await hosted.make(spec, heard, background=background)
                 except BridgeError as error:
                     errors.append(error)
                 else:

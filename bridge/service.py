@@ -25,6 +25,7 @@ from bridge.audio.processors import check_names
 from bridge.engines import EngineInfo
 from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
 from bridge.engines.room import EngineRoom
+from bridge.engines.sources import source_file
 from bridge.errors import BridgeError, Conflict, InvalidRequest, JobCancelled, NotFound, StartupError
 from bridge.events import JobMessage
 from bridge.facts import recipe_of
@@ -269,6 +270,7 @@ class SampleService:
                 code="unknown_model",
                 field="model",
             )
+        spec = await self._conditioned(spec, info)
         try:
             resolved = spec.resolved(name, info.model)
         except ValidationError as error:
@@ -286,6 +288,22 @@ class SampleService:
         elif number:
             resolved = resolved.model_copy(update={"seed": ((resolved.seed or 0) + number * 0x9E3779B1) % 2**32})
         return resolved, resolved.spec_id(recipe_of(info, self.settings.sample_rate)), info
+
+    async def _conditioned(self, spec: SampleSpec, info: EngineInfo) -> SampleSpec:
+        """Settle what audio is used for and which quality there is. Raises InvalidRequest, NotFound."""
+        quality = spec.quality_mode if spec.quality_mode in info.qualities else "balanced"
+        if spec.source is None:
+            return spec.model_copy(update={"quality_mode": quality, "source_as": None})
+        use = spec.source_as or next(iter(info.conditions), None)
+        if use not in info.conditions:
+            can = f"takes audio as {' or '.join(info.conditions)}" if info.conditions else "makes sounds of words alone"
+            raise InvalidRequest(
+                f"source: engine '{info.name}' {can} here. Change `source_as`, or choose another engine or model.",
+                code="cannot_use_source",
+                field="source" if not info.conditions else "source_as",
+            )
+        await asyncio.to_thread(source_file, self.settings.data_dir, spec.source)
+        return spec.model_copy(update={"quality_mode": quality, "source_as": use})
 
     def _asked(self, order: Order, spec: SampleSpec, spec_id: str) -> dict[str, Any]:
         name = order.name or sound_name(spec.prompt, spec_id)
@@ -361,7 +379,8 @@ class SampleService:
     async def _make(self, job: Job, report: Callable[[float], None]) -> Sample:
         specs = [SampleSpec.model_validate(each) for each in (job.work["spec"], *job.work.get("others", ()))]
         begun = time.monotonic()
-        takes, error = await self.maker.takes(job.lane, specs, report)
+        background = job.priority >= Priority.PREGENERATION
+        takes, error = await self.maker.takes(job.lane, specs, report, background=background)
         took = time.monotonic() - begun
         if not takes:
             raise error or JobCancelled("Nothing was made.")

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from bridge.engines.sources import UPLOADS
 from bridge.errors import Busy, InvalidRequest, NotFound, StorageFull, TooLarge, UnsupportedMedia
 from bridge.settings import Settings
 
@@ -30,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FOLDER = "uploads"
-"""Below the data folder."""
 AT_ONCE = 2
 """Files that are read at the same time."""
 MOST_WAITING = 16
@@ -69,7 +68,7 @@ class Uploads:
     """The folder of uploads of one data folder."""
 
     def __init__(self, settings: Settings) -> None:
-        self._folder = settings.data_dir / FOLDER
+        self._folder = settings.data_dir / UPLOADS
         self._most_bytes = settings.max_upload_bytes
         self._most_seconds = settings.max_upload_duration
         self._limit = settings.uploads_limit_mb * 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
@@ -123,3 +123,9 @@ Beams = Annotated[_Integer, Field(ge=1, le=8)]
 """Candidates of which the best one is kept."""
 RepetitionPenalty = Annotated[_Number, Field(ge=1, le=2)]
 """Above 1 makes codes that were used already less likely."""
+QualityMode = Literal["draft", "balanced", "high"]
+"""How much work a sound is worth: draft is the quickest, high the most exact."""
+AudioId = Annotated[str, Strict(), Field(pattern=r"^[0-9a-f]{32}$")]
+"""32 hexadecimal digits: an upload's ``audio_id``, or the id of a kept sample."""
+SourceUse = Literal["melody", "continuation", "variation"]
+"""What given audio is for: its tune is followed, it goes on, or it is varied."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, mod
 from prompts._chords import chord_identity
 from prompts._fields import (
     MAX_SECONDS,
+    AudioId,
     Bars,
     Beams,
     Bpm,
@@ -26,8 +27,10 @@ from prompts._fields import (
     ModelName,
     Octaves,
     Prompt,
+    QualityMode,
     RepetitionPenalty,
     Seed,
+    SourceUse,
     Temperature,
     TopK,
     TopP,
@@ -95,6 +98,12 @@ class SampleSpec(BaseModel):
     """1 to 8 candidates, of which the best one is kept."""
     repetition_penalty: RepetitionPenalty = 1.0
     """1 to 2."""
+    quality_mode: QualityMode = "balanced"
+    """draft, balanced or high: quicker or more exact, for engines that know a difference."""
+    source: AudioId | None = None
+    """Audio that the sound is made from, by engines that can: the id of an upload or of a kept sample."""
+    source_as: SourceUse | None = None
+    """melody, continuation or variation; without it what the engine does best."""
 
     @model_validator(mode="before")
     @classmethod
@@ -173,7 +182,9 @@ class SampleSpec(BaseModel):
         spec = _changed(self.complete(), engine=engine, model=model)
         if spec.seed is not None:
             return spec
-        return _changed(spec, seed=int(hashlib.sha256(spec.canonical().encode()).hexdigest()[:8], 16))
+        # Another quality is the same music made with other care.
+        words = spec.model_copy(update={"quality_mode": "balanced"}).canonical()
+        return _changed(spec, seed=int(hashlib.sha256(words.encode()).hexdigest()[:8], 16))
 
     def canonical(self) -> str:
         """Return the spec as JSON that is the same for specs that mean the same.
@@ -187,8 +198,8 @@ class SampleSpec(BaseModel):
         if self.top_p == 1:
             values["top_p"] = 0  # both switch it off
         # Younger than the first kept sounds: where they say nothing they are not there, so that those are found.
-        for name in ("meter", "chords", "effects", "octaves"):
-            if not values[name] or values[name] == COMMON_TIME:
+        for name in ("meter", "chords", "effects", "octaves", "quality_mode", "source", "source_as"):
+            if not values[name] or values[name] in {COMMON_TIME, "balanced"}:
                 del values[name]
         if self.chords:
             values["chords"] = [chord_identity(chord) for chord in self.chords]

@@ -26,7 +26,7 @@ ENGINES = '''
 import os, sys, time
 import numpy as np
 from bridge.audio.clip import Clip
-from bridge.engines import EngineInfo
+from bridge.engines import EngineInfo, in_background
 from bridge.engines.tone import ToneEngine
 
 GATE = os.environ.get("SCRIPTED_GATE", "")
@@ -118,6 +118,25 @@ class Quick(Scripted):
         self.info = info("quick", instant=True, model=None)
 
 
+class Echo(Scripted):
+    """Plays the end of the audio that it is given; of words alone a tone, higher when nobody waits for it."""
+
+    def __init__(self, **_):
+        self.info = info("echo", conditions=("continuation", "melody"), qualities=("draft", "high"), takes=True)
+
+    def stream(self, spec, seconds, report):
+        if "rough" in spec.prompt:
+            yield from super().stream(spec, seconds, report)
+            return
+        report(0.5)
+        pitch = 800 if in_background.get() else 400
+        yield Clip.of(0.5 * np.sin(2 * np.pi * pitch * np.arange(round(seconds * 44100)) / 44100), 44100)
+
+    def stream_from(self, spec, seconds, report, source):
+        report(0.5)
+        yield Clip(source.samples[:1, -round(seconds * source.rate) :].copy(), source.rate)
+
+
 class Mute:
     """Says garbage instead of describing itself."""
 
@@ -146,6 +165,7 @@ def half(**_):
 ENTRY_POINTS = """[bridge.engines]
 scripted = scripted_engines:Scripted
 quick = scripted_engines:Quick
+echo = scripted_engines:Echo
 mute = scripted_engines:Mute
 sleeper = scripted_engines:Sleeper
 stranger = scripted_engines:Stranger

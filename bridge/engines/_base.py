@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from prompts import SampleSpec
+from prompts import SampleSpec, SourceUse
 
 if TYPE_CHECKING:  # the server knows engines by what they say, and gets by without numpy
     from bridge.audio.clip import Clip
@@ -47,6 +48,24 @@ class EngineInfo:
     exact_loops: bool = False
     """True when loops and textures come exactly as long as asked, begin on the bar line, and their ends meet: they are
     asked for without anything around them, and not cut again."""
+    conditions: tuple[SourceUse, ...] = ()
+    """What audio can be to it, the most telling first: the values of ``spec.source_as`` that it understands. One that
+    names any is a ``ConditionedEngine``."""
+    qualities: tuple[str, ...] = ()
+    """Quality modes that sound different here; without any ``spec.quality_mode`` changes nothing."""
+    takes: bool = False
+    """True: ``num_beams`` N asks it for N takes at the same time, with N seeds, and the best one is kept."""
+    precision: str | None = None
+    """What the weights are kept in: float32, bfloat16, int8, ..."""
+    kernel: str | None = None
+    """Which program computes it, and for which processor."""
+    speed: float | None = None
+    """Seconds of audio that it makes in a second here, measured; None: not measured yet."""
+
+    def __post_init__(self) -> None:
+        # JSON has no tuples
+        for name in ("conditions", "qualities"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -77,3 +96,20 @@ class Engine(Protocol):
         Raises EngineError when it cannot, JobCancelled out of ``report``.
         """
         ...
+
+
+@runtime_checkable
+class ConditionedEngine(Engine, Protocol):
+    """An engine whose ``info.conditions`` says that it can be given audio beside the words."""
+
+    def stream_from(self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
+        """Do as ``stream`` does, with ``source`` as ``spec.source_as`` says.
+
+        ``melody``: its tune is followed. ``continuation``: the clip goes on where ``source`` ends; what is yielded is
+        new, none of ``source`` is in it. ``variation``: the clip is another version of it.
+        """
+        ...
+
+
+in_background: ContextVar[bool] = ContextVar("in_background", default=False)
+"""True while an engine works for nobody who waits (pre-generation): a player's request should go before it."""

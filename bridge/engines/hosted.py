@@ -114,6 +114,8 @@ class HostedEngine:
         self.note: str | None = None
         """What it does while it starts (a download, say), None when it does not start."""
         self.restarts = 0
+        self.out_of_memory = 0
+        """How often the device's or the machine's memory did not suffice."""
         self._incoming = incoming
         self._options = dict(options or {})
         # Engines work on several sounds at a time; a matrix product that wants all cores for itself waits for them.
@@ -146,9 +148,12 @@ class HostedEngine:
         """Start the process unless it runs. Raises EngineUnavailable or EngineTimeout."""
         return (await self._ready()).info
 
-    async def make(self, spec: SampleSpec, on_progress: Callable[[float], None] = lambda _: None) -> Made:
+    async def make(
+        self, spec: SampleSpec, on_progress: Callable[[float], None] = lambda _: None, *, background: bool = False
+    ) -> Made:
         """Make a finished sample. Cancelling this coroutine stops the work within two seconds.
 
+        ``background``: nobody waits for it, so an engine that makes several at once lets the others go first.
         Raises EngineError and its kin. A crash of the process makes it try again, alone, up to ``ATTEMPTS`` times.
         """
         for attempt in range(1, ATTEMPTS + 1):
@@ -157,7 +162,7 @@ class HostedEngine:
             async with guard:
                 while True:
                     try:
-                        return await self._once(spec, on_progress)
+                        return await self._once(spec, on_progress, background)
                     except _Gone as gone:
                         if gone.blameless and not self._closed:
                             continue
@@ -224,13 +229,14 @@ class HostedEngine:
             # also processes that ended by themselves a moment ago, and have not been buried yet
             await asyncio.wait(self._beside)
 
-    async def _once(self, spec: SampleSpec, on_progress: Callable[[float], None]) -> Made:
+    async def _once(self, spec: SampleSpec, on_progress: Callable[[float], None], background: bool) -> Made:
         current = await self._ready()
         request_id = uuid.uuid4().hex[:12]
         pending = _Pending(asyncio.get_running_loop().create_future(), on_progress)
         current.pending[request_id] = pending
         try:
-            await self._send(current, {"type": "submit", "id": request_id, "spec": spec.model_dump(mode="json")})
+            head = {"type": "submit", "id": request_id, "spec": spec.model_dump(mode="json")}
+            await self._send(current, head | ({"background": True} if background else {}))
             made = await asyncio.shield(pending.answer)
             assert made is not None  # noqa: S101  only passages end without files
             return made  # noqa: TRY300
@@ -403,6 +409,7 @@ class HostedEngine:
             case "failed":
                 pending.answer.set_exception(BridgeError.named(head["error"], head["message"], head["code"]))
                 if head["code"] == "engine_out_of_memory":
+                    self.out_of_memory += 1
                     # A process that ran out of memory once keeps what it has: begin afresh, without blame.
                     current.blameless_end = True
                     current.process.kill()

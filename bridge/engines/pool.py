@@ -49,6 +49,11 @@ class EnginePool:
         return sum(member.restarts for member in self._members)
 
     @property
+    def out_of_memory(self) -> int:
+        """How often memory did not suffice."""
+        return sum(member.out_of_memory for member in self._members)
+
+    @property
     def pids(self) -> list[int]:
         """Of the processes."""
         return [member.pid for member in self._members if member.pid is not None]
@@ -57,12 +62,14 @@ class EnginePool:
         """Start the first process; the others start when there is work for them. Raises EngineUnavailable."""
         return await self._members[0].start()
 
-    async def make(self, spec: SampleSpec, on_progress: Callable[[float], None] = lambda _: None) -> Made:
+    async def make(
+        self, spec: SampleSpec, on_progress: Callable[[float], None] = lambda _: None, *, background: bool = False
+    ) -> Made:
         """Make a finished sample; see HostedEngine.make."""
         number = min(self._busy, key=lambda each: self._busy[each])
         self._busy[number] += 1
         try:
-            return await self._members[number].make(spec, on_progress)
+            return await self._members[number].make(spec, on_progress, background=background)
         finally:
             self._busy[number] -= 1
 

@@ -16,9 +16,10 @@ import soundfile
 
 from bridge.audio.clip import Clip
 from bridge.audio.features import describe, find_tempo
+from bridge.engines.sources import UPLOADS
 from bridge.errors import BridgeError, InvalidRequest, NotFound, TooLarge, UnsupportedMedia
 from bridge.settings import Settings
-from bridge.uploads import FOLDER, Upload, Uploads, looks_like_audio
+from bridge.uploads import Upload, Uploads, looks_like_audio
 
 RATE = 22_050
 
@@ -50,7 +51,7 @@ async def taken(uploads: Uploads, data: bytes) -> Upload:
 
 
 def left_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / FOLDER).iterdir())
+    return sorted(path.name for path in (folder / UPLOADS).iterdir())
 
 
 BOMB = encoded(np.zeros((RATE * 600, 1)), "FLAC")
@@ -116,7 +117,7 @@ async def test_only_what_was_decoded_is_kept(uploads: Uploads, tmp_path: Path) -
     data = encoded(noise(1.0, channels=2)) + b"a secret after the end"
     upload = await taken(uploads, data)
     assert left_in(tmp_path) == [f"{upload.audio_id}.flac", f"{upload.audio_id}.json"]
-    kept = (tmp_path / FOLDER / f"{upload.audio_id}.flac").read_bytes()
+    kept = (tmp_path / UPLOADS / f"{upload.audio_id}.flac").read_bytes()
     assert kept[:4] == b"fLaC"
     assert b"secret" not in kept
     assert (await Uploads(settings(tmp_path)).get(upload.audio_id)) == upload
@@ -134,15 +135,15 @@ async def test_the_least_recently_used_goes_first_when_the_folder_is_full(tmp_pa
         await taken(uploads, encoded(noise(8.0) * level, rate=44_100, subtype="FLOAT")) for level in (1.0, 0.9)
     ]
     for age, upload in enumerate((second, first)):
-        os.utime(tmp_path / FOLDER / f"{upload.audio_id}.flac", (1000 + age, 1000 + age))
+        os.utime(tmp_path / UPLOADS / f"{upload.audio_id}.flac", (1000 + age, 1000 + age))
     third = await taken(uploads, encoded(noise(8.0) * 0.8, rate=44_100, subtype="FLOAT"))
     assert {name.partition(".")[0] for name in left_in(tmp_path)} == {first.audio_id, third.audio_id}
-    total = sum(path.stat().st_size for path in (tmp_path / FOLDER).glob("*.flac"))
+    total = sum(path.stat().st_size for path in (tmp_path / UPLOADS).glob("*.flac"))
     assert total <= 1 << 20
 
 
 async def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:
-    left = tmp_path / FOLDER / "in-abc"
+    left = tmp_path / UPLOADS / "in-abc"
     left.mkdir(parents=True)
     (left / "file").write_bytes(b"RIFF")
     await taken(Uploads(settings(tmp_path)), encoded(noise(1.0)))

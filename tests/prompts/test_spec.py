@@ -308,6 +308,9 @@ def test_every_field_and_the_recipe_tell_sounds_apart() -> None:
         {"octaves": [0.0] * 10},
         {"num_beams": 2},
         {"repetition_penalty": 1.5},
+        {"quality_mode": "draft"},
+        {"source": "0" * 32},
+        {"source": "0" * 32, "source_as": "melody"},
     ]
     assert {key for change in changes for key in change} == set(SampleSpec.model_fields) - {"engine"}
     ids = {
@@ -343,3 +346,15 @@ def test_the_json_schema_states_the_ranges() -> None:
     assert (properties["prompt"]["minLength"], properties["prompt"]["maxLength"]) == (1, 500)
     assert {"minimum": 0.1, "maximum": 120.0, "type": "number"} in properties["duration"]["anyOf"]
     assert all(field["description"] for field in properties.values())
+
+
+def test_another_quality_is_the_same_music() -> None:
+    draft, high = (spec(quality_mode=mode).resolved("tone") for mode in ("draft", "high"))
+    assert draft.seed == high.seed == spec().resolved("tone").seed
+    assert draft.spec_id("1") != high.spec_id("1")
+
+
+@pytest.mark.parametrize("field", [{"source": "../../etc/passwd"}, {"source": "A" * 32}, {"source_as": "soup"}])
+def test_a_source_is_an_id_and_has_a_known_use(field: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        spec(**field)

@@ -12,14 +12,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import soundfile
 
 from bridge.engines import hosted as hosted_module
-from bridge.engines.host import SEED_STEP
+from bridge.engines.candidates import SEED_STEP
 from bridge.engines.hosted import ATTEMPTS, CANCEL_SECONDS, HostedEngine, Made
-from bridge.errors import BadAudio, EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
+from bridge.errors import BadAudio, EngineCrashed, EngineError, EngineTimeout, EngineUnavailable, NotFound
 from prompts import SampleSpec
 from tests.servers import hosts, is_gone, until
 
@@ -95,6 +96,43 @@ async def test_a_loop_that_never_fits_is_kept_and_says_so(installed, open_engine
     assert "off_grid" in made.flags
     assert made.decisions[0].startswith("made 3 times")
     assert made.score < 0.6
+
+
+async def test_the_best_of_several_takes_is_kept_with_its_seed(installed, open_engine):
+    """With an odd seed its peaks are cut off."""
+    made = await open_engine("echo").make(spec("rough", "echo", seed=1, num_beams=4))
+    assert "clipped" not in made.flags
+    assert made.facts["seed"] % 2 == 0
+    assert made.decisions[0].startswith("kept the best of 4 takes by the quality gate (scores 0.")
+    assert "clipped" in (await open_engine("echo").make(spec("rough", "echo", seed=1))).flags
+
+
+async def test_an_engine_without_takes_makes_one_whatever_num_beams_says(installed, open_engine):
+    made = await open_engine("scripted").make(spec("rough", "scripted", seed=1, num_beams=4))
+    assert made.facts["seed"] == 1
+
+
+async def test_audio_that_a_sound_is_made_from_reaches_the_engine(installed, open_engine, tmp_path):
+    (tmp_path / "uploads").mkdir()
+    source = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(22050) / 22050)
+    soundfile.write(tmp_path / "uploads" / f"{'a' * 32}.flac", source, 22050)
+    made = await open_engine("echo").make(spec("tone", "echo", source="a" * 32, source_as="continuation"))
+    assert (made.rate, made.frames) == (22050, 11025)
+    assert made.measures["centroid_hz"] == pytest.approx(1000, rel=0.02)
+
+
+async def test_audio_that_is_gone_or_means_nothing_to_the_engine_is_said(installed, open_engine):
+    with pytest.raises(NotFound, match="no audio of that id is kept"):
+        await open_engine("echo").make(spec("tone", "echo", source="b" * 32))
+    with pytest.raises(EngineError, match="takes words alone"):
+        await open_engine().make(spec("tone 440 hz", source="b" * 32))
+
+
+async def test_an_engine_hears_whether_somebody_waits(installed, open_engine):
+    engine = open_engine("echo")
+    for background, pitch in ((True, 800), (False, 400)):
+        made = await engine.make(spec("tone", "echo"), background=background)
+        assert made.measures["centroid_hz"] == pytest.approx(pitch, rel=0.02)
 
 
 async def test_several_are_made_at_once_and_keep_apart(engine, incoming):

@@ -18,7 +18,7 @@ from bridge.audio.files import Described, FileMaker
 from bridge.audio.formats import FORMATS
 from bridge.errors import BridgeError, Conflict, InvalidRequest, NotFound, StorageFull
 from cache import Event, NewSample, Published, Sample, SampleStore, Sound
-from prompts import nearest, terms
+from prompts import common_stems, nearest, terms
 
 logger = logging.getLogger(__name__)
 
@@ -168,9 +168,12 @@ class Library:
         return await self.read(self.store.pin, sound.name, pinned)
 
     async def delete(self, name: str) -> Sound:
-        """Take a sound away; ``restore`` brings it back for a while. Raises NotFound."""
+        """Take a sound away; ``restore`` brings it back for a while. Raises NotFound.
+
+        A common stem is not made again at the next start, only when somebody asks for it.
+        """
         sound = await self.sound(name)
-        await self.change(self.store.delete, sound.name)
+        await self.change(self.store.delete, sound.name, unwanted={stem.sound for stem in common_stems()})
         return sound
 
     async def restore(self, name: str) -> Sound:

@@ -22,6 +22,7 @@ _BUSY_SECONDS = 1.0
 async def pregenerate(service: SampleService) -> None:
     """Make the common stems that are not there yet, at once and procedurally; a player's wishes go first.
 
+    One that somebody has deleted stays away until it is asked for.
     A model's versions follow as further slots, one by one, each when nobody waits for anything.
     """
     # No more at a time than keep the engine busy: a queue full of them would have no place for players.
@@ -43,6 +44,8 @@ async def _make(service: SampleService, stem: Stem, engine: str, at_once: asynci
     specs = (stem.spec, *stem.roots) if engine == PROCEDURAL else (stem.spec,)
     async with at_once:
         for spec in specs:
+            if stem.sound in await service.library.read(service.library.store.unwanted):
+                return
             order = Order(spec=spec.model_copy(update={"engine": engine}), name=stem.sound, aliases=stem.aliases)
             try:
                 for ticket in await _ask_patiently(service, order):

@@ -23,7 +23,7 @@ def evict(
     Samples that no sound shows go first, if they are older than ``loose_before``. Sounds that are pinned, or have a
     name or alias in ``keep``, stay. Returns the sounds, their events, and the samples whose files can go.
     """
-    over = _total(con) - limit
+    over = total(con) - limit
     samples: list[str] = []
     if over > 0:
         for sample_id, size in con.execute(
@@ -45,12 +45,13 @@ def evict(
             events.append(_events.append(con, "sound_removed", _events.removed_data(sound, "evicted")))
             sounds.append(sound)
             samples += _drop(con, number)
-            if (over := _total(con) - limit) <= 0:
+            if (over := total(con) - limit) <= 0:
                 break
     return sounds, events, samples
 
 
-def _total(con: sqlite3.Connection) -> int:
+def total(con: sqlite3.Connection) -> int:
+    """Add up the bytes of the masters."""
     return int(con.execute("SELECT coalesce(sum(bytes), 0) FROM samples").fetchone()[0])
 
 

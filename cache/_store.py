@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Self, TypeAlias, TypedDict, Unpack
 
-from cache import _adopting, _events, _eviction, _forgetting, _reading, _search, _sweeping, _writing
+from cache import _adopting, _events, _eviction, _forgetting, _reading, _search, _sweeping, _unwanted, _writing
 from cache._database import Database
 from cache._deliveries import Deliveries
 from cache._errors import NotStorable, UnknownTake, from_os_error, full
@@ -207,6 +207,16 @@ class SampleStore:
         with self._db.read() as con:
             return _reading.count(con)
 
+    def size(self) -> int:
+        """Add up the bytes of the masters."""
+        with self._db.read() as con:
+            return _eviction.total(con)
+
+    def unwanted(self) -> frozenset[str]:
+        """Names that were deleted to stay away, until a sound is published or restored under them."""
+        with self._db.read() as con:
+            return _unwanted.names(con)
+
     def master(self, sample_id: str) -> Path:
         """Say where the sample's master file is, without looking."""
         return self._folder.master(sample_id)
@@ -256,10 +266,14 @@ class SampleStore:
             con.execute("UPDATE sounds SET pinned = ? WHERE id = ?", (pinned, number))
             return _reading.sound(con, number)
 
-    def delete(self, name: str) -> Published:
-        """Take a sound away; for ``undo_seconds`` it can be restored. Its samples still answer until then."""
+    def delete(self, name: str, *, unwanted: Collection[str] = ()) -> Published:
+        """Take a sound away; for ``undo_seconds`` it can be restored. Its samples still answer until then.
+
+        ``unwanted``: those of its names that are among these are remembered, see ``unwanted``.
+        """
         with self._change() as con:
             sound, event = _writing.delete(con, name, self._clock())
+            _unwanted.remember(con, {sound.name, *sound.aliases}.intersection(unwanted))
         return Published((sound,), events=(event,))
 
     def restore(self, name: str) -> Published:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
-from cache import _events, _reading
+from cache import _events, _reading, _unwanted
 from cache._errors import NameTaken, NotStorable, UnknownSound, UnknownTake
 from cache._model import Event, Sample, Sound, Target
 
@@ -90,7 +90,9 @@ def restore(con: sqlite3.Connection, name: str, oldest: float, now: float) -> tu
     con.execute("UPDATE names SET live = 1 WHERE sound = ?", (number,))
     con.execute("UPDATE sounds SET removed = NULL, used = ? WHERE id = ?", (now, number))
     event = announce(con, number, now)
-    return _reading.sound(con, number), event
+    sound = _reading.sound(con, number)
+    _unwanted.forget(con, [sound.name, *sound.aliases])
+    return sound, event
 
 
 def _new_sound(con: sqlite3.Connection, target: Target, now: float) -> int:
@@ -100,6 +102,7 @@ def _new_sound(con: sqlite3.Connection, target: Target, now: float) -> int:
         (target.name, target.session, now, now, now),
     ).fetchone()
     con.execute("INSERT INTO names (name, sound, alias) VALUES (?, ?, 0)", (target.name, row[0]))
+    _unwanted.forget(con, [target.name])
     return int(row[0])
 
 

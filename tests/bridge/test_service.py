@@ -588,6 +588,22 @@ async def test_the_common_stems_are_made_and_a_player_does_not_wait_for_them(fol
     assert {job["state"] for job in heard.of("job")} == {"completed"}
 
 
+async def test_a_common_stem_that_was_deleted_stays_away_until_it_is_asked_for(folder, monkeypatch):
+    few = common_stems()[:2]
+    monkeypatch.setattr("bridge.pregeneration.common_stems", lambda: few)
+    async with open_service(settings_for(folder, engine="procedural")) as service:
+        await pregenerate(service)
+        await service.library.delete(few[0].aliases[0])
+    async with open_service(settings_for(folder, engine="procedural")) as service:
+        await pregenerate(service)
+        store = service.library.store
+        assert [store.sound(each.sound) is not None for each in few] == [False, True]
+        await service.make(order("kick", name=few[0].sound))
+        head = store.head()
+        await pregenerate(service)
+        assert store.head() > head, "from now on it is made like the others"
+
+
 async def test_pregeneration_waits_when_players_have_filled_the_queue(folder, monkeypatch):
     few = common_stems()[:3]
     monkeypatch.setattr("bridge.pregeneration.common_stems", lambda: few)

@@ -110,6 +110,21 @@ def test_a_name_is_free_after_its_sound_was_deleted(pair, make):
     assert pair.restore("gen_a").sounds[0].slot.spec_id == pair.take(make(pair, "new").spec_id).spec_id
 
 
+def test_what_was_deleted_to_stay_away_is_remembered_until_it_is_wanted_again(pair, make, clock, folder):
+    pair.delete("gen_a", unwanted={"musicgen_a", "gen_c"})
+    pair.delete("gen_b")
+    assert pair.unwanted() == {"musicgen_a"}, "only what the sound was called"
+    pair.restore("gen_a")
+    assert pair.unwanted() == frozenset()
+    pair.delete("gen_a", unwanted={"gen_a"})
+    clock.now += 601
+    pair.close()
+    with SampleStore.open(folder, durable=False, clock=clock) as again:
+        assert again.unwanted() == {"gen_a"}, "longer than it could be restored"
+        again.publish(make(again, "new"), [Target("gen_a")])
+        assert again.unwanted() == frozenset()
+
+
 def test_a_restored_sound_leaves_aliases_that_are_taken_by_now(pair, make):
     pair.delete("gen_a")
     pair.rename("gen_b", "musicgen_a")

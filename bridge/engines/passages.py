@@ -44,6 +44,8 @@ class Passage:
     """1 or 2; None: as the engine makes it."""
     tail_rate: int = 0
     tail_channels: int = 0
+    urgent: bool = False
+    """True: silence lasts until it is there. Other work of the process pauses for it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

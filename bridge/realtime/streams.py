@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 AHEAD_CHUNKS = 3
 AHEAD_SECONDS = 1.0
 """A client is never sent more than so much, whichever is longer, before it is to be heard."""
+MARGIN_SECONDS = 0.15
+"""So much earlier than a client needs it the next chunk is cut."""
 SEND_SECONDS = 4.0
 """A client that takes nothing for so long has stopped reading: it is dropped."""
 IDLE_SECONDS = 30.0
@@ -202,7 +204,7 @@ class _Session:
     async def _send_chunks(self, stream: Stream) -> None:
         clock = time.monotonic
         begun, told = clock(), 0.0
-        while (chunk := await stream.chunk()) is not None:
+        while (chunk := await stream.chunk(self._patience(stream, begun - clock()))) is not None:
             if chunk.index == 0:
                 begun = clock()
             # What could not be sent in time is not caught up with: the client's clock has moved, too.
@@ -217,6 +219,11 @@ class _Session:
             if stream.seconds_sent - told >= 1.0:
                 told = stream.seconds_sent
                 await self._tell_progress(stream)
+
+    @staticmethod
+    def _patience(stream: Stream, begun: float) -> float | None:
+        """Seconds until the client has heard all, a little less; ``begun``: when it began, seconds from now."""
+        return max(0.0, begun + stream.seconds_sent - MARGIN_SECONDS) if stream.seconds_sent else None
 
     async def _send_chunk(self, chunk: Chunk) -> None:
         event = {

@@ -1,0 +1,148 @@
+"""Passages that are being made, or heard; streams that want the very same one share it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, field
+
+from bridge.engines import EngineInfo
+from bridge.engines.passages import Passage
+from bridge.engines.pool import EnginePool
+from bridge.errors import BridgeError, EngineError, JobCancelled
+from prompts import SampleSpec
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_BYTES = 2
+
+
+@dataclass
+class Take:
+    """A passage that is being made, or has been."""
+
+    key: str
+    passage: Passage
+    round: float
+    """After so many seconds it repeats itself; 0: it does not."""
+    pcm: bytearray = field(default_factory=bytearray)
+    rate: int = 0
+    channels: int = 0
+    done: bool = False
+    error: BaseException | None = None
+    listeners: int = 0
+    grown: asyncio.Condition = field(default_factory=asyncio.Condition)
+    work: asyncio.Task[None] | None = None
+
+    @property
+    def frame_bytes(self) -> int:
+        """Of one frame."""
+        return SAMPLE_BYTES * self.channels
+
+    @property
+    def overlap_bytes(self) -> int:
+        """How much of its end belongs to the passage after it, too."""
+        return 0 if self.passage.ends else round(self.passage.overlap * self.rate) * self.frame_bytes
+
+    @property
+    def round_bytes(self) -> int:
+        """How long one round is; 0: it does not go round."""
+        return round(self.round * self.rate) * self.frame_bytes
+
+    @property
+    def there(self) -> int:
+        """How much of what is there is heard the first time through."""
+        return max(0, len(self.pcm) - self.overlap_bytes)
+
+    def seconds(self, size: int) -> float:
+        """How long so many bytes last."""
+        return size / max(1, self.rate * self.frame_bytes)
+
+    def read(self, at: int, size: int) -> bytes:
+        """What is heard from a byte on; behind its end a finished take that goes round is heard again.
+
+        Its beginning, which the passage before is faded into, is heard only once: the overlap at its end is the same
+        part of the loop.
+        """
+        length = len(self.pcm)
+        if at >= length and self.done and self.round_bytes:
+            at -= ((at - length) // self.round_bytes + 1) * self.round_bytes
+        part = bytes(self.pcm[at : at + size])
+        if len(part) < size and self.done and self.round_bytes:
+            return part + self.read(length, size - len(part))
+        return part
+
+    async def until(self, size: int) -> None:
+        """Wait until so many bytes are there, or all there will be. Raises what went wrong."""
+        async with self.grown:
+            await self.grown.wait_for(lambda: self.done or (self.rate and len(self.pcm) >= size))
+        if self.error is not None:
+            raise self.error
+
+    async def ended(self, seconds: float | None) -> bool:
+        """Wait for its end, at most so long; True when it is there, also when it went wrong."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self.grown:
+                await self.grown.wait_for(lambda: self.done)
+        return self.done
+
+
+class Takes:
+    """All takes that somebody wants."""
+
+    def __init__(self) -> None:
+        self._takes: dict[str, Take] = {}
+        self._working: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._takes)
+
+    def join(
+        self, engine: EnginePool, info: EngineInfo, spec: SampleSpec, passage: Passage, tail: bytes, round_: float
+    ) -> Take:
+        """Begin a passage, or join the one that others have begun; ``leave`` gives it back."""
+        said = [spec.canonical(), passage.as_dict(), info.name, info.revision]
+        key = hashlib.sha256(json.dumps(said).encode() + tail).hexdigest()
+        take = self._takes.get(key)
+        if take is None or take.error is not None:
+            take = self._takes[key] = Take(key, passage, round_)
+            take.work = asyncio.create_task(_fill(take, engine, spec, tail))
+            self._working.add(take.work)
+            take.work.add_done_callback(self._working.discard)
+        take.listeners += 1
+        return take
+
+    def leave(self, take: Take) -> None:
+        """One of those who wanted it needs it no more; the last one ends the work."""
+        take.listeners -= 1
+        if take.listeners:
+            return
+        if self._takes.get(take.key) is take:
+            del self._takes[take.key]
+        if take.work is not None and not take.work.done():
+            take.work.cancel()
+
+
+async def _fill(take: Take, engine: EnginePool, spec: SampleSpec, tail: bytes) -> None:
+    try:
+        async with contextlib.aclosing(engine.stream(spec, take.passage, tail)) as pieces:
+            async for piece in pieces:
+                async with take.grown:
+                    take.rate, take.channels = piece.rate, piece.channels
+                    take.pcm += piece.pcm
+                    take.grown.notify_all()
+    except asyncio.CancelledError:
+        take.error = JobCancelled("The stream was ended.")
+        raise
+    except BridgeError as error:
+        take.error = error
+    except Exception:
+        logger.exception("a passage could not be made")
+        take.error = EngineError("The stream broke off; the log has the details. Start it again.")
+    finally:
+        async with take.grown:
+            take.done = True
+            take.grown.notify_all()

@@ -22,6 +22,39 @@ async def test_a_keyword_finds_its_sound_by_name_words_and_in_spite_of_typos(cli
         assert response.headers["X-Bridge-Name"] == "gen_kick"
 
 
+async def test_a_loop_is_cut_into_slices_that_strudel_plays_by_their_number(client, kick) -> None:
+    body = {"prompt": "house drum beat", "kind": "loop", "bars": 1, "bpm": 120, "engine": "procedural", "name": "beat"}
+    loop = await (await client.post("/generate", json=body)).json()
+    cut = await client.post("/sounds/beat/slices", json={})
+    assert cut.status == 200
+    document = await cut.json()
+    assert (document["name"], document["kind"], document["root"]) == ("beat_sl", "oneshot", None)
+    addresses = (await (await client.get("/strudel.json")).json())["beat_sl"]
+    assert addresses == document["urls"], "a list, so that n is the number of the slice"
+    assert 4 <= len(addresses) <= 16
+    frames = [len(soundfile.read(io.BytesIO(await (await client.get(url)).read()))[0]) for url in addresses]
+    assert sum(frames) == loop["duration"] * loop["sampling_rate"], "one after the other they are the loop again"
+    facts = await (await client.get("/sounds/beat_sl?n=2&format=json")).json()
+    sample_id = loop["audio_url"].removeprefix("/samples/").removesuffix(".wav")
+    assert facts["samples"][2]["provenance"]["parents"] == [sample_id]
+    again = await (await client.post("/sounds/beat/slices", json={})).json()
+    assert again["urls"] == document["urls"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/sounds/gen_kick/slices", 422, "no_slices"),
+        ("/sounds/gen_kick/slices?n=1", 404, "unknown_slot"),
+        ("/sounds/gen_kick/slices?n=first", 422, "invalid_request"),
+        ("/sounds/gamelan/slices", 404, "unknown_sound"),
+    ],
+)
+async def test_what_cannot_be_cut_says_why(client, kick, path: str, status: int, code: str) -> None:
+    response = await client.post(path, json={})
+    assert (response.status, (await response.json())["error"]["code"]) == (status, code)
+
+
 async def test_a_sound_comes_as_base64_facts_or_a_file(client, kick) -> None:
     as_base64 = await (await client.get("/sounds/kick?format=base64")).json()
     assert as_base64["audio_base64"] == kick["audio_base64"]

@@ -1,80 +1,134 @@
-"""What our requests add to transformers' ``generate()``: progress, cancelling, and a repetition penalty that works."""
+"""From scores to codes: guidance, repetition penalty, temperature, top-k, top-p, and draws that a seed repeats."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeAlias
 
-import torch
+import numpy as np
+import numpy.typing as npt
 
-from bridge.engines._base import Report
-from prompts import SampleSpec
+from bridge.engines.musicgen.decoder import Codes, Floats
+
+# the reference engine's, still asked for under this name
+from bridge.engines.musicgen.reference import AfterGuidance, RepetitionPenalty, Watch, generation_options
+
+__all__ = [
+    "COLD",
+    "AfterGuidance",
+    "Draws",
+    "RepetitionPenalty",
+    "Sampling",
+    "Used",
+    "Watch",
+    "draws",
+    "generation_options",
+    "guided",
+    "note",
+    "pick",
+]
+
+Draws: TypeAlias = npt.NDArray[np.float64]
+"""Random numbers, uniform in 0 <= u < 1."""
+Used: TypeAlias = npt.NDArray[np.bool_]
+"""(K, V): which codes a codebook has used."""
 
 COLD: Final = 1e-3
 """Below this temperature only the likeliest code is ever drawn, and the division would leave the range of floats."""
-
-
-def generation_options(spec: SampleSpec, steps: int) -> dict[str, Any]:
-    """Say a spec in the words of ``generate()``.
-
-    Every option is given, also where it is off: what is left out comes from the checkpoint's generation_config.json.
-    ``num_beams`` is not used: MusicGen has no beam search, and best-of-N is not there yet.
-    """
-    return {
-        "max_new_tokens": steps,
-        "do_sample": spec.temperature >= COLD,
-        "temperature": spec.temperature if spec.temperature >= COLD else 1.0,
-        "top_k": spec.top_k,  # 0 = off
-        "top_p": spec.top_p if 0 < spec.top_p < 1 else 1.0,  # transformers' off is 1
-        "guidance_scale": max(spec.guidance, 1.0),  # 1 = off: no second, unconditional half of the batch
-        "repetition_penalty": 1.0,  # ours instead, see RepetitionPenalty
-    }
-
-
-class AfterGuidance(list[Any]):
-    """Processors of scores that come after the guidance.
-
-    ``generate()`` appends its guidance to the list it is given; only behind it are there as many rows of scores as of
-    codes, so here it goes to the front.
-    """
-
-    def append(self, processor: Any) -> None:
-        """Put ``generate()``'s own processor first."""
-        self.insert(0, processor)
+_DRAWS_PER_BLOCK: Final = 4  # Philox4x64 makes four numbers for each value of its counter
+_BELOW_ONE: Final = 1.0 - 2.0**-50  # times a sum it stays below the sum, whatever is rounded
 
 
 @dataclass(frozen=True, slots=True)
-class RepetitionPenalty:
-    """Makes a code that its codebook has already used less likely: scores above 0 are divided, those below multiplied.
+class Sampling:
+    """How codes are drawn."""
 
-    The formula is that of Keskar et al. 2019 (CTRL), section 4.1, a codebook at a time. transformers' own runs before
-    the guidance, penalises the conditional half of the batch only, and fails on the start code, which has no score.
+    temperature: float = 1.0
+    """Below ``COLD``: the likeliest code, and nothing is drawn."""
+    top_k: int = 250
+    """Draw among so many of the likeliest; 0 = among all."""
+    top_p: float = 0.0
+    """Draw among the likeliest that together are so probable, 0 < p < 1; otherwise among all."""
+    guidance: float = 3.0
+    """Weight of the prompt (classifier-free guidance); 1 or less = the scores as they are."""
+    repetition_penalty: float = 1.0
+    """Above 1: codes that their codebook has used become less likely."""
+    seed: int = 0
+    """Any integer; what differs by 2**128 is the same seed."""
+
+    @property
+    def guides(self) -> bool:
+        """Does it need a second, unconditional row?"""
+        return self.guidance > 1.0
+
+
+def draws(seed: int, steps: int, codebooks: int) -> Draws:
+    """Return the random numbers of a request, (steps, K): those of a step depend on seed and step alone.
+
+    Philox4x64-10 (Salmon et al. 2011), the seed as key: each step takes as many values of the counter as its codebooks
+    need, so the numbers are the same alone, in any batch, in however many steps, on any machine.
     """
-
-    penalty: float
-
-    def __call__(self, codes: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """``codes``: (rows, steps), ``scores``: (rows, vocabulary); rows are batch x codebooks."""
-        rows, vocabulary = scores.shape
-        used = torch.zeros(rows, vocabulary + 1, dtype=torch.bool, device=scores.device)
-        used.scatter_(1, codes.clamp(max=vocabulary), torch.ones_like(codes, dtype=torch.bool))
-        lowered = torch.where(scores > 0, scores / self.penalty, scores * self.penalty)
-        return torch.where(used[:, :vocabulary], lowered, scores)
+    blocks = -(-codebooks // _DRAWS_PER_BLOCK)
+    random = np.random.Generator(np.random.Philox(key=seed % (1 << 128)))
+    numbers = random.random((steps, blocks * _DRAWS_PER_BLOCK))[:, :codebooks]
+    return np.minimum(numbers, _BELOW_ONE)
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Reports each step; a cancelled job's ``report`` raises, and that ends ``generate()``.
+def guided(conditional: Floats, unconditional: Floats, guidance: float) -> Floats:
+    """Move the scores away from what is made without a prompt (Ho & Salimans 2022; MusicGen paper, section 2.4)."""
+    return unconditional + np.float32(guidance) * (conditional - unconditional)
 
-    In the place of a stopping criterion, since those are asked once a step, after the code is drawn.
+
+def pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None = None) -> Codes:
+    """Draw a code for each codebook: ``scores`` (K, V), ``uniform`` (K,) -> (K,).
+
+    In the order of the reference: repetition penalty, temperature, top-k, top-p. ``scores`` is overwritten.
+
+    Raises ValueError when the scores are no numbers.
     """
+    if used is not None and sampling.repetition_penalty != 1.0:
+        _penalise(scores, used, sampling.repetition_penalty)
+    loudest = scores.max(axis=-1, keepdims=True)  # NaN if there is one
+    if not np.isfinite(loudest).all():
+        raise ValueError("the scores are no numbers")
+    if sampling.temperature < COLD:
+        likeliest: Codes = scores.argmax(axis=-1).astype(np.int32)
+        return likeliest
+    scores -= loudest
+    scores *= np.float32(1.0 / sampling.temperature)
+    if 0 < sampling.top_k < scores.shape[-1]:
+        scores = _likeliest(scores, sampling.top_k)
+    weights = np.exp(scores)
+    if 0.0 < sampling.top_p < 1.0:
+        weights *= _nucleus(weights, sampling.top_p)
+    # inverse of the cumulative distribution: the first code whose share of the sum lies beyond the random number
+    sums = weights.cumsum(axis=-1, dtype=np.float64)
+    drawn: Codes = (sums <= uniform[:, None] * sums[:, -1:]).sum(axis=-1, dtype=np.int32)
+    return drawn
 
-    report: Report
-    steps: int
-    share: float
-    """The part of the whole work that the steps are, 0..1."""
 
-    def __call__(self, codes: torch.Tensor, _scores: Any, **_: Any) -> torch.Tensor:
-        """``codes``: (rows, 1 + steps so far). Never asks to stop early."""
-        self.report(self.share * min((codes.shape[1] - 1) / self.steps, 1.0))
-        return torch.zeros(codes.shape[0], dtype=torch.bool, device=codes.device)
+def note(used: Used, codes: Codes) -> None:
+    """Remember codes (n, K), in the order of the codebooks; what is below 0 or beyond the vocabulary is none."""
+    frame, codebook = np.nonzero((codes >= 0) & (codes < used.shape[1]))
+    used[codebook, codes[frame, codebook]] = True
+
+
+def _penalise(scores: Floats, used: Used, penalty: float) -> None:
+    """Divide the scores above 0 and multiply those below, where a code was used (Keskar et al. 2019, section 4.1)."""
+    np.copyto(scores, np.where(scores > 0, scores / np.float32(penalty), scores * np.float32(penalty)), where=used)
+
+
+def _likeliest(scores: Floats, count: int) -> Floats:
+    """Set all but the ``count`` highest of each codebook to minus infinity; what ties with the last one stays."""
+    least = np.partition(scores, scores.shape[-1] - count, axis=-1)[:, -count, None]
+    return np.where(scores < least, np.float32(-np.inf), scores)
+
+
+def _nucleus(weights: Floats, probability: float) -> Used:
+    """Say which codes are the fewest that together have ``probability`` (Holtzman et al. 2019); at least one is."""
+    ordered = np.sort(weights, axis=-1)
+    sums = ordered.cumsum(axis=-1, dtype=np.float64)
+    dropped = (sums <= (1.0 - probability) * sums[:, -1:]).sum(axis=-1)
+    least = ordered[np.arange(len(weights)), np.minimum(dropped, weights.shape[-1] - 1)]
+    kept: Used = weights >= least[:, None]
+    return kept

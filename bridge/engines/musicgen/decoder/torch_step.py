@@ -1,0 +1,320 @@
+"""The decoder in torch: right before it is quick, on any device, and what runs where there is no kernel."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bridge.engines.musicgen.decoder._base import Codes, DecoderShape, DecoderWeights, Floats
+from bridge.errors import EngineUnavailable
+
+EPSILON: Final = 1e-5
+"""What layer normalisation adds to the variance; the reference uses torch's default."""
+PRECISIONS: Final = ("float32", "bfloat16", "float16", "int8")
+
+Linear: TypeAlias = Callable[[Tensor], Tensor]
+"""(..., in) -> (..., out), without a bias."""
+Norm: TypeAlias = tuple[Tensor, Tensor]
+"""Weight and bias, (H,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The weights of one layer, ready to be used."""
+
+    self_norm: Norm
+    qkv: Linear
+    self_out: Linear
+    cross_norm: Norm | None
+    cross_q: Linear | None
+    cross_k: Linear | None
+    cross_v: Linear | None
+    cross_out: Linear | None
+    ffn_norm: Norm
+    fc1: Linear
+    fc2: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """All weights on their device."""
+
+    shape: DecoderShape
+    embed: Tensor
+    """(K x (V + 1), H)."""
+    positions: Tensor
+    """(max_steps, H)."""
+    layers: list[Layer]
+    norm: Norm
+    heads: Linear
+
+    def inputs(self, codes: Tensor) -> Tensor:
+        """``codes`` (n, K) -> (n, H): the sum of the codebooks' embeddings."""
+        shape = self.shape
+        offsets = torch.arange(shape.codebooks, device=codes.device) * (shape.vocabulary + 1)
+        return functional.embedding(codes + offsets, self.embed).sum(-2)
+
+
+def load_network(weights: DecoderWeights, max_steps: int, device: str, precision: str) -> Network:
+    """Read all weights, a tensor at a time. Raises EngineUnavailable when one is missing, or the precision unknown."""
+    if precision not in PRECISIONS or (precision == "int8" and device != "cpu"):
+        raise EngineUnavailable(f"torch decodes in {', '.join(PRECISIONS)} (int8 on the CPU only), not in {precision}")
+    shape = weights.shape
+    dtype = torch.float32 if precision == "int8" else getattr(torch, precision)
+
+    def tensor(name: str) -> Tensor:
+        return torch.from_numpy(weights.read(name)).to(device=device, dtype=dtype)
+
+    def norm(name: str) -> Norm:
+        return tensor(f"{name}.weight"), tensor(f"{name}.bias")
+
+    def linear(name: str) -> Linear:
+        if precision == "int8":
+            return _quantized(torch.from_numpy(weights.read(name)))
+        return _plain(tensor(name), one_by_one=device == "cpu")
+
+    def layer(i: int) -> Layer:
+        cross = shape.cross
+        return Layer(
+            self_norm=norm(f"{i}.self_norm"),
+            qkv=linear(f"{i}.qkv"),
+            self_out=linear(f"{i}.self_out"),
+            cross_norm=norm(f"{i}.cross_norm") if cross else None,
+            cross_q=linear(f"{i}.cross_q") if cross else None,
+            cross_k=linear(f"{i}.cross_k") if cross else None,
+            cross_v=linear(f"{i}.cross_v") if cross else None,
+            cross_out=linear(f"{i}.cross_out") if cross else None,
+            ffn_norm=norm(f"{i}.ffn_norm"),
+            fc1=linear(f"{i}.fc1"),
+            fc2=linear(f"{i}.fc2"),
+        )
+
+    return Network(
+        shape=shape,
+        embed=tensor("embed"),
+        positions=sinusoids(max_steps, shape.hidden).to(device=device, dtype=dtype),
+        layers=[layer(i) for i in range(shape.layers)],
+        norm=norm("norm"),
+        heads=linear("heads"),
+    )
+
+
+def sinusoids(positions: int, hidden: int) -> Tensor:
+    """Return what is added to the inputs at each position, (positions, hidden): cosines, then sines.
+
+    Vaswani et al. 2017, section 3.5, in the layout of tensor2tensor that MusicGen was trained with.
+    """
+    half = hidden // 2
+    rates = torch.exp(torch.arange(half).float() * -(math.log(10_000) / (half - 1)))
+    angles = torch.arange(positions).float()[:, None] * rates
+    return torch.cat([angles.cos(), angles.sin(), torch.zeros(positions, hidden % 2)], dim=1)
+
+
+def _plain(weight: Tensor, *, one_by_one: bool) -> Linear:
+    """A matrix; ``one_by_one``: each row of the input on its own.
+
+    What a product of matrices rounds depends on how many rows it has, and a row's codes must not depend on who else
+    plays. It costs little: MKL is slower with two rows than twice with one (docs/log.md).
+    """
+    if not one_by_one:
+        return lambda x: functional.linear(x, weight)
+
+    def rows(x: Tensor) -> Tensor:
+        if len(x) == 1:
+            return functional.linear(x, weight)
+        return torch.cat([functional.linear(row, weight) for row in x.split(1)])
+
+    return rows
+
+
+def _quantized(weight: Tensor) -> Linear:
+    """Int8, a scale for each output, by FBGEMM: weights of -127..127, inputs quantised as they come.
+
+    FBGEMM takes one scale for all rows of the input. So that they do not hear each other, each is brought to the range
+    -1..1, and a last row that holds both ends keeps the common scale where it is; sums of integers do not round.
+    """
+    scale = weight.abs().amax(1).clamp_min(1e-12) / 127
+    with warnings.catch_warnings():  # torch announces that these calls will go one day; load() then falls back
+        warnings.simplefilter("ignore")
+        packed = torch.ops.quantized.linear_prepack(
+            torch.quantize_per_channel(
+                weight, scale.double(), torch.zeros(len(weight), dtype=torch.long), 0, torch.qint8
+            ),
+            None,
+        )
+    ends = torch.zeros(1, weight.shape[1])
+    ends[0, 0], ends[0, 1] = -1.0, 1.0
+
+    def rows(x: Tensor) -> Tensor:
+        loudest = x.abs().amax(1, keepdim=True).clamp_min(1e-12)
+        return torch.ops.quantized.linear_dynamic(torch.cat([x / loudest, ends]), packed, True)[:-1] * loudest
+
+    return rows
+
+
+class TorchDecoder:
+    """A decoder whose rows go through the layers together and through the attention one by one.
+
+    Each row has its own keys and values, (layers, 2, heads, max_steps, head width), and stands at its own position. On
+    the CPU what a row gets is the same to the last bit, alone or among others.
+    """
+
+    def __init__(self, network: Network, *, rows: int, max_steps: int, device: str, precision: str) -> None:
+        self._network = network
+        self._device = device
+        self._precision = precision
+        self._max_steps = max_steps
+        shape = network.shape
+        self._width = shape.hidden // shape.heads
+        dtype = network.embed.dtype
+        self._past = torch.zeros(rows, shape.layers, 2, shape.heads, max_steps, self._width, dtype=dtype, device=device)
+        self._cross: list[list[tuple[Tensor, Tensor]] | None] = [None] * rows
+        self._filled = [0] * rows
+
+    @classmethod
+    def load(
+        cls,
+        weights: DecoderWeights,
+        *,
+        rows: int,
+        max_steps: int,
+        device: str = "cpu",
+        precision: str = "float32",
+    ) -> TorchDecoder:
+        """Read the weights.
+
+        ``precision``: "float32", "bfloat16", "float16", or "int8" on the CPU. Raises EngineUnavailable.
+        """
+        with torch.inference_mode():
+            network = load_network(weights, max_steps, device, precision)
+            return cls(network, rows=rows, max_steps=max_steps, device=device, precision=precision)
+
+    @property
+    def shape(self) -> DecoderShape:
+        """Sizes."""
+        return self._network.shape
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self._filled)
+
+    @property
+    def max_steps(self) -> int:
+        """Positions a row can hold."""
+        return self._max_steps
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What it runs on."""
+        return {"device": self._device, "precision": self._precision, "kernel": f"torch {torch.__version__}"}
+
+    def begin(self, row: int, memory: Floats | None) -> None:
+        """Forget the row's past, and let it hear ``memory`` (S, H)."""
+        self._filled[row] = 0
+        self._cross[row] = None
+        if memory is None:
+            return
+        with torch.inference_mode():
+            heard = self._tensor(memory)
+            self._cross[row] = [
+                (self._split(layer.cross_k(heard)), self._split(layer.cross_v(heard)))
+                for layer in self._network.layers
+                if layer.cross_k is not None and layer.cross_v is not None
+            ]
+
+    def embed(self, codes: Codes) -> Floats:
+        """Codes (T, K) -> inputs (T, H)."""
+        with torch.inference_mode():
+            inputs: Floats = self._network.inputs(self._codes(codes)).float().cpu().numpy()
+        return inputs
+
+    def prefill(self, row: int, inputs: Floats) -> None:
+        """Add T positions at once."""
+        with torch.inference_mode():
+            self._run([row], self._tensor(inputs))
+
+    def step(self, rows: Sequence[int], codes: Codes) -> Floats:
+        """Add a position to each of ``rows``; ``codes`` (n, K) -> scores (n, K, V)."""
+        shape = self._network.shape
+        with torch.inference_mode():
+            x = self._run(rows, self._network.inputs(self._codes(codes)))
+            scores = self._network.heads(_norm(x, self._network.norm))
+            scored: Floats = scores.view(len(rows), shape.codebooks, shape.vocabulary).float().cpu().numpy()
+        return scored
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._past = torch.empty(0)
+        self._cross = []
+        self._filled = []
+
+    def _run(self, rows: Sequence[int], x: Tensor) -> Tensor:
+        """Take ``x`` (n, H) through the layers: one position of each row, or n positions of a single one."""
+        count = len(x) if len(rows) == 1 else 1
+        firsts = [self._filled[row] for row in rows]
+        if max(firsts) + count > self._max_steps:
+            raise ValueError(f"a row holds {self._max_steps} positions and {max(firsts) + count} are asked for")
+        at = torch.tensor([first + i for first in firsts for i in range(count)], device=self._device)
+        x = x + self._network.positions[at]
+        for number, layer in enumerate(self._network.layers):
+            x = x + self._self_attention(layer, number, rows, firsts, count, _norm(x, layer.self_norm))
+            if any(self._cross[row] is not None for row in rows):
+                x = self._hear(layer, number, rows, count, x)
+            x = x + layer.fc2(functional.gelu(layer.fc1(_norm(x, layer.ffn_norm))))
+        for row, first in zip(rows, firsts, strict=True):
+            self._filled[row] = first + count
+        return x
+
+    def _self_attention(
+        self, layer: Layer, number: int, rows: Sequence[int], firsts: list[int], count: int, x: Tensor
+    ) -> Tensor:
+        q, k, v = (part.view(len(rows), count, -1, self._width) for part in layer.qkv(x).chunk(3, dim=-1))
+        heard = []
+        for i, (row, first) in enumerate(zip(rows, firsts, strict=True)):
+            past = self._past[row, number]  # (2, heads, max_steps, width)
+            end = first + count
+            past[0, :, first:end] = k[i].transpose(0, 1)
+            past[1, :, first:end] = v[i].transpose(0, 1)
+            heard.append(self._attend(q[i], past[0, :, :end], past[1, :, :end], causal=count > 1))
+        return layer.self_out(torch.cat(heard))
+
+    def _hear(self, layer: Layer, number: int, rows: Sequence[int], count: int, x: Tensor) -> Tensor:
+        """Add the cross-attention to the rows that have something to hear."""
+        if layer.cross_norm is None or layer.cross_q is None or layer.cross_out is None:
+            return x
+        hearing = [(i, cross[number]) for i, row in enumerate(rows) if (cross := self._cross[row]) is not None]
+        places = torch.tensor([i * count + j for i, _ in hearing for j in range(count)], device=self._device)
+        q = layer.cross_q(_norm(x[places], layer.cross_norm)).view(len(hearing), count, -1, self._width)
+        heard = torch.cat([self._attend(q[i], k, v) for i, (_, (k, v)) in enumerate(hearing)])
+        return x.index_add(0, places, layer.cross_out(heard))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
+        """``q`` (n, heads, width) to ``k``, ``v`` (heads, T, width) -> (n, H); ``causal``: q are the last n."""
+        mask = None
+        if causal:
+            mask = torch.ones(q.shape[0], k.shape[1], dtype=torch.bool, device=q.device).tril(k.shape[1] - q.shape[0])
+        out = functional.scaled_dot_product_attention(q.transpose(0, 1)[None], k[None], v[None], attn_mask=mask)
+        return out[0].transpose(0, 1).reshape(q.shape[0], -1)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(S, H) -> (heads, S, width)."""
+        return x.view(len(x), -1, self._width).transpose(0, 1).contiguous()
+
+    def _tensor(self, values: Floats) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(device=self._device, dtype=self._network.embed.dtype)
+
+    def _codes(self, codes: Codes) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64)).to(self._device)
+
+
+def _norm(x: Tensor, norm: Norm) -> Tensor:
+    return functional.layer_norm(x, (x.shape[-1],), *norm, EPSILON)

@@ -18,6 +18,8 @@ LOWEST_HZ, HIGHEST_HZ = 27.5, 4200.0
 NAMES = ("c", "cs", "d", "ds", "e", "f", "fs", "g", "gs", "a", "as", "b")
 
 _RATE = 44100
+_IN_TUNE_CENTS = 2.0
+"""Nobody hears less as out of tune; the clip is then left as it is."""
 """Higher rates are brought down to this; beyond it nothing about the pitch is learnt."""
 _WINDOW_SECONDS = 0.05
 _MOST_FRAMES = 32
@@ -111,7 +113,7 @@ def tune(clip: Clip, pitch: Pitch) -> tuple[Clip, str | None]:
     """
     if pitch.midi is None or pitch.note is None or pitch.confidence < _SURE:
         return clip, None
-    if abs(pitch.cents) < 0.5 or pitch.stability_cents > _STEADY_CENTS:
+    if abs(pitch.cents) < _IN_TUNE_CENTS or pitch.stability_cents > _STEADY_CENTS:
         return clip, pitch.note
     return resampled(clip, max(1, round(clip.frames * 2.0 ** (pitch.cents / 1200)))), pitch.note
 

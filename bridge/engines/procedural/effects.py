@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .dsp.envelopes import attack, decay, faded
+from .dsp.envelopes import attack, decay, faded, slowly
 from .dsp.filters import bandpass, highpass, lowpass, sweep
 from .dsp.modes import modes
 from .dsp.noise import band, burst, wander, white
@@ -27,10 +27,12 @@ def riser(note: Note) -> Signal:
     u = times(n) / d
     both = white(note.rng, n)
     g = np.stack([both + 0.7 * white(note.rng, n), both + 0.7 * white(note.rng, n)])
-    y = peak_normalised(sweep(g, 220 * 2 ** (0.5 * k.bright) * np.exp(np.log(48.0) * u), q=1.8, mode="band"))
-    climb = note.pitch * np.exp2(2 * u)
+    edge = slowly(n, lambda t: 220 * 2 ** (0.5 * k.bright) * np.exp(np.log(48.0) * t / d))
+    y = peak_normalised(sweep(g, edge, q=1.8, mode="band"))
+    climb = slowly(n, lambda t: note.pitch * np.exp2(2 * t / d))
     saws = sum((saw(climb * 2 ** (c / 1200), n, note.rng.random()) for c in (-14, 13)), np.zeros(n))
-    trill = 1 - 0.35 * (0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(4 * np.exp2(k.speed + 2 * u)) / 44_100))
+    turned = 4 * 2**k.speed * d / (2 * np.log(2))  # the integral of 4 turns a second that become 16
+    trill = slowly(n, lambda t: 1 - 0.35 * (0.5 + 0.5 * np.sin(2 * np.pi * turned * (np.exp2(2 * t / d) - 1))))
     y = (y + 0.1 * lowpass(saws, 5000.0 * 2**k.bright) * u) * trill * (0.03 + u**2)
     return faded(peak_normalised(reverb(y, 0.25)[:, :n]), head=0.02, tail=0.012)
 

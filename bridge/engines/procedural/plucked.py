@@ -41,7 +41,8 @@ def string(note: Note, count: int, ring: float, damp: float, pick: float, tone: 
     end = min(shift + whole, count)
     x[shift:end] -= burst[: end - shift]
     # A plucked string's harmonics fall off with 1/k; noise alone would be far too bright.
-    x = lowpass(lowpass(x, min(tone, 18_000.0), 1), min(3.0 * note.pitch + 0.12 * tone, 18_000.0), 1)
+    heard = min(end + 6 * whole, count)  # the filters ring for a fraction of a period, and the rest is silence
+    x[:heard] = lowpass(lowpass(x[:heard], min(tone, 18_000.0), 1), min(3.0 * note.pitch + 0.12 * tone, 18_000.0), 1)
     # The recursion y = x + L y reaches back a whole period, so a period can be computed at once. Put into itself it is
     # y = (x + L x) + L² y, which reaches back two periods; once more, and four are computed at once.
     reach = whole

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .dsp.envelopes import attack, cycles, decay, faded, gated
+from .dsp.envelopes import attack, cycles, decay, faded, gated, slowly
 from .dsp.filters import bandpass, highpass, resonator
 from .dsp.noise import circular, wander, white
 from .dsp.oscillators import phase, pulse, read, sine, table
@@ -42,21 +42,25 @@ def sung(note: Note, vowels: str, vibrato: float = 0.17, onset: float = 0.25, br
     k = note.knobs
     held = note.seconds * note.stretch
     n = frames(held + 0.25)
-    t = times(n)
-    depth = vibrato * np.clip((t - onset) / 0.5, 0, 1) * 2 ** (0.3 * k.age)
-    rate = note.rng.uniform(4.8, 5.7) * 2 ** (0.5 * k.speed)
-    swing = depth * np.sin(2 * np.pi * rate * t + note.rng.uniform(0, 6))
-    scoop = -0.5 * np.exp(-t / 0.05)
-    pitch = note.pitch * np.exp2((swing + scoop + 0.07 * wander(note.rng, n, 5.0)) / 12)
-    at = phase(pitch, n, note.rng.random())
+    rate, begun = note.rng.uniform(4.8, 5.7) * 2 ** (0.5 * k.speed), note.rng.uniform(0, 6)
+    drift = wander(note.rng, n, 5.0)
+
+    def sings(t: Signal) -> Signal:
+        """Hz at these seconds."""
+        depth = vibrato * np.clip((t - onset) / 0.5, 0, 1) * 2 ** (0.3 * k.age)
+        scoop = -0.5 * np.exp(-t / 0.05)
+        wavers = 0.07 * drift[np.minimum(np.rint(t * RATE).astype(np.intp), n - 1)]
+        return np.asarray(note.pitch * np.exp2((depth * np.sin(2 * np.pi * rate * t + begun) + scoop + wavers) / 12))
+
+    at = phase(slowly(n, sings), n, note.rng.random())
     number = np.arange(1, max(2, int(15_000 / note.pitch)), dtype=np.float64)
     # a glottal pulse falls by 12 dB an octave, the lips give 6 back
     source = number ** -(1.05 - 0.3 * k.hard)
     turns = note.rng.uniform(-0.6, 0.6, len(number))
     cycle = [table(source * mouth(number * note.pitch, v, k.bright), turns) for v in vowels]
-    place = np.clip(t / max(held, 0.1), 0, 1) * (len(cycle) - 1)
-    y = np.zeros(n)
-    for i, one in enumerate(cycle):
+    place = np.clip(times(n) / max(held, 0.1), 0, 1) * (len(cycle) - 1)
+    y = read(cycle[0], at) if len(cycle) == 1 else np.zeros(n)
+    for i, one in enumerate(cycle if len(cycle) > 1 else ()):
         weight = np.clip(1 - np.abs(place - i), 0, 1)
         inside = np.flatnonzero(weight > 0)
         if len(inside):

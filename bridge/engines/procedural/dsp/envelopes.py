@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from .signal import RATE, Signal, frames
+
+_SLOW = 32
+"""Frames between two readings of a slow curve."""
 
 
 def decay(count: int, tau: float) -> Signal:
@@ -59,6 +63,14 @@ def cycles(count: int, turns: int, start: float = 0.0) -> Signal:
     columns = unit * np.arange(size)
     y = np.stack([np.sin(rows), np.cos(rows)], axis=1) @ np.stack([np.cos(columns), np.sin(columns)])
     return np.asarray(y.reshape(-1)[:count])
+
+
+def slowly(count: int, curve: Callable[[Signal], Signal]) -> Signal:
+    """A curve over the seconds that changes little within 0.7 ms, read there and joined by lines, (count,)."""
+    at = np.arange(0, count + _SLOW, _SLOW)
+    values = curve(at / RATE)
+    steps = np.arange(_SLOW) / _SLOW
+    return np.asarray((values[:-1, np.newaxis] + np.multiply.outer(np.diff(values), steps)).reshape(-1)[:count])
 
 
 def _falling(count: int, rate: float) -> Signal:

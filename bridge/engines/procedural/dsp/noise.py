@@ -19,7 +19,7 @@ _FEW = 40
 
 def white(rng: np.random.Generator, count: int) -> Signal:
     """White noise of unit variance, (count,)."""
-    return rng.standard_normal(count)
+    return rng.standard_normal(count, dtype=np.float32).astype(np.float64)  # quicker than doubles, and as white
 
 
 def band(rng: np.random.Generator, count: int, low: float, high: float, order: int = 2) -> Signal:
@@ -46,12 +46,15 @@ def circular_each(rng: np.random.Generator, count: int, shape: Callable[[Signal]
     hertz = np.fft.rfftfreq(count, 1 / RATE)
     size = shape(np.maximum(hertz, 1.0))
     size[0] = 0
-    heard = np.flatnonzero(size > 1e-5 * size.max(initial=0.0))  # most of a narrow band's spectrum is not
-    draws = rng.standard_normal((channels, 2, len(heard))) * size[heard]
-    draws *= count / np.maximum(np.sqrt(2.0 * np.square(draws).sum(axis=(1, 2), keepdims=True)), 1e-12)
+    heard = np.flatnonzero(size > 1e-4 * size.max(initial=0.0))  # most of a narrow band's spectrum is not
+    # single precision is exact enough for noise, and twice as quick
+    draws = rng.standard_normal((channels, 2, len(heard)), dtype=np.float32)
+    draws *= size[heard].astype(np.float32)
+    energy = np.einsum("cpk,cpk->c", draws, draws)[:, np.newaxis, np.newaxis]
+    draws *= count / np.maximum(np.sqrt(2.0 * energy), 1e-12)
     if len(heard) <= _FEW:
-        return _summed(heard, draws / count * 2.0, count, count)
-    spectrum = np.zeros((channels, len(hertz)), dtype=np.complex64)  # -140 dB is exact enough for noise
+        return _summed(heard, draws.astype(np.float64) / count * 2.0, count, count)
+    spectrum = np.zeros((channels, len(hertz)), dtype=np.complex64)
     spectrum.real[:, heard], spectrum.imag[:, heard] = draws[:, 0], draws[:, 1]
     return np.asarray(irfft(spectrum, count, axis=-1, overwrite_x=True), dtype=np.float64)
 

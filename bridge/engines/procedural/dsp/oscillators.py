@@ -61,8 +61,11 @@ def harmonics_below(pitch: float, limit: float = 18_000.0) -> Signal:
 
 def read(cycle: Signal, at: Signal) -> Signal:
     """Read a table at phases ``at`` (cycles), with linear interpolation."""
-    position = (at % 1.0) * len(cycle)
-    index = position.astype(np.intp)
-    part = position - index
-    here = cycle[index % len(cycle)]
-    return here + part * (cycle[(index + 1) % len(cycle)] - here)
+    position = (at - np.floor(at)) * len(cycle)
+    index = position.astype(np.int32)
+    position -= index
+    around = np.append(cycle, cycle[:2])  # a phase just under 1 may round up to it
+    here = np.take(around, index)
+    position *= np.take(np.diff(around), index)
+    position += here
+    return position

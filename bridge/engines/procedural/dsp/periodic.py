@@ -44,11 +44,13 @@ def ensemble(
             low, high = max(1, int(centre - 3 * sigma - 1)), min(size, int(centre + 3 * sigma + 2))
             if high <= low:
                 continue
-            profile = np.exp(-0.5 * ((np.arange(low, high) - centre) / sigma) ** 2)
-            profile *= gain / np.sqrt(np.sum(profile**2))
-            turns = rng.uniform(0, 2 * np.pi, high - low)
-            apart = rng.uniform(-np.pi, np.pi, high - low) * width
-            both = np.stack([turns, turns + apart]).astype(np.float32)
+            profile = np.exp(
+                -0.5 * np.square((np.arange(low, high, dtype=np.float32) - np.float32(centre)) / np.float32(sigma))
+            )
+            profile *= gain / np.sqrt(np.dot(profile, profile))
+            both = rng.random((2, high - low), dtype=np.float32)  # turns: the left ear's, and from there to the right
+            both[1] = both[0] + width * (both[1] - np.float32(0.5))
+            both *= np.float32(2 * np.pi)
             spectrum.real[:, low:high] += profile * np.cos(both)
             spectrum.imag[:, low:high] += profile * np.sin(both)
     return peak_normalised(np.asarray(irfft(spectrum, count, axis=-1, overwrite_x=True), dtype=np.float64))

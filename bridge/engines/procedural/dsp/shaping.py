@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from .filters import lowpass
+from .resampling import lowered, raised
 from .signal import RATE, Signal
 
 
@@ -18,13 +18,12 @@ def saturated(x: Signal, drive: float) -> Signal:
 
 def oversampled(shape: Callable[[Signal], Signal], x: Signal, times: int = 4) -> Signal:
     """Apply a waveshaper at ``times`` the rate, so that what it adds above Nyquist does not fold back."""
-    up = resample_poly(x, times, 1, axis=-1)
-    return np.asarray(resample_poly(shape(up), 1, times, axis=-1))
+    return lowered(shape(raised(x, times)), times)
 
 
 def crushed(x: Signal, bits: float, rate: float) -> Signal:
     """An old sampler: ``bits`` of depth and a rate of ``rate`` Hz, held between samples."""
     hold = max(1, round(RATE / rate))
-    index = np.arange(x.shape[-1]) // hold * hold
     steps = 2 ** (bits - 1)
-    return np.round(lowpass(x, 0.45 * rate)[..., index] * steps) / steps
+    held = np.round(lowpass(x, 0.45 * rate)[..., ::hold] * steps) / steps
+    return np.repeat(held, hold, axis=-1)[..., : x.shape[-1]]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from .filters import highpass, lowpass
-from .signal import RATE, Signal, fitted, stereo
+from .signal import RATE, Signal, stereo
 
 
 @lru_cache(maxsize=24)
@@ -57,8 +57,9 @@ def reverb(
         heard = rfft(np.atleast_2d(x).astype(np.float32), size, axis=-1)
         heard = heard * _response(round(seconds, 2), round(brightness, 2), round(delay, 3), size)
         tail = irfft(heard, size, axis=-1, overwrite_x=True)[:, :longer]
-        dry = fitted(dry, longer)
-    return dry * (1 - 0.5 * wet) + np.asarray(tail) * wet
+    y: Signal = np.multiply(tail, wet, dtype=np.float64)
+    y[:, :count] += dry * (1 - 0.5 * wet)
+    return y
 
 
 @lru_cache(maxsize=24)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.signal import lfilter
+from scipy.signal import lfilter, resample_poly
 
-from bridge.engines.procedural.dsp.envelopes import cycles, decay, gated
+from bridge.engines.procedural.dsp.envelopes import cycles, decay, gated, slowly
 from bridge.engines.procedural.dsp.filters import sweep
 from bridge.engines.procedural.dsp.modes import modes
 from bridge.engines.procedural.dsp.noise import band, burst, circular, circular_each
 from bridge.engines.procedural.dsp.oscillators import pulse, saw
 from bridge.engines.procedural.dsp.periodic import ensemble, rolled
+from bridge.engines.procedural.dsp.resampling import lowered, raised
 from bridge.engines.procedural.dsp.signal import RATE, place, times
 from bridge.engines.procedural.dsp.space import impulse_response, reverb
 from bridge.engines.procedural.instrument import Knobs, Note
@@ -126,3 +127,23 @@ def test_looping_noise_has_unit_variance_no_mean_and_no_seam(edge: float) -> Non
     both = circular_each(np.random.default_rng(3), 6 * RATE, shape, 2)
     np.testing.assert_allclose(both[0], one, atol=1e-5)
     assert abs(float(np.corrcoef(both)[0, 1])) < 0.9
+
+
+@pytest.mark.parametrize("ratio", [2, 4])
+@pytest.mark.parametrize("shape", [(1,), (63,), (1000,), (2, 5001)])
+def test_a_signal_at_a_multiple_of_its_rate_is_what_a_polyphase_filter_makes(
+    ratio: int, shape: tuple[int, ...]
+) -> None:
+    signal = np.random.default_rng(3).standard_normal(shape)
+    high = raised(signal, ratio)
+    expected = resample_poly(signal, ratio, 1, axis=-1)
+    assert np.abs(high - expected).max() < 5e-6
+    assert np.abs(lowered(high, ratio) - resample_poly(expected, 1, ratio, axis=-1)).max() < 5e-6
+
+
+def test_a_slow_curve_is_the_curve() -> None:
+    count = 44_123
+    exact = np.sin(2 * np.pi * 6 * np.arange(count) / RATE)
+    curve = slowly(count, lambda seconds: np.sin(2 * np.pi * 6 * seconds))
+    assert curve.shape == exact.shape
+    assert np.abs(curve - exact).max() < 1e-4

@@ -122,6 +122,8 @@ class Settings(BaseSettings):
     """Largest JSON body, in KiB."""
     max_clients: Annotated[int, Field(ge=0)] = 2000
     """Most connected Socket.IO clients; 0 means no limit."""
+    max_streams: Annotated[int, Field(ge=0)] = 64
+    """Most streams that play at the same time; 0 means no limit."""
 
     # --- what is kept
     data_dir: Annotated[Path, AfterValidator(_folder)] = Field(
@@ -149,6 +151,11 @@ class Settings(BaseSettings):
     """Hub id, folder, or size (small, medium, large, melody) of the weights. Unset: small."""
     device: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_word)] = "auto"
     """Where the model runs; "auto" takes the GPU when there is one."""
+    precision: Annotated[
+        Literal["auto", "int4", "int8", "float16", "bfloat16", "float32", "reference"], BeforeValidator(_word)
+    ] = "auto"
+    """What MusicGen's weights are kept in. "auto": int8 on a CPU, 16 bits on a GPU; "reference": transformers' own
+    generate(), to compare with."""
     mock_generation: bool | None = None
     """true: the procedural engine, whatever model is set. false: nothing falls back to it, a job fails and says why.
     Unset: it stands in where the model cannot."""

@@ -56,6 +56,9 @@ async def health_document(service: SampleService) -> dict[str, Any]:
         "engine_reason": trouble.message if trouble else service.why,
         "model": info.model if info else None,
         "device": info.device if info else "cpu",
+        "precision": info.precision if info else None,
+        "kernel": info.kernel if info else None,
+        "speed": info.speed if info else None,
         "gpu_available": bool(glob.glob("/dev/nvidia[0-9]*")),  # noqa: PTH207  a pattern, not a path
         "services": {
             "musicgen": "available" if service.has_weights else "not_loaded",

@@ -217,6 +217,12 @@ class Health(TypedDict):
     engine_reason: str
     model: str | None
     device: str
+    precision: str | None
+    """What the model's weights are kept in"""
+    kernel: str | None
+    """Which program computes it"""
+    speed: float | None
+    """Seconds of audio that are made in a second, measured here"""
     gpu_available: bool
     services: dict[str, str]
     jobs: Jobs

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,6 +41,7 @@ def add_parser(subparsers: SubParsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser("doctor", help="check what is installed and say what to type next")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--download", metavar="MODEL", help="fetch the weights of a MusicGen (small, medium, large)")
+    parser.add_argument("--measure", action="store_true", help="load MusicGen and find out how fast it is here")
     add_options(parser)
     parser.set_defaults(run=run)
     return parser
@@ -48,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings; 1 when something that is needed is broken, else 0."""
     if getattr(args, "download", None):
         return _download(args.download, args)
+    if getattr(args, "measure", False):
+        return _measure(args)
     report = examine(args)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else _page(report))
     return 1 if report["problems"] else 0
@@ -74,6 +79,8 @@ def examine(args: argparse.Namespace) -> dict[str, Any]:
         "engine": _chosen(settings),
         "model": settings.model,
         "weights": _weights(settings),
+        "kernel": _kernel(),
+        "speed": _speed(settings),
         "data": _data(settings, problems),
         "notes": list(settings.notes),
         "problems": problems,
@@ -178,6 +185,20 @@ def _weights(settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
+def _kernel() -> str:
+    """Say which program computes MusicGen on the CPU, or what is lost without it."""
+    from bridge.engines.musicgen import kernel_found
+
+    return kernel_found()
+
+
+def _speed(settings: Settings) -> str | None:
+    from bridge.engines.choice import measured_speed
+
+    speed = measured_speed(settings)
+    return speed.sentence if speed else None
+
+
 def _data(settings: Settings, problems: list[str]) -> dict[str, Any]:
     """Look into the data folder; a new one is not made by looking."""
     path = settings.data_dir
@@ -249,6 +270,8 @@ def _page(report: dict[str, Any]) -> str:
         facts += [fact for fact in (weights.get("licence"), weights.get("why")) if fact]
         state = "on disk" if weights["on_disk"] else "not on disk"
         lines.append(f"  {'+' if weights['on_disk'] else '-'} {weights['model']}: {', '.join([state, *facts])}")
+    lines.append(f"MusicGen on this CPU: {report['kernel']}")
+    lines.append(report["speed"] or "MusicGen's speed here: not measured yet (sample-bridge doctor --measure)")
     sounds = "" if data["sounds"] is None else f", {data['sounds']} sounds"
     user = f" by process {data['process']}" if data["process"] else ""
     lines.append(f"data folder: {data['path']} ({data['state']}{user}{sounds}, {data['free_mb']} MiB free)")
@@ -281,6 +304,35 @@ def _download(name: str, args: argparse.Namespace) -> int:
         return 1
     print(f"Ready in {folder}. Type next: sample-bridge serve --model {name}")
     return 0
+
+
+def _measure(args: argparse.Namespace) -> int:
+    """Start the engine as a server would; it measures itself when it is loaded."""
+    from bridge.engines.choice import measured_speed
+    from bridge.engines.musicgen import forget_speed
+
+    settings = from_arguments(args)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    forget_speed(settings.data_dir)
+    try:
+        asyncio.run(_started(settings))
+    except BridgeError as error:
+        print(f"! {error.message}", file=sys.stderr)
+        return 1
+    speed = measured_speed(settings)
+    print(f"{speed.sentence}." if speed else "MusicGen runs, but its speed could not be kept in the data folder.")
+    return 0
+
+
+async def _started(settings: Settings) -> None:
+    from bridge.engines.room import EngineRoom
+
+    with tempfile.TemporaryDirectory() as incoming:
+        engines = EngineRoom(settings, Path(incoming))
+        try:
+            await engines.hosted("musicgen").start()
+        finally:
+            await engines.close()
 
 
 def _meter() -> Callable[[int, int], None]:

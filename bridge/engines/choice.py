@@ -5,11 +5,17 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from bridge.settings import Settings
 
+if TYPE_CHECKING:
+    from bridge.engines.musicgen.speed import Speed
+
 PROCEDURAL = "procedural"
 MUSICGEN = "musicgen"
+QUICK_ENOUGH: Final = 1.0
+"""Seconds of audio in a second from which ``auto`` takes a model on a CPU."""
 DIFFUSION = ("ace_step", "audioldm2", "stable_audio")
 """Engines that take the set model where they are set themselves."""
 
@@ -24,9 +30,11 @@ class Choice:
 
 
 def choose(settings: Settings) -> Choice:
-    """Take the engine that is set; for ``auto`` MusicGen on a GPU with weights on disk, otherwise the procedural one.
+    """Take the engine that is set; for ``auto`` MusicGen with weights on disk where it is quick enough, otherwise the
+    procedural one.
 
-    Looks at files only: nothing heavy is imported and nothing is started.
+    It is on a GPU, and on a CPU once it was measured to make sound faster than it plays. Looks at files only: nothing
+    heavy is imported and nothing is started.
     """
     if settings.mock_generation:
         return Choice(PROCEDURAL, "Sounds are synthesised because MOCK_GENERATION is true.")
@@ -34,11 +42,34 @@ def choose(settings: Settings) -> Choice:
         return Choice(settings.engine, f"The settings name the engine {settings.engine}.")
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
         return Choice(PROCEDURAL, "Sounds are synthesised: MusicGen is not installed (make run ENGINE=musicgen).")
-    if not any(Path("/dev").glob("nvidia[0-9]*")):
-        return Choice(PROCEDURAL, "Sounds are synthesised: without a GPU MusicGen is slower than it plays.")
     if not weights_on_disk(settings.model):
         return Choice(PROCEDURAL, "Sounds are synthesised: no MusicGen weights are on disk (sample-bridge doctor).")
-    return Choice(MUSICGEN, "MusicGen makes the sounds: there is a GPU, and its weights are on disk.")
+    if settings.device != "cpu" and _gpu():
+        return Choice(MUSICGEN, "MusicGen makes the sounds: there is a GPU, and its weights are on disk.")
+    speed = measured_speed(settings)
+    if speed is None:
+        return Choice(
+            PROCEDURAL,
+            "Sounds are synthesised: how fast MusicGen is on this CPU is not known yet (sample-bridge doctor --measure "
+            "finds out).",
+        )
+    if speed.factor < QUICK_ENOUGH:
+        return Choice(PROCEDURAL, f"Sounds are synthesised, since a model is too slow here: {speed.sentence}.")
+    return Choice(MUSICGEN, f"{speed.sentence}.")
+
+
+def measured_speed(settings: Settings) -> Speed | None:
+    """How fast the weights of the set model were on this machine, None when nothing was measured."""
+    from bridge.engines.musicgen.models import resolve_model
+    from bridge.engines.musicgen.speed import kept
+    from bridge.engines.musicgen.weights import find, revision
+    from bridge.errors import EngineUnavailable
+
+    try:
+        folder = find(resolve_model(settings.model))
+    except EngineUnavailable:
+        return None
+    return kept(settings.data_dir, revision(folder)) if folder else None
 
 
 def weights_on_disk(model: str | None) -> bool:
@@ -51,3 +82,7 @@ def weights_on_disk(model: str | None) -> bool:
         return weights_present(resolve_model(model))
     except EngineUnavailable:
         return False
+
+
+def _gpu() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*"))

@@ -62,6 +62,8 @@ class EngineRoom:
             asked = self._settings.ensemble if name == "ensemble" else (name,)
             environment = {"HF_TOKEN": token.get_secret_value()} if token else {}
             environment |= cloud_environment(self._settings, asked)
+            if "musicgen" in asked:
+                environment["BRIDGE_PRECISION"] = self._settings.precision
             members = [
                 HostedEngine(
                     name,
@@ -118,7 +120,9 @@ class EngineRoom:
 
     def _key(self, name: str) -> str:
         if name == "musicgen":
-            return f"{name}:{self._model(name) or ''}"
+            # What it says belongs to what computes it.
+            precision = f":{self._settings.precision}" if self._settings.precision != "auto" else ""
+            return f"{name}:{self._model(name) or ''}{precision}"
         # What such an engine said holds for as long as it is told the same.
         told = f"{self._model(name) or ''}{cloud_environment(self._settings, (name, *self._settings.ensemble))}"
         if name not in {"ensemble", *CLOUD, *DIFFUSION}:

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.engines._base import EngineInfo, Report
+from bridge.engines._base import ConditionedEngine, Engine, EngineInfo, Report
 from bridge.engines.musicgen.models import SIZES, ModelRef, ModelSize, resolve_model
+from bridge.engines.musicgen.speed import forget as forget_speed
 from bridge.engines.musicgen.weights import download, find, local_folder, weights_present
-from bridge.errors import EngineUnavailable
+from bridge.errors import EngineError, EngineUnavailable
 
 if TYPE_CHECKING:
     from bridge.audio.clip import Clip
@@ -27,7 +28,9 @@ __all__ = [
     "ModelSize",
     "MusicGenEngine",
     "download",
+    "forget_speed",
     "installed",
+    "kernel_found",
     "resolve_model",
     "weights_present",
 ]
@@ -44,12 +47,18 @@ def installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("torch", "transformers", "huggingface_hub"))
 
 
+def kernel_found() -> str:
+    """Say which kernel computes on the CPU here, or why there is none and what that costs; loads no model."""
+    return "no kernel, so torch computes"
+
+
 class MusicGenEngine:
     """The engine ``musicgen``.
 
     ``model``: ``small``, ``medium``, ``large``, ``melody`` (text only), a hub id or a folder; None = small.
-    ``device``: "auto", "cpu" or "cuda". ``data_dir`` is not used: weights belong to the Hugging Face cache, where
-    other programs find them too.
+    ``device``: "auto", "cpu" or "cuda". ``data_dir``: where quantised weights and measured speeds are kept; the
+    checkpoints themselves belong to the Hugging Face cache, where other programs find them too. ``precision``: of the
+    weights, see the setting of that name; None reads it from ``BRIDGE_PRECISION``.
 
     Building loads the weights, and fetches them from the hub when they are not on this machine.
     Raises EngineUnavailable, with what to do, when that cannot be done.
@@ -59,7 +68,8 @@ class MusicGenEngine:
         self,
         model: str | None = None,
         device: str = "auto",
-        data_dir: Path | None = None,  # noqa: ARG002 - every engine is given one
+        data_dir: Path | None = None,
+        precision: str | None = None,
     ) -> None:
         if not installed():
             raise EngineUnavailable(_NOT_INSTALLED)
@@ -68,11 +78,13 @@ class MusicGenEngine:
         # read by torch's OpenMP when it is loaded: threads that wait by spinning take the cores from the browser that
         # plays, and from each other (measured on two busy cores: 3 times slower)
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        del data_dir, precision  # our own decoder's
         try:
-            from bridge.engines.musicgen.engine import TransformersEngine
+            from bridge.engines.musicgen.reference import TransformersEngine
+
+            self._engine: Engine = TransformersEngine(ref, folder, device)
         except ImportError as error:
             raise EngineUnavailable(f"{_NOT_INSTALLED} (what is there cannot be loaded: {error})") from error
-        self._engine = TransformersEngine(ref, folder, device)
 
     @property
     def info(self) -> EngineInfo:
@@ -80,8 +92,14 @@ class MusicGenEngine:
         return self._engine.info
 
     def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
-        """Yield the clip, once; see ``Engine.stream``."""
+        """Yield the clip in pieces; see ``Engine.stream``."""
         return self._engine.stream(spec, seconds, report)
+
+    def stream_from(self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
+        """Yield a clip made from audio; see ``ConditionedEngine.stream_from``."""
+        if not isinstance(self._engine, ConditionedEngine):
+            raise EngineError("The reference engine takes words alone: set BRIDGE_PRECISION=auto.")
+        return self._engine.stream_from(spec, seconds, report, source)
 
 
 def _fetch(ref: ModelRef) -> Path:

@@ -10,19 +10,12 @@ import numpy.typing as npt
 
 from bridge.engines.musicgen.decoder import Codes, Floats
 
-# the reference engine's, still asked for under this name
-from bridge.engines.musicgen.reference import AfterGuidance, RepetitionPenalty, Watch, generation_options
-
 __all__ = [
     "COLD",
-    "AfterGuidance",
     "Draws",
-    "RepetitionPenalty",
     "Sampling",
     "Used",
-    "Watch",
     "draws",
-    "generation_options",
     "guided",
     "note",
     "pick",

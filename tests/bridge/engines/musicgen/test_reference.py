@@ -1,4 +1,4 @@
-"""The whole way through transformers, with a tiny MusicGen."""
+"""The whole way through transformers' own ``generate()``, with a tiny MusicGen."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 SECONDS = 0.5
+
+
+@pytest.fixture(scope="module")
+def engine(tiny: Path) -> MusicGenEngine:
+    return reference_of(tiny)
+
+
+def reference_of(folder: Path | str, device: str = "cpu") -> MusicGenEngine:
+    return MusicGenEngine(model=str(folder), device=device, precision="reference")
 
 
 def nobody(_progress: float) -> None:
@@ -156,16 +165,16 @@ def test_guidance_pulls_towards_the_words(engine: MusicGenEngine) -> None:
 def test_the_repetition_penalty_comes_after_the_guidance_and_is_heard(
     engine: MusicGenEngine, guidance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge.engines.musicgen import sampling
+    from bridge.engines.musicgen import reference
 
     shapes: list[tuple[int, int]] = []
-    penalise = sampling.RepetitionPenalty.__call__
+    penalise = reference.RepetitionPenalty.__call__
 
     def look(self: Any, drawn: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         shapes.append((drawn.shape[0], scores.shape[0]))
         return penalise(self, drawn, scores)
 
-    monkeypatch.setattr(sampling.RepetitionPenalty, "__call__", look)
+    monkeypatch.setattr(reference.RepetitionPenalty, "__call__", look)
     plain = codes(engine, temperature=0, guidance=guidance)
     varied = codes(engine, temperature=0, guidance=guidance, repetition_penalty=2.0)
     assert set(shapes) == {(4, 4)}
@@ -239,7 +248,7 @@ def test_what_fails_inside_is_an_engine_error_with_a_sentence(
 
 
 def test_a_stereo_model_gives_two_different_channels(tmp_path: Path) -> None:
-    engine = MusicGenEngine(model=str(build_tiny_musicgen(tmp_path / "stereo", channels=2)), device="cpu")
+    engine = reference_of(str(build_tiny_musicgen(tmp_path / "stereo", channels=2)), "cpu")
     clip = make(engine)
     assert (engine.info.channels, clip.channels, clip.frames) == (2, 2, 16_000)
     assert not np.array_equal(clip.samples[0], clip.samples[1])
@@ -248,7 +257,7 @@ def test_a_stereo_model_gives_two_different_channels(tmp_path: Path) -> None:
 def test_the_melody_model_follows_words_or_says_that_it_cannot(tmp_path: Path) -> None:
     folder = build_tiny_musicgen(tmp_path / "melody", melody=True)
     try:
-        engine = MusicGenEngine(model=str(folder), device="cpu")
+        engine = reference_of(str(folder), "cpu")
     except EngineUnavailable as refused:  # transformers before the release that mended it
         if "drops the words" not in refused.message:
             raise
@@ -262,7 +271,7 @@ def test_a_melody_model_that_does_not_hear_words_is_refused(tmp_path: Path, monk
 
     monkeypatch.setattr(loading, "_TWO_PROMPTS", ("kick", "kick"))  # to a deaf model all prompts are one
     with pytest.raises(EngineUnavailable, match=r"drops the words.*pip install --upgrade transformers"):
-        MusicGenEngine(model=str(build_tiny_musicgen(tmp_path / "melody", melody=True)), device="cpu")
+        reference_of(str(build_tiny_musicgen(tmp_path / "melody", melody=True)), "cpu")
 
 
 def test_the_longest_and_the_strangest_prompts_are_sung(engine: MusicGenEngine) -> None:
@@ -273,7 +282,7 @@ def test_the_longest_and_the_strangest_prompts_are_sung(engine: MusicGenEngine) 
 def test_a_device_that_is_not_there_is_said(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EngineUnavailable, match="BRIDGE_DEVICE=auto"):
-        MusicGenEngine(model=str(tiny), device="cuda")
+        reference_of(str(tiny), "cuda")
     with pytest.raises(EngineUnavailable, match="no device 'tpu'"):
-        MusicGenEngine(model=str(tiny), device="tpu")
-    assert MusicGenEngine(model=str(tiny), device="auto").info.device == "cpu"
+        reference_of(str(tiny), "tpu")
+    assert reference_of(str(tiny), "auto").info.device == "cpu"

@@ -1,4 +1,4 @@
-"""What a prompt is to the decoder: the states of a text encoder, in the decoder's width."""
+"""What a request is to the decoder: the states of a text encoder, and a melody before them, in the decoder's width."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from bridge.engines.musicgen.batching import Conditioning
 from bridge.engines.musicgen.decoder import Floats
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class PromptEncoder:
         self._tokenizer = checkpoint.tokenizer()
         self._encoder = checkpoint.text_encoder(dtype or quick_dtype(device)).to(device)
         self._projection = checkpoint.projection
+        self._melody = MelodyPrefix(checkpoint) if checkpoint.melody else None
         self._remembered: OrderedDict[str, Floats] = OrderedDict()
         self._lock = (
             threading.Lock()
@@ -45,6 +47,17 @@ class PromptEncoder:
                 self._remembered.popitem(last=False)
             return memory
 
+    def conditioning(self, prompt: str, chroma: Floats | None = None) -> Conditioning:
+        """Say what a request hears: ``chroma`` (frames, pitch classes) is for melody models, which make up none."""
+        memory = self.memory(prompt)
+        if self._melody is None:
+            return Conditioning(memory=memory)
+        return Conditioning(
+            memory=None,
+            prefix=np.concatenate([self._melody.of(chroma), memory]),
+            unheard_prefix=np.concatenate([self._melody.of(None), np.zeros_like(memory)]),
+        )
+
     def _encode(self, prompt: str) -> Floats:
         text = self._tokenizer(
             prompt[:_MOST_CHARACTERS], return_tensors="pt", truncation=True, max_length=MOST_TOKENS
@@ -53,6 +66,25 @@ class PromptEncoder:
             states = self._encoder(input_ids=text["input_ids"], attention_mask=text["attention_mask"])
             # one prompt at a time has no padding: nothing is to be masked
             return self._projection(np.ascontiguousarray(states.last_hidden_state[0].float().cpu().numpy()))
+
+
+class MelodyPrefix:
+    """The melody as melody models hear it: a fixed number of chroma frames before the words."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._projection = checkpoint.chroma_projection
+        self._classes = int(checkpoint.config.num_chroma)
+        self._length = int(checkpoint.config.chroma_length)
+
+    def of(self, chroma: Floats | None) -> Floats:
+        """Return (chroma_length, H): a longer melody is cut, a shorter one repeated, as the reference does it.
+
+        None: no melody, which these models were trained to hear as the first pitch class throughout.
+        """
+        if chroma is None or len(chroma) == 0:
+            chroma = np.eye(1, self._classes, dtype=np.float32)
+        repeats = -(-self._length // len(chroma))
+        return np.tile(self._projection(chroma.astype(np.float32, copy=False)), (repeats, 1))[: self._length]
 
 
 def quick_dtype(device: str) -> str:

@@ -39,6 +39,7 @@ from prompts._meter import bar_beats, canonical_meter
 from prompts._names import slug, sound_aliases, sound_name, valid_name
 from prompts._search import nearest, terms
 from prompts._spec import DEFAULT_BARS, DEFAULT_BPM, NATURAL_SECONDS, SampleSpec
+from prompts._spelling import respelled
 from prompts._stems import (
     Stem,
     StemType,
@@ -100,6 +101,7 @@ __all__ = [
     "parse_keywords",
     "read_chord",
     "resolve_stem_type",
+    "respelled",
     "slug",
     "sound_aliases",
     "sound_name",

@@ -10,6 +10,7 @@ from prompts._keys import canonical_key
 from prompts._kind import Kind
 from prompts._meter import meter_in
 from prompts._phrases import joined, phrases_in, words_of
+from prompts._spelling import respelled
 
 _BPM = re.compile(
     r"""(?<![\d.])(?P<before>\d{2,3}(?:\.\d+)?)[\s-]*(?:bpm|beats\ per\ minute)\b
@@ -41,9 +42,10 @@ def kind_in(text: str) -> Kind:
 
     In this order: "stem"; "one-shot" and the like; a number of bars, a meter, and words for loops (break, beat, riff);
     effects, one-shots; words for textures (pad, drone, rain); drums, one-shots; whatever plays a note (piano, pluck,
-    bass, choir, flute): pitched; everything else is a one-shot.
+    bass, choir, flute): pitched; everything else is a one-shot. Where no word says anything, typing errors are read.
     """
-    found = {kind for _, kind in phrases_in(words_of(without_bpm(text)), _kind_words())}
+    words = without_bpm(text)
+    found = _kinds(words) or _kinds(respelled(words, _kind_nouns()))
     if "stem" in found:
         return Kind.STEM
     if "single" not in found:
@@ -105,6 +107,16 @@ def _is_key(match: re.Match[str]) -> bool:
     if sign:
         return lead or capital
     return lead and (capital or phrase_ends)
+
+
+def _kinds(text: str) -> set[str]:
+    return {kind for _, kind in phrases_in(words_of(text), _kind_words())}
+
+
+@cache
+def _kind_nouns() -> frozenset[str]:
+    phrases = (phrase for phrases in table("vocabulary")["kinds"].values() for phrase in phrases)
+    return frozenset(phrase for phrase in phrases if phrase.isalpha())
 
 
 @cache

@@ -33,6 +33,10 @@ SAME = (
     ("b line", "bassline"),
     ("bass line", "bassline"),
     ("e piano", "electric piano"),
+    ("kik", "kick"),
+    ("snr", "snare"),
+    ("snair", "snare"),
+    ("reece", "reese"),
 )
 
 KNOBS: dict[str, Knobs] = {

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from prompts import respelled
+
 from .genres import GENRES, Genre
 from .instrument import Instrument, Knobs
 from .instruments import TABLE
@@ -84,9 +86,31 @@ def _named(segment: str) -> tuple[list[Instrument], set[str]]:
     return [entry for _, _, entry in found], said
 
 
+_LONG = 7
+"""Letters from which a word of a longer phrase ("acoustic guitar") is no other word mistyped."""
+_NOUNS = {
+    word
+    for entry in TABLE.values()
+    for phrase in entry.words
+    for word in phrase.split()
+    if word.isalpha() and word not in WEAK and len(word) >= (4 if word == phrase else _LONG)
+} | BEAT
+_OTHERS = {*KNOBS, *MOODS, *LINES, *WEAK} | {
+    word for genre in GENRES for phrase in genre.words for word in phrase.split()
+}
+
+
 @lru_cache(maxsize=256)
 def read(prompt: str) -> Wish:
-    """Understand a prompt; words that mean nothing here are left alone."""
+    """Understand a prompt; words that mean nothing here are left alone, unless they are an instrument's, mistyped."""
+    wish = _understood(prompt)
+    if wish.instruments or wish.beat or wish.line:
+        return wish
+    other = respelled(prompt, _NOUNS, _OTHERS)
+    return wish if other == prompt.lower() else _understood(other)
+
+
+def _understood(prompt: str) -> Wish:
     text = plain(prompt)
     genre, words = None, 0
     for phrase, weight, candidate in _STYLES:

@@ -43,6 +43,27 @@ def test_the_longest_phrase_of_the_first_part_names_the_instrument(prompt: str, 
     assert (wish.instruments[0].name if wish.instruments else None) == name
 
 
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("kikc", "kick"),
+        ("kik", "kick"),
+        ("a punchy snaer", "snare"),
+        ("techno hihta", "hat"),
+        ("acoustik gutar", "guitar_steel"),
+        ("saxaphone", "saxophone"),
+        ("cash in the corner", None),
+        ("dark house", None),
+    ],
+)
+def test_a_mistyped_instrument_is_still_that_instrument(prompt: str, name: str | None) -> None:
+    assert next((entry.name for entry in read(prompt).instruments), None) == name
+
+
+def test_a_mistyped_beat_is_a_beat() -> None:
+    assert read("techno braekbeat").beat
+
+
 def test_every_instrument_answers_to_each_of_its_words() -> None:
     lost = [
         (word, entry.name, found[0].name if found else None)

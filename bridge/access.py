@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 import ipaddress
 
 from bridge.settings import Settings
+
+SUBPROTOCOL = "sample-bridge"
+"""What a browser's WebSocket offers beside its key."""
+_KEY_PROTOCOL = f"{SUBPROTOCOL}.key."
 
 
 def is_loopback(name: str) -> bool:
@@ -34,6 +40,22 @@ def check_key(settings: Settings, given: str | None) -> bool:
     wanted = settings.api_key.get_secret_value().encode()
     # surrogatepass: header bytes that are no UTF-8, and JSON's "\\ud800", arrive as lone surrogates
     return given is not None and hmac.compare_digest(wanted, given.encode("utf-8", "surrogatepass"))
+
+
+def key_of_protocols(offered: str) -> str | None:
+    """Read the key that a WebSocket client put among its subprotocols: base64url, since these are bare tokens.
+
+    A page cannot give a WebSocket headers, and a key in the address would end in logs and histories. None: there is none.
+    """
+    for name in offered.split(","):
+        coded = name.strip()
+        if coded.startswith(_KEY_PROTOCOL):
+            coded = coded.removeprefix(_KEY_PROTOCOL)
+            try:
+                return base64.b64decode(coded + "=" * (-len(coded) % 4), altchars=b"-_", validate=True).decode()
+            except (binascii.Error, ValueError):
+                return ""
+    return None
 
 
 def exposure_notice(settings: Settings) -> str | None:

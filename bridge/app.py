@@ -39,12 +39,13 @@ def create_app(service: SampleService) -> web.Application:
     app[STREAMS] = Streams(service)
     app.add_routes(ROUTES)
     Hub(service, metrics).attach(app)
-    JobSocket(service).attach(app)
-    StreamSocket(service, app[STREAMS]).attach(app)
+    JobSocket(service, metrics).attach(app)
+    usage = UsageLog(service)
+    StreamSocket(service, app[STREAMS], metrics, usage).attach(app)
     metrics.attach(app)
     stems.attach(app)
     similar.attach(app)
-    UsageLog(service).attach(app)
+    usage.attach(app)
     app.cleanup_ctx.append(_background)
     return app
 

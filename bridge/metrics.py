@@ -23,13 +23,15 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bridge import __version__
+from bridge.errors import BridgeError, InvalidRequest
 from bridge.gpu import read_gpus
 from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
 from bridge.service import SampleService
+from cache import Event
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line for each figure, of which nobody asks
 
@@ -62,6 +64,12 @@ class Metrics:
         self.joined = Counter("bridge_single_flight_joined", "Requests that joined a job", registry=registry)
         self.cache_hits = Counter("bridge_cache_hits", "Requests whose sound was kept already", registry=registry)
         self.cache_misses = Counter("bridge_cache_misses", "Requests that needed a job", registry=registry)
+        self.evictions = Counter("bridge_cache_evictions", "Sounds that went to make room", registry=registry)
+        self.bad_requests = Counter(
+            "bridge_bad_requests", "Requests and messages that could not be understood",
+            ("door", "code"), registry=registry,
+        )  # fmt: skip
+        self.streams = Gauge("bridge_streams", "Streams that play", registry=registry)
         self.push_seconds = Histogram(
             "bridge_push_duration_seconds", "Time from an event to its handing over to every page",
             ("event",), buckets=_QUICK, registry=registry,
@@ -84,6 +92,7 @@ class Metrics:
         self._begun: WeakSet[Job] = WeakSet()
         service.watch_asks(self._on_ask)
         service.queue.watch(self._on_job)
+        service.library.listen(self._on_event)
 
     def attach(self, app: web.Application) -> None:
         """Measure the event loop while ``app`` runs."""
@@ -91,12 +100,16 @@ class Metrics:
 
     async def text(self) -> bytes:
         """Everything in Prometheus' text format."""
-        store = self._service.library.store
-        disk, sounds = shutil.disk_usage, store.count
+        library = self._service.library
+        store = library.store
+        disk = shutil.disk_usage
         now = CollectorRegistry()
         usage = await asyncio.to_thread(disk, self._service.settings.data_dir)
         Gauge("bridge_disk_free_bytes", "Free space where the sounds are kept", registry=now).set(usage.free)
-        Gauge("bridge_sounds", "Sounds that are kept", registry=now).set(await self._service.library.read(sounds))
+        Gauge("bridge_sounds", "Sounds that are kept", registry=now).set(await library.read(store.count))
+        Gauge("bridge_cache_bytes", "Bytes of the sounds that are kept", registry=now).set(
+            await library.read(store.size)
+        )
         load = Gauge("bridge_device_load_ratio", "How busy a device is, 1 is fully", ("device",), registry=now)
         memory = Gauge("bridge_gpu_memory_bytes", "Memory of a GPU in use", ("device",), registry=now)
         whole = Gauge("bridge_gpu_memory_total_bytes", "Memory of a GPU", ("device",), registry=now)
@@ -120,6 +133,15 @@ class Metrics:
         """An event was handed over to every page."""
         self.push_seconds.labels(event).observe(seconds)
 
+    def refused(self, door: str, error: BridgeError) -> None:
+        """A request or message was answered with an error; only what the asker did wrong counts."""
+        if isinstance(error, InvalidRequest):
+            self.bad_requests.labels(door, error.code).inc()
+
+    def _on_event(self, event: Event) -> None:
+        if event.type == "sound_removed" and event.data["why"] == "evicted":
+            self.evictions.inc()
+
     def _on_ask(self, ticket: Ticket) -> None:
         if ticket.state is State.COMPLETED:
             self.cache_hits.inc()
@@ -135,7 +157,7 @@ class Metrics:
         elif job.state in TERMINAL and not (job.error is not None and job.error.code == STOPPING):
             self.results.labels(str(job.state)).inc()
             if job.started is not None and job.ended is not None:
-                model = (job.work.get("spec") or {}).get("model") or ""
+                model = bare_model((job.work.get("spec") or {}).get("model") or "")
                 self.job_seconds.labels(job.lane, model).observe(max(job.ended - job.started, 0.0))
 
     async def _measure_lag(self, _: web.Application) -> AsyncIterator[None]:
@@ -166,15 +188,22 @@ class _Standing(Collector):
         yield jobs
         yield GaugeMetricFamily("bridge_socket_clients", "Connected pages", value=self._service.pages())
         memory = GaugeMetricFamily("bridge_engine_memory_bytes", "Memory of an engine's processes", labels=["engine"])
-        restarts = GaugeMetricFamily(
+        restarts = CounterMetricFamily(
             "bridge_worker_restarts", "Engine processes that ended by themselves", labels=["engine"]
         )
+        hungry = CounterMetricFamily("bridge_oom", "Sounds for which memory did not suffice", labels=["engine"])
         ready = GaugeMetricFamily("bridge_engine_ready", "1 while the engine can make new sounds", labels=["engine"])
         for name, pool in self._service.engines.pools.items():
             memory.add_metric([name], sum(map(_resident, pool.pids)))
             restarts.add_metric([name], pool.restarts)
+            hungry.add_metric([name], pool.out_of_memory)
             ready.add_metric([name], float(pool.running))
-        yield from (memory, restarts, ready)
+        yield from (memory, restarts, hungry, ready)
+
+
+def bare_model(model: str) -> str:
+    """A hub id as it is, of a folder its last part: paths are no labels."""
+    return Path(model).name if model.startswith((".", "~", "/")) or "\\" in model else model
 
 
 def _resident(pid: int) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Collection
+import time
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,9 @@ from weakref import WeakSet
 from aiohttp import web
 
 from bridge.engines.spending import Spending, work_of
+from bridge.errors import BridgeError
 from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
+from bridge.logs import current_request
 from prompts import SampleSpec
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ class UsageLog:
         self._limit = settings.usage_log_mb * 2**20
         self._with_prompts = settings.usage_prompts
         self._spending = Spending(settings.data_dir)
-        self._lines: asyncio.Queue[tuple[dict[str, Any], str | None, float] | None] = asyncio.Queue()
+        self._lines: asyncio.Queue[tuple[dict[str, Any], Collection[str], float] | None] = asyncio.Queue()
         self._waiting: set[asyncio.Task[None]] = set()
         self._seen: WeakSet[Ticket] = WeakSet()
         self._complained = False
@@ -86,6 +89,38 @@ class UsageLog:
             for ticket in job.tickets.values():
                 self._note(ticket)
 
+    def streamed(
+        self,
+        stream_id: str,
+        request: Mapping[str, Any],
+        state: State,
+        *,
+        engine: str,
+        seconds: float,
+        started: float,
+        works: Collection[str] = (),
+        error: BridgeError | None = None,
+    ) -> None:
+        """A stream has ended: a line says how many ``seconds`` of sound it sent since ``started`` (Unix seconds)."""
+        if not self._limit:
+            return
+        session = request.get("session")
+        line: dict[str, Any] = {
+            "at": _now(),
+            "request_id": current_request(),
+            "session": session[:64] if isinstance(session, str) else None,
+            "stream": stream_id,
+            "state": str(state),
+            "engine": engine,
+            "seconds": round(seconds, 3),
+            "played_s": round(max(time.time() - started, 0.0), 3),
+        }
+        if error is not None:
+            line["error"] = error.code
+        if self._with_prompts:
+            line["prompt"] = request.get("prompt")
+        self._lines.put_nowait((line, works, started))
+
     def _note(self, ticket: Ticket) -> None:
         job, asked = ticket.job, ticket.asked
         if ticket in self._seen or asked.get("request_id") is None:
@@ -94,7 +129,7 @@ class UsageLog:
         placed = ticket.outcome
         sample = getattr(placed, "sample", None)
         line: dict[str, Any] = {
-            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "at": _now(),
             "request_id": asked["request_id"],
             "session": asked.get("session"),
             "job_id": ticket.id,
@@ -109,15 +144,15 @@ class UsageLog:
             line["error"] = job.error.code
         if self._with_prompts:
             line["prompt"] = asked.get("prompt")
-        work = None
+        works = []
         if job.started is not None and "spec" in job.work:
             line["worked_s"] = round(max((job.ended or job.started) - job.started, 0.0), 3)
-            work = work_of(SampleSpec.model_validate(job.work["spec"]))
-        self._lines.put_nowait((line, work, job.started or 0.0))
+            works = [work_of(SampleSpec.model_validate(job.work["spec"]))]
+        self._lines.put_nowait((line, works, job.started or 0.0))
 
-    def _write(self, line: dict[str, Any], work: str | None, since: float) -> None:
+    def _write(self, line: dict[str, Any], works: Collection[str], since: float) -> None:
         try:
-            line["cost"] = round(self._spending.of(work, since), 6) if work else 0.0
+            line["cost"] = round(sum(self._spending.of(work, since) for work in works), 6)
             text = json.dumps(line, ensure_ascii=False) + "\n"
             _make_room(self._file, self._limit, len(text.encode()))
             with self._file.open("a", encoding="utf-8") as log:
@@ -127,6 +162,10 @@ class UsageLog:
             if not self._complained:
                 logger.warning("the usage log cannot be written (%s)", error)
             self._complained = True
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _is_stopping(job: Job) -> bool:

@@ -44,6 +44,19 @@ _HTTP_CODES: Mapping[int, tuple[str, str]] = {
     413: ("too_large", "The body is too large for this call."),
     416: ("range_not_satisfiable", "That range lies outside the file."),
 }
+_MISTAKES = frozenset({400, 413, 415, 422})
+"""Statuses of requests that have something wrong in them."""
+
+
+class ErrorResponse(web.Response):
+    """The answer that tells of an error, and the error itself, for those who count."""
+
+    def __init__(self, error: errors.BridgeError, status: int, headers: Mapping[str, str] | None = None) -> None:
+        text = json.dumps(error_document(error), ensure_ascii=False)
+        super().__init__(status=status, text=text, content_type="application/json", headers=headers)
+        self.error = error
+        if status == 503:
+            self.headers.setdefault("Retry-After", "5")
 
 
 def status_of(error: errors.BridgeError) -> int:
@@ -65,10 +78,7 @@ def error_document(error: errors.BridgeError) -> dict[str, Any]:
 
 def error_response(error: errors.BridgeError, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer an error with its status."""
-    response = _json(error_document(error), status_of(error), headers)
-    if response.status == 503:
-        response.headers.setdefault("Retry-After", "5")
-    return response
+    return ErrorResponse(error, status_of(error), headers)
 
 
 @web.middleware
@@ -87,15 +97,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             raise
         code, message = _HTTP_CODES.get(error.status, ("http_error", error.reason))
         kept = {name: error.headers[name] for name in ("Allow", "Content-Range") if name in error.headers}
-        return _json(error_document(errors.BridgeError(message, code=code)), error.status, kept)
+        kind = errors.InvalidRequest if error.status in _MISTAKES else errors.BridgeError
+        return ErrorResponse(kind(message, code=code), error.status, kept)
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
-        return _json(
-            error_document(errors.BridgeError("Something broke in the bridge; its log has the details.")), 500, None
-        )
-
-
-def _json(document: Mapping[str, Any], status: int, headers: Mapping[str, str] | None) -> web.Response:
-    return web.Response(
-        status=status, text=json.dumps(document, ensure_ascii=False), content_type="application/json", headers=headers
-    )
+        return ErrorResponse(errors.BridgeError("Something broke in the bridge; its log has the details."), 500)

@@ -13,6 +13,7 @@ exposed, no key    reading                                                      
 key set            reading; anything else with ``X-API-Key`` or ``Authorization: Bearer``                403
 =================  ====================================================================================  ======
 
+A page cannot give a WebSocket headers: its key may also be a subprotocol, see ``key_of_protocols``.
 ``/samples/*`` are public: any page may read them, even one without an origin. Socket.IO's key travels in ``hello``,
 where the hub asks ``check_key``.
 """
@@ -28,7 +29,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
-from bridge.access import check_key, exposure_notice, is_exposed, is_loopback
+from bridge.access import check_key, exposure_notice, is_exposed, is_loopback, key_of_protocols
 from bridge.api.errors import error_response
 from bridge.errors import BridgeError, Forbidden, Misdirected, UnsupportedMedia
 from bridge.settings import Settings
@@ -244,7 +245,9 @@ def _shown_key(request: web.Request) -> str | None:
     if key is not None:
         return key
     scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return key_of_protocols(headers) if (headers := request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)) else None
 
 
 def _host_name(host: str) -> str | None:

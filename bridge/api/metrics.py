@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bridge.access import check_key, is_exposed
+from bridge.api.errors import ErrorResponse
 from bridge.api.keys import METRICS, SETTINGS
 from bridge.errors import Forbidden
 from bridge.logs import request_id_from, working_for
@@ -52,6 +53,8 @@ def observed(metrics: Metrics) -> Middleware:
                 raise
             else:
                 status = response.status
+                if isinstance(response, ErrorResponse):
+                    metrics.refused("http", response.error)
                 if not response.prepared:
                     response.headers[REQUEST_ID] = request_id
                 return response

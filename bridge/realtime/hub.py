@@ -75,7 +75,7 @@ class Hub:
             "cancel": self._cancel,
             "session": self._session,
         }.items():
-            self.sio.on(name, _answering(handler))
+            self.sio.on(name, _answering(handler, self._metrics))
         service.pages = self._pages
         service.library.listen(self._on_event)
         service.watch(self._on_progress)
@@ -236,7 +236,7 @@ class Hub:
         )
 
 
-def _answering(handler: Handler) -> Callable[..., Coroutine[Any, Any, Any]]:
+def _answering(handler: Handler, metrics: Metrics) -> Callable[..., Coroutine[Any, Any, Any]]:
     """Give a handler an object, whatever came, and turn its errors into ``{"error": {code, message}}``."""
 
     async def answer(sid: str, data: Any = None, *_: Any) -> Any:
@@ -249,6 +249,7 @@ def _answering(handler: Handler) -> Callable[..., Coroutine[Any, Any, Any]]:
         except Exception:
             logger.exception("a message could not be answered")
             found = BridgeError("Something broke in the bridge; its log has the details.")
+        metrics.refused("page", found)
         return {"error": {"code": found.code, "message": found.message}}
 
     return answer

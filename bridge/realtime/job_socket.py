@@ -13,6 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from bridge.errors import BridgeError, Busy, InvalidRequest
 from bridge.events import JobMessage
 from bridge.jobs import STOPPING, TERMINAL, Job, Ticket
+from bridge.metrics import Metrics
 from bridge.realtime.messages import read_message
 from bridge.service import SampleService
 from bridge.status import job_status
@@ -34,8 +35,9 @@ PING_SECONDS = 20.0
 class JobSocket:
     """Owns the job listeners of one application."""
 
-    def __init__(self, service: SampleService) -> None:
+    def __init__(self, service: SampleService, metrics: Metrics) -> None:
         self._service = service
+        self._metrics = metrics
         self._listeners: set[_Listener] = set()
         service.watch_asks(self._tell)
         service.watch(self._on_progress)
@@ -56,7 +58,7 @@ class JobSocket:
         if limit and len(self._listeners) >= limit:
             raise Busy("Too many clients are connected. Try again in a moment.")
         await socket.prepare(request)
-        listener = _Listener(self._service, socket, request)
+        listener = _Listener(self._service, self._metrics, socket, request)
         self._listeners.add(listener)
         try:
             await listener.listen()
@@ -96,9 +98,12 @@ class JobSocket:
 class _Listener:
     """One client. Of a job only the newest state waits for it, so that a slow one costs little."""
 
-    def __init__(self, service: SampleService, socket: web.WebSocketResponse, request: web.Request) -> None:
+    def __init__(
+        self, service: SampleService, metrics: Metrics, socket: web.WebSocketResponse, request: web.Request
+    ) -> None:
         self.socket = socket
         self._service = service
+        self._metrics = metrics
         self._request = request
         self._only: str | None = None
         self._news: dict[str, Ticket] = {}
@@ -125,6 +130,7 @@ class _Listener:
                     self._answer(read_message(message.data, '{"type": "ping"}'))
                 except BridgeError as error:
                     mistakes += 1
+                    self._metrics.refused("jobs", error)
                     self._say({"type": "error", "error": {"code": error.code, "message": error.message}})
                 if mistakes >= MAX_MISTAKES or len(self._answers) > MAX_WAITING:
                     await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too much was not understood.")

@@ -13,10 +13,14 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from bridge.access import SUBPROTOCOL
 from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest
+from bridge.jobs import State
+from bridge.metrics import Metrics
 from bridge.realtime.messages import read_message
 from bridge.service import SampleService
 from bridge.streaming import Chunk, Stream, Streams
+from bridge.usage import UsageLog
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +45,12 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 class StreamSocket:
     """Owns the streaming connections of one application."""
 
-    def __init__(self, service: SampleService, streams: Streams) -> None:
+    def __init__(self, service: SampleService, streams: Streams, metrics: Metrics, usage: UsageLog) -> None:
         self._service = service
         self._streams = streams
+        self._metrics = metrics
+        self._usage = usage
+        metrics.streams.set_function(lambda: len(streams.sessions()))
         self._sessions: dict[str, _Session] = {}
 
     def attach(self, app: web.Application) -> None:
@@ -54,7 +61,9 @@ class StreamSocket:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
         session_id = request.match_info["session_id"]
-        socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=MAX_MESSAGE_BYTES, compress=False)
+        socket = web.WebSocketResponse(
+            heartbeat=PING_SECONDS, max_msg_size=MAX_MESSAGE_BYTES, compress=False, protocols=(SUBPROTOCOL,)
+        )
         if not socket.can_prepare(request).ok:
             raise InvalidRequest("This address speaks WebSocket: connect to it with ws:// instead of http://.")
         if not _SESSION_ID.fullmatch(session_id):
@@ -64,7 +73,7 @@ class StreamSocket:
             raise Busy("Too many clients are connected. Try again in a moment.")
         if session_id in self._sessions:
             raise Conflict("That session is connected already. Take another session_id.", code="session_in_use")
-        session = self._sessions[session_id] = _Session(self._streams, session_id, socket, request)
+        session = self._sessions[session_id] = _Session(self, session_id, socket, request)
         try:
             await socket.prepare(request)
             _keep_little(request)
@@ -72,6 +81,31 @@ class StreamSocket:
         finally:
             del self._sessions[session_id]
         return socket
+
+    async def open(self, session_id: str, request: Any) -> Stream:
+        """Begin a stream unless too many play. Raises Busy, InvalidRequest, EngineUnavailable."""
+        limit = self._service.settings.max_streams
+        if limit and sum(one.plays for one in self._sessions.values()) > limit:  # the asker is among them
+            raise Busy(f"{limit} streams play already. Stop one, or try again in a moment.", code="too_many_streams")
+        return await self._streams.open(session_id, request)
+
+    def ended(self, stream: Stream, state: State, error: BridgeError | None = None) -> None:
+        """End a stream, and note who heard how much of it."""
+        stream.close()
+        self._usage.streamed(
+            stream.session_id,
+            stream.request,
+            state,
+            engine=stream.info.name,
+            seconds=stream.seconds_sent,
+            started=stream.started,
+            works=stream.works,
+            error=error,
+        )
+
+    def refused(self, error: BridgeError) -> None:
+        """A client was told of an error."""
+        self._metrics.refused("stream", error)
 
     async def _say_goodbye(self, _: web.Application) -> None:
         closing = [
@@ -84,15 +118,22 @@ class StreamSocket:
 class _Session:
     """One client."""
 
-    def __init__(self, streams: Streams, session_id: str, socket: web.WebSocketResponse, request: web.Request) -> None:
+    def __init__(
+        self, owner: StreamSocket, session_id: str, socket: web.WebSocketResponse, request: web.Request
+    ) -> None:
         self.socket = socket
-        self._streams = streams
+        self._owner = owner
         self._id = session_id
         self._request = request
         self._stream: Stream | None = None
         self._playing: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
         self._starting = False
+
+    @property
+    def plays(self) -> bool:
+        """A stream plays, or is about to."""
+        return self._starting or self._stream is not None
 
     async def listen(self) -> None:
         """Do what the client says until it goes."""
@@ -109,7 +150,7 @@ class _Session:
                     await self._say_error(error)
             await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too much was not understood.")
         finally:
-            await self._end()
+            await self._end(State.CANCELLED)
 
     async def _heard(self) -> str | bytes | None:
         """The next message; None when the client has gone, or has had nothing to say for too long."""
@@ -152,7 +193,11 @@ class _Session:
                 "This session streams already. Say update to change it, or stop before you start again.",
                 code="already_streaming",
             )
-        self._stream = await self._streams.open(self._id, request)
+        self._starting = True
+        try:
+            self._stream = await self._owner.open(self._id, request)
+        finally:
+            self._starting = False
         self._playing = asyncio.create_task(self._play(self._stream))
 
     async def _update(self, request: Any) -> None:
@@ -162,7 +207,7 @@ class _Session:
 
     async def _stop(self) -> None:
         stream = self._streaming()
-        await self._end()
+        await self._end(State.COMPLETED)
         await self._say_completed(stream, "stopped")
 
     def _streaming(self) -> Stream:
@@ -173,30 +218,32 @@ class _Session:
             )
         return self._stream
 
-    async def _end(self) -> None:
+    async def _end(self, state: State) -> None:
         playing, self._playing = self._playing, None
         stream, self._stream = self._stream, None
         # Nothing is awaited before the work is ended: a handler that is being cancelled gets no further.
         if playing is not None:
             playing.cancel()
         if stream is not None:
-            stream.close()
+            self._owner.ended(stream, state)
         if playing is not None:
             await asyncio.gather(playing, return_exceptions=True)
 
     async def _play(self, stream: Stream) -> None:
+        failure: BridgeError | None = None
         try:
             await self._say(_started(stream))
             await self._send_chunks(stream)
         except BridgeError as error:
             logger.warning("stream %s: %s", self._id, error.message)
+            failure = error
             ended = self._say_error(error)
         except (ConnectionError, TimeoutError):
             return self._drop()
         else:
             ended = self._say_completed(stream, "finished")
         self._stream = self._playing = None
-        stream.close()
+        self._owner.ended(stream, State.FAILED if failure else State.COMPLETED, failure)
         with contextlib.suppress(ConnectionError):
             await ended
         return None
@@ -260,6 +307,7 @@ class _Session:
         )
 
     async def _say_error(self, error: BridgeError) -> None:
+        self._owner.refused(error)
         await self._say({"type": "error", "error": {"code": error.code, "message": error.message}})
 
     async def _say(self, event: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from bridge.engines import EngineInfo
 from bridge.engines.passages import Passage
 from bridge.engines.pool import EnginePool
+from bridge.engines.spending import work_of
 from bridge.errors import InvalidRequest
 from bridge.requests import from_validation, generate_order
 from bridge.service import SampleService
@@ -128,6 +129,8 @@ class Stream:
         self.request = dict(request)
         self.started = time.time()
         self.seconds_sent = 0.0
+        self.works: set[str] = set()
+        """What its engine was asked for, as the ledger of spending names it."""
         self._streams = streams
         self._plan = plan
         self._changed = False
@@ -296,6 +299,7 @@ class Stream:
             urgent=wanted.first,
         )
         self._number += 1
+        self.works.add(work_of(wanted.spec))
         take = self._streams.takes.join(plan.engine, plan.info, wanted.spec, passage, tail, wanted.round)
         return _Heard(take, wanted.again)
 

@@ -8,11 +8,14 @@ import stat
 from pathlib import Path
 
 import pytest
+from aiohttp import WSMsgType
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import gpu
 from bridge.app import create_app
 from bridge.gpu import Gpu, read_gpus, read_table
+from bridge.jobs import embedded
+from bridge.metrics import bare_model
 from bridge.service import SampleService, open_service
 from tests.servers import Listener, settings_for, until
 
@@ -130,7 +133,7 @@ async def test_the_machine_and_the_engines_processes_are_seen(client, service) -
     found = await figures(client)
     assert found.of("bridge_engine_memory_bytes", engine="tone") > 1e6
     assert found.of("bridge_engine_ready", engine="tone") == 1
-    assert found.of("bridge_worker_restarts", engine="tone") == 0
+    assert found.of("bridge_worker_restarts_total", engine="tone") == 0
     assert found.of("bridge_device_load_ratio", device="cpu") >= 0
     assert found.of("bridge_disk_free_bytes") > 0
     assert found.of("process_resident_memory_bytes") > 1e6
@@ -139,7 +142,76 @@ async def test_the_machine_and_the_engines_processes_are_seen(client, service) -
 
 async def test_a_crash_of_an_engine_is_counted(client) -> None:
     assert await make(client, "tone crash") == 502
-    assert (await figures(client)).of("bridge_worker_restarts", engine="tone") == 3
+    assert (await figures(client)).of("bridge_worker_restarts_total", engine="tone") == 3
+
+
+async def test_memory_that_did_not_suffice_is_counted_each_time(
+    tmp_path: Path, monkeypatch, installed, aiohttp_client
+) -> None:
+    monkeypatch.setattr(embedded, "RETRY_PAUSES", (0.0,))
+    async with open_service(settings_for(tmp_path / "data", engine="scripted")) as service:
+        client = await aiohttp_client(create_app(service))
+        assert await make(client, "memory") == 502
+        found = await figures(client)
+        assert found.of("bridge_oom_total", engine="scripted") == 2
+
+
+async def test_what_was_not_understood_is_counted_by_door_and_code(client) -> None:
+    assert await make(client, "tone", duration=-1) == 422
+    assert (await client.post("/generate", data=b"{", headers={"Content-Type": "application/json"})).status == 400
+    assert (await client.post("/generate", data=b"x", headers={"Content-Type": "text/plain"})).status == 415
+    assert (await client.get("/sounds/nothing")).status == 404
+    async with client.ws_connect("/ws") as socket:
+        await socket.send_str("garbage")
+        await socket.receive_json()
+    async with client.ws_connect("/ws/stream/one") as socket:
+        await socket.send_json({"type": "start_streaming", "request": {"prompt": "x", "chunk_duration": -1}})
+        await socket.receive_json()
+    listener = Listener(str(client.make_url("/")))
+    await listener.connect()
+    try:
+        await listener.ask("generate", {"prompt": "tone", "duration": "long"})
+    finally:
+        await listener.leave()
+    found = await figures(client)
+    name = "bridge_bad_requests_total"
+    assert found.of(name, door="http", code="malformed_body") == 1
+    assert found.of(name, door="http", code="unsupported_media_type") == 1
+    assert found.of(name, door="http", code="invalid_request") == 1
+    assert found.of(name, door="http", code="unknown_sound") is None, "a question about what is not there is no mistake"
+    for door in ("jobs", "stream", "page"):
+        assert found.of(name, door=door) == 1, door
+
+
+async def test_streams_are_counted_while_they_play(client) -> None:
+    async with client.ws_connect("/ws/stream/one") as socket:
+        await socket.send_json({"type": "start_streaming", "request": {"prompt": "tone", "chunk_duration": 0.2}})
+        assert (await socket.receive_json())["type"] == "started"
+        assert (await figures(client)).of("bridge_streams") == 1
+        await socket.send_json({"type": "stop"})
+        while (message := await socket.receive()).type is not WSMsgType.TEXT or '"completed"' not in message.data:
+            pass
+        assert (await figures(client)).of("bridge_streams") == 0
+
+
+async def test_what_is_kept_and_what_went_to_make_room_are_counted(tmp_path: Path, aiohttp_client) -> None:
+    async with open_service(settings_for(tmp_path / "data", masters_limit_mb=1)) as service:
+        client = await aiohttp_client(create_app(service))
+        assert await make(client, "tone 300 hz") == 200
+        found = await figures(client)
+        assert 0 < found.of("bridge_cache_bytes") < 2**20
+        assert found.of("bridge_cache_evictions_total") == 0
+        for number in range(12):
+            await make(client, f"tone {400 + number} hz", duration=2)
+        await until(lambda: service.library.store.size() <= 2**20)
+        found = await figures(client)
+        assert found.of("bridge_cache_evictions_total") >= 1
+
+
+def test_the_label_of_a_model_in_a_folder_is_no_path() -> None:
+    assert bare_model("facebook/musicgen-small") == "facebook/musicgen-small"
+    assert bare_model("/home/somebody/musicgen_finetuned") == "musicgen_finetuned"
+    assert bare_model("./musicgen_finetuned") == "musicgen_finetuned"
 
 
 async def test_over_a_network_the_figures_need_the_key(tmp_path: Path, aiohttp_client) -> None:

@@ -45,7 +45,7 @@ def check_key(settings: Settings, given: str | None) -> bool:
 def key_of_protocols(offered: str) -> str | None:
     """Read the key that a WebSocket client put among its subprotocols: base64url, since these are bare tokens.
 
-    A page cannot give a WebSocket headers, and a key in the address would end in logs and histories. None: there is none.
+    A page cannot give a WebSocket headers, and a key in the address would end in logs and histories. None: no key.
     """
     for name in offered.split(","):
         coded = name.strip()

@@ -98,6 +98,7 @@ const prompt = new PromptBox(byId('promptbox'), { generate, leave: () => player.
 const stream = new Stream(location.origin.replace(/^http/, 'ws'), {
   context: () => player.context,
   output: () => player.input,
+  token: fromAddress().token,
   onState: (playing, error) => {
     streamBox.show(playing);
     if (error) problem(error);

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, FormData
 from pydantic import SecretStr
 
 from bridge.audio.formats import FORMATS
-from bridge.commands._makers import MadeSound, OnProgress
+from bridge.commands._makers import MadeSimilar, MadeSound, OnProgress
 from bridge.commands._wishes import Wish
 from bridge.errors import BridgeError, StartupError
 
@@ -41,6 +42,35 @@ class ServerMaker:
         body = {**wish.document, "wait": False, "priority": "batch" if batch else "player"}
         first = await self._json("POST", "/generate", json=body)
         tasks = [first, *[await self._task(task_id) for task_id in first.get("variations", ())[1:]]]
+        return [await self._made(task) for task in await self._ended(tasks, on_progress)]
+
+    async def audio(self, sound: MadeSound, extension: str) -> bytes:
+        """See Maker."""
+        async with self._call("GET", f"/samples/{sound.sample_id}.{FORMATS[extension].suffix}") as answer:
+            return await answer.read()
+
+    async def similar(self, file: Path, wish: Mapping[str, Any]) -> MadeSimilar:
+        """See Maker."""
+        with file.open("rb") as content:
+            form = FormData()
+            form.add_field("file", content, filename="audio")
+            upload = await self._json("POST", "/api/upload", data=form)
+        begun = await self._json("POST", f"/api/generate/{upload['audio_id']}", json=dict(wish))
+        (task,) = await self._ended([await self._task(begun["generation_id"])])
+        sound = await self._made(task)
+        async with self._call("GET", f"/api/download/{task['task_id']}") as answer:
+            return MadeSimilar(upload["audio_id"], upload["features"], sound, await answer.read())
+
+    async def forget(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """See Maker."""
+        # Every file is written anew: with many of them it takes its time, and says nothing meanwhile.
+        patient = ClientTimeout(total=None, sock_connect=5.0)
+        return await self._json("POST", "/forget", json=dict(wish), timeout=patient)
+
+    async def _ended(
+        self, tasks: list[dict[str, Any]], on_progress: OnProgress = lambda *_: None
+    ) -> list[dict[str, Any]]:
+        """Follow tasks until all have ended."""
         pause = _FIRST_POLL_SECONDS
         while any(task["status"] not in _ENDED for task in tasks):
             estimates = [task["eta_s"] for task in tasks if task["eta_s"] is not None]
@@ -48,18 +78,7 @@ class ServerMaker:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LAST_POLL_SECONDS)
             tasks = [task if task["status"] in _ENDED else await self._task(task["task_id"]) for task in tasks]
-        return [await self._made(task) for task in tasks]
-
-    async def audio(self, sound: MadeSound, extension: str) -> bytes:
-        """See Maker."""
-        async with self._call("GET", f"/samples/{sound.sample_id}.{FORMATS[extension].suffix}") as answer:
-            return await answer.read()
-
-    async def forget(self, wish: Mapping[str, Any]) -> dict[str, Any]:
-        """See Maker."""
-        # Every file is written anew: with many of them it takes its time, and says nothing meanwhile.
-        patient = ClientTimeout(total=None, sock_connect=5.0)
-        return await self._json("POST", "/forget", json=dict(wish), timeout=patient)
+        return tasks
 
     async def _task(self, task_id: str) -> dict[str, Any]:
         return await self._json("GET", f"/generate/{task_id}")

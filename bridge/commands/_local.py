@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from bridge.commands._makers import MadeSound, OnProgress
+from bridge.commands._makers import MadeSimilar, MadeSound, OnProgress
 from bridge.commands._wishes import Wish
 from bridge.events import JobMessage
 from bridge.jobs import Priority
 from bridge.placing import Placed
 from bridge.service import SampleService, open_service
 from bridge.settings import Settings
+
+_STEP = 1 << 20
 
 
 class LocalMaker:
@@ -48,6 +51,21 @@ class LocalMaker:
         """See Maker."""
         path = await self._service.library.audio(sound.sample_id, extension)
         return await asyncio.to_thread(path.read_bytes)
+
+    async def similar(self, file: Path, wish: Mapping[str, Any]) -> MadeSimilar:
+        """See Maker. The file comes in by the way of every upload."""
+        from bridge.similar import similar_order, wav_of
+        from bridge.uploads import Uploads
+
+        uploads = Uploads(self._service.settings)
+        async with uploads.receive() as receiver:
+            with file.open("rb") as pieces:
+                while piece := await asyncio.to_thread(pieces.read, _STEP):
+                    await receiver.write(piece)
+            upload = await uploads.keep(receiver)
+        placed = await self._service.make(similar_order(wish, upload))
+        path = await wav_of(self._service, uploads, placed)
+        return MadeSimilar(upload.audio_id, upload.features, _made(placed), await asyncio.to_thread(path.read_bytes))
 
     async def forget(self, wish: Mapping[str, Any]) -> dict[str, Any]:
         """See Maker."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from bridge.commands._wishes import Wish
@@ -60,6 +61,17 @@ class MadeSound:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class MadeSimilar:
+    """New audio like a file's, and what was measured of the file."""
+
+    audio_id: str
+    features: Mapping[str, Any]
+    sound: MadeSound
+    wav: bytes
+    """32 kHz, whichever engine made it."""
+
+
 class Maker(Protocol):
     """Makes sounds, keeps them in the library of the data folder, and hands out their files."""
 
@@ -72,6 +84,10 @@ class Maker(Protocol):
 
     async def audio(self, sound: MadeSound, extension: str) -> bytes:
         """Answer the sound's file in a format."""
+        ...
+
+    async def similar(self, file: Path, wish: Mapping[str, Any]) -> MadeSimilar:
+        """Measure a file and make audio like it; ``wish`` is the body of ``POST /api/generate/{audio_id}``."""
         ...
 
     async def forget(self, wish: Mapping[str, Any]) -> dict[str, Any]:

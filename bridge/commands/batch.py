@@ -27,8 +27,9 @@ from bridge.settings import Settings
 if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse names it no other way
 
-_AT_ONCE = 8
-"""Sounds asked for at a time: enough for every engine, and far from filling a server's queue."""
+AT_ONCE = 8
+"""Sounds asked for at a time unless it is said: enough for every engine, and far from filling a server's queue."""
+_MOST_AT_ONCE = 64
 _BUSY_SECONDS = 2.0
 _HOPELESS = frozenset(
     {
@@ -64,6 +65,10 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=tuple(FORMATS), default="wav", help="of the files in DIR (wav)")
     add_spec_options(parser)
     parser.add_argument("--variations", type=int, default=1, metavar="N", help="so many of each line, 1 to 16")
+    parser.add_argument(
+        "--batch-size", "--batch_size", type=int, default=AT_ONCE, metavar="N",
+        help=f"so many lines are asked for at a time, 1 to {_MOST_AT_ONCE} ({AT_ONCE})",
+    )  # fmt: skip
     parser.add_argument("--fresh", action="store_true", help="new ones, even of lines that were made before")
     parser.add_argument("--json", action="store_true", help="print JSON at the end, nothing else")
     add_options(parser)
@@ -75,13 +80,15 @@ def run(args: argparse.Namespace) -> int:
     lines = _listed(defaults) if args.file is None else _lines(args.file, defaults)
     if not lines:
         raise StartupError(f"{args.file} holds no prompt. Write one a line.", code="nothing_to_make")
+    if not 1 <= args.batch_size <= _MOST_AT_ONCE:
+        raise StartupError(f"--batch-size {args.batch_size}: give 1 to {_MOST_AT_ONCE}.", code="invalid_request")
     if args.output_dir is not None:
         check_folder(args.output_dir, "--output-dir")
     settings = begin(args)
     tally = Tally(len(lines))
     report = Report(tally, quiet=args.json)
     try:
-        asyncio.run(_make_all(settings, lines, tally, report, args.output_dir, args.format))
+        asyncio.run(_make_all(settings, lines, tally, report, args.output_dir, args.format, args.batch_size))
     except (BridgeError, KeyboardInterrupt):
         report.summary(stopped=True)
         raise
@@ -141,8 +148,9 @@ async def _make_all(
     report: Report,
     folder: Path | None,
     extension: str,
+    at_once: int,
 ) -> None:
-    """Make all lines, several at a time. Raises what makes going on pointless."""
+    """Make all lines, so many at a time. Raises what makes going on pointless."""
     waiting = iter(enumerate(lines))
 
     async def work(maker: Maker) -> None:
@@ -160,7 +168,7 @@ async def _make_all(
                 tally.running.pop(position, None)
 
     async with open_maker(settings) as maker:
-        workers = [asyncio.create_task(work(maker)) for _ in range(min(_AT_ONCE, len(lines)))]
+        workers = [asyncio.create_task(work(maker)) for _ in range(min(at_once, len(lines)))]
         try:
             await asyncio.gather(*workers)
         finally:

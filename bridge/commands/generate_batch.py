@@ -21,9 +21,8 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     batch.add_batch_options(parser)
     parser.add_argument(
-        "--batch_size", "--batch-size", type=int, metavar="N", help="taken, and without effect: engines know their size"
+        "--compile", action="store_true", help="without effect: engines are compiled already, or know when to be"
     )
-    parser.add_argument("--compile", action="store_true", help="taken, and without effect")
     parser.set_defaults(run=run)
 
 

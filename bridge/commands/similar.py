@@ -1,32 +1,31 @@
-"""``sample-bridge similar``: new audio like a file's, without a server."""
+"""``sample-bridge similar``: new audio like a file's, without a server, or through the one that runs."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from bridge.commands._makers import open_maker
 from bridge.commands._output import check_folder, write_whole
 from bridge.commands._start import begin
+from bridge.commands._wishes import read_wish
 from bridge.commands.settings import add_options
 from bridge.errors import StartupError
-from bridge.requests import Order, from_validation
-from bridge.service import SampleService, open_service
+from bridge.requests import from_validation
 from bridge.settings import Settings
-from bridge.similar import NO_EMBEDDING, RATE, SimilarBody, similar_order, wav_of
-from bridge.uploads import Upload, Uploads
-from prompts import Kind, SampleSpec
+from bridge.similar import NO_EMBEDDING, RATE, SimilarBody
 
 if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse names it no other way
 
-_EXAMPLE = SampleSpec(prompt="warm electric piano chords, 92 bpm, C minor", kind=Kind.RAW, duration=8.0)
+_EXAMPLE = {"prompt": "warm electric piano chords, 92 bpm, C minor", "kind": "raw", "duration": 8.0}
 """What is listened to when no file is given."""
-_STEP = 1 << 20
 
 
 def add_parser(subparsers: SubParsers) -> None:
@@ -65,43 +64,32 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _similar(settings: Settings, file: Path | None, wish: dict[str, Any], output: Path) -> dict[str, Any]:
-    async with open_service(settings) as service:
-        uploads = Uploads(settings)
-        upload = await _taken(uploads, file or await _example(service))
-        placed = await service.make(similar_order(wish, upload))
-        path = await wav_of(service, uploads, placed)
-        content = await asyncio.to_thread(path.read_bytes)
+    async with open_maker(settings) as maker:
+        if file is not None:
+            made = await maker.similar(file, wish)
+        else:
+            with tempfile.TemporaryDirectory(prefix="sample-bridge-") as folder:
+                example, *_ = await maker.make(read_wish(_EXAMPLE))
+                heard = Path(folder) / "example.wav"
+                await asyncio.to_thread(heard.write_bytes, await maker.audio(example, "wav"))
+                made = await maker.similar(heard, wish)
     found = output.with_suffix(".json")
     described = {
-        "audio_id": upload.audio_id,
-        "features": upload.features,
+        "audio_id": made.audio_id,
+        "features": made.features,
         "embedding": None,
         "embedding_reason": NO_EMBEDDING,
     }
-    write_whole(output, content)
+    write_whole(output, made.wav)
     write_whole(found, json.dumps(described, indent=2).encode())
     return described | {
-        "prompt": placed.sample.facts["prompt"],
-        "engine": placed.sample.facts["engine"],
+        "prompt": made.sound.prompt,
+        "engine": made.sound.engine,
         "sample_rate": RATE,
         "file": str(output),
         "features_file": str(found),
-        "strudel": placed.strudel,
+        "strudel": made.sound.strudel,
     }
-
-
-async def _example(service: SampleService) -> Path:
-    placed = await service.make(Order(spec=_EXAMPLE))
-    return await service.library.audio(placed.sample.sample_id, "wav")
-
-
-async def _taken(uploads: Uploads, path: Path) -> Upload:
-    """Bring a file in by the way of every upload."""
-    async with uploads.receive() as receiver:
-        with path.open("rb") as file:
-            while piece := await asyncio.to_thread(file.read, _STEP):
-                await receiver.write(piece)
-        return await uploads.keep(receiver)
 
 
 def _described(told: dict[str, Any]) -> str:

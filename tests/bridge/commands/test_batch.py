@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import re
@@ -12,6 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from bridge.commands import batch
+from bridge.commands._batch_report import Report, Tally
+from bridge.commands._wishes import read_wish
+from bridge.settings import Settings
 from prompts import common_stems, example_prompts
 from tests.bridge.commands.conftest import PROGRAM, SECONDS, Command, clean_environment, serving
 
@@ -166,3 +172,26 @@ def test_ctrl_c_leaves_nothing_broken_and_the_same_command_goes_on(command: Comm
     (tmp_path / "lines.txt").write_text("tone 300 hz\n")
     again = command(*words, "--duration", "60", "--json").json()
     assert [sound["cached"] for sound in again["sounds"]] == [True]
+
+
+async def test_no_more_lines_are_asked_for_at_a_time_than_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, most = 0, 0
+
+    class Counting:
+        async def make(self, *_: object, **__: object) -> list[object]:
+            nonlocal asked, most
+            asked += 1
+            most = max(most, asked)
+            await asyncio.sleep(0)
+            asked -= 1
+            return []
+
+    @contextlib.asynccontextmanager
+    async def open_counting(_: object):
+        yield Counting()
+
+    monkeypatch.setattr(batch, "open_maker", open_counting)
+    lines = [read_wish({"prompt": f"tone {number} hz"}) for number in range(300, 312)]
+    tally = Tally(len(lines))
+    await batch._make_all(Settings(), lines, tally, Report(tally, quiet=True), None, "wav", 3)
+    assert (most, tally.made) == (3, 12)

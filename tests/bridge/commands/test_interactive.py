@@ -45,6 +45,7 @@ def test_generate_batch_makes_its_folder_and_goes_on_where_it_was(command: Comma
         "gen_tone_400_hz_0.wav",
     ]
     assert command("generate-batch", "--json").error()["code"] == "usage"
+    assert command(*words, "--batch_size", "0").error()["code"] == "invalid_request"
 
 
 def test_the_wheel_installs_the_other_names() -> None:

@@ -1,4 +1,4 @@
-"""``sample-bridge similar``: contract E's way without a server."""
+"""``sample-bridge similar``: contract E's way, without a server and through one."""
 
 from __future__ import annotations
 
@@ -31,6 +31,24 @@ def test_without_a_file_an_example_is_made_first(command: Command, tmp_path: Pat
     told = command("similar", "--duration", "5", *OPTIONS).json()
     assert told["features"]["duration"] == pytest.approx(8.0)
     assert (tmp_path / "similar.wav").is_file()
+
+
+def test_a_server_that_has_the_folder_open_is_asked(served: Command, tmp_path: Path) -> None:
+    time = np.arange(44_100) / 44_100
+    soundfile.write(tmp_path / "a.wav", 0.3 * np.sin(2 * np.pi * 220 * time), 44_100)
+    told = served("similar", "a.wav", "--duration", "5", "--prompt", "tone", "--output", "like.wav", "--json").json()
+    audio, rate = soundfile.read(tmp_path / "like.wav")
+    assert (rate, len(audio)) == (32_000, 5 * 32_000)
+    assert (told["engine"], told["features"]["timbre"]["pitch"]) == ("tone", "a3")
+    assert told["prompt"].startswith("tone, ")
+    assert told["strudel"].startswith('s("gen_')
+    assert json.loads((tmp_path / "like.json").read_text())["audio_id"] == told["audio_id"]
+
+
+def test_a_server_makes_the_example_too_and_its_refusals_are_ours(served: Command, tmp_path: Path) -> None:
+    assert served("similar", "--duration", "5", "--json").json()["features"]["duration"] == pytest.approx(8.0)
+    (tmp_path / "text.wav").write_text("these are words")
+    assert served("similar", "text.wav", "--json").error()["code"] == "unsupported_media_type"
 
 
 @pytest.mark.parametrize(

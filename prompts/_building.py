@@ -33,7 +33,8 @@ def build_prompt(
             genre,
             mood,
             f"featuring {_listed(instruments)}" if _listed(instruments) else None,
-            f"chords {' '.join(chord.strip() for chord in chords)}" if chords else None,
+            # Not "chords": that word asks the procedural engine for somebody who plays them, also beside drums.
+            f"over {' '.join(chord.strip() for chord in chords)}" if chords else None,
             key_name(canonical_key(key)) if key else None,
             f"{bpm:g} bpm" if bpm is not None else None,
         ]

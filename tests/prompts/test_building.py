@@ -13,7 +13,7 @@ def test_a_prompt_says_everything_once_in_a_fixed_order() -> None:
     )
     assert build_prompt(
         genre="rock", style="Rock", instruments=["guitar", "bass", "drums"], chords=["C", "G", "Am"]
-    ) == ("Rock, featuring guitar, bass and drums, chords C G Am")
+    ) == ("Rock, featuring guitar, bass and drums, over C G Am")
     assert build_prompt(prompt="warm", bpm=92.5, key="Bb") == "warm, A# major, 92.5 bpm"
 
 

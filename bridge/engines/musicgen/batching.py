@@ -6,14 +6,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from bridge.engines.musicgen.decoder import Codes, Decoder, Floats
+from bridge.engines.musicgen.decoder import Codes, Decoder
 from bridge.engines.musicgen.pattern import DelayPattern
-from bridge.engines.musicgen.sampling import Draws, Sampling, Used, draws, guided, note, pick
+from bridge.engines.musicgen.request import Conditioning, Request
+from bridge.engines.musicgen.sampling import Sampling
 from bridge.errors import EngineError
 
 __all__ = ["Batch", "Conditioning", "Sampling", "Stream"]
@@ -23,19 +23,8 @@ log = logging.getLogger(__name__)
 PIECE: Final = 16
 """Positions of a prefix or prompt that are taken in between two steps of the others. Always as many, alone or not:
 what a product of matrices rounds depends on its size, and the same seed must give the same codes."""
+_LEAST_ROWS: Final = 2
 _LISTEN_SECONDS: Final = 0.2  # how often a request that only waits asks whether it is still wanted
-
-
-@dataclass(frozen=True, slots=True)
-class Conditioning:
-    """What a request hears."""
-
-    memory: Floats | None
-    """(S, H), for the cross-attention; None for melody models."""
-    prefix: Floats | None = None
-    """(P, H), what melody models hear before the first code."""
-    unheard_prefix: Floats | None = None
-    """(P', H), what the unconditional row has in its place."""
 
 
 class Batch:
@@ -56,10 +45,11 @@ class Batch:
             nothing=shape.vocabulary,
         )
         self._free = list(range(decoder.rows))
-        self._waiting: deque[_Request] = deque()
-        self._running: list[_Request] = []
+        self._waiting: deque[Request] = deque()
+        self._running: list[Request] = []  # in the order in which they were seated
         self._closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._work_to_do = threading.Condition(self._lock)
         self._thread = threading.Thread(target=self._work, name="musicgen-decoder", daemon=True)
         self._thread.start()
 
@@ -71,7 +61,7 @@ class Batch:
     @property
     def busy(self) -> int:
         """How many requests are running or waiting."""
-        with self._changed:
+        with self._lock:
             return len(self._running) + len(self._waiting)
 
     def generate(
@@ -93,51 +83,61 @@ class Batch:
         Raises EngineError when there are more frames than the decoder has positions; later, out of the stream, when
         the decoder failed on it.
         """
-        request = _Request(self._decoder, self._pattern, conditioning, sampling, frames, prompt, background=background)
-        with self._changed:
+        if frames < 1:
+            raise EngineError("a sound of no length cannot be made: ask for a longer duration")
+        request = Request(
+            self._pattern, conditioning, sampling, frames, prompt, background=background, lock=self._lock
+        )  # fmt: skip
+        if request.positions > self._decoder.max_steps:
+            raise EngineError(
+                f"the model holds {self._decoder.max_steps} steps at once and this sound takes {request.positions}: "
+                "ask for a shorter duration"
+            )
+        if request.width > self._decoder.rows:
+            raise EngineError("the model was loaded with a single row: set guidance to 1")
+        with self._lock:
             if self._closed:
                 raise EngineError("the model is being unloaded: ask again")
             self._waiting.append(request)
-            self._changed.notify_all()
-        return Stream(request, self._changed, report)
+            self._work_to_do.notify()
+        return Stream(request, self._lock, report)
 
     def close(self) -> None:
         """Give up all requests, and wait until the thread has ended. The decoder is left to its owner."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._work_to_do.notify()
         self._thread.join()
 
     def _work(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 while not self._closed and not (self._running or self._waiting):
-                    self._changed.wait()
-                self._clear()
+                    self._work_to_do.wait()
+                self._dismiss()
                 if self._closed:
                     for request in (*self._running, *self._waiting):
                         request.fail(EngineError("the model was unloaded in the middle: ask again"))
-                    self._changed.notify_all()
+                        request.changed.notify_all()
                     return
                 self._admit()
                 player = any(not request.background for request in self._running)
                 turn = [request for request in self._running if not (player and request.background)]
             self._advance(turn)
 
-    def _advance(self, turn: list[_Request]) -> None:
+    def _advance(self, turn: list[Request]) -> None:
         """Take one piece of one request that joins, and one step of all that have joined."""
         joining = next((request for request in turn if request.joining), None)
         if joining is not None:
             try:
-                joining.join_by_a_piece()
+                joining.join(self._decoder, PIECE)
             except Exception as error:  # whatever it was, the others go on
                 self._fail([joining], error)
         stepping = [request for request in turn if not request.joining and not request.over]
         if not stepping:
             return
         rows = [row for request in stepping for row in request.rows]
-        columns = [request.column() for request in stepping]
-        codes = np.concatenate([np.repeat(c, len(r.rows), axis=0) for c, r in zip(columns, stepping, strict=True)])
+        codes = np.stack([request.column() for request in stepping for _ in request.rows])
         try:
             scores = self._decoder.step(rows, codes)
         except Exception as error:  # whatever it was, the batch goes on
@@ -146,22 +146,41 @@ class Batch:
         first = 0
         for request in stepping:
             try:
-                request.draw(scores[first : first + len(request.rows)])
+                request.draw(scores[first : first + request.width])
             except ValueError as error:
                 self._fail([request], error)
-            first += len(request.rows)
-        with self._changed:
-            self._changed.notify_all()
+            first += request.width
+        with self._lock:
+            for request in stepping:
+                request.changed.notify_all()
 
-    def _fail(self, requests: list[_Request], error: Exception) -> None:
-        log.error("the decoder failed on %d requests", len(requests), exc_info=error)
-        with self._changed:
+    def _fail(self, requests: list[Request], error: Exception) -> None:
+        """End requests; when the memory was full and there are several, only let the last wait for better times."""
+        with self._lock:
+            if isinstance(error, MemoryError) and self._shrink():
+                return
+            log.error("the decoder failed on %d requests", len(requests), exc_info=error)
             for request in requests:
                 request.fail(_sentence(error))
-            self._changed.notify_all()
+                request.changed.notify_all()
 
-    def _clear(self) -> None:
-        """Take out what is over. Called with the lock held."""
+    def _shrink(self) -> bool:
+        """Make do with fewer rows from now on: those of the request that came last are not given out again.
+
+        False when a request with guidance would find no place any more.
+        """
+        rows = sum(request.width for request in self._running[:-1])
+        if rows < _LEAST_ROWS:
+            return False
+        last = self._running.pop()
+        last.rows = []
+        self._free.clear()
+        self._waiting.appendleft(last)
+        log.warning("the memory is full: from now on %d rows at once; a smaller model would take more", rows)
+        return True
+
+    def _dismiss(self) -> None:
+        """Take out what is over."""
         for request in [request for request in self._running if request.over]:
             self._running.remove(request)
             self._release(request)
@@ -169,9 +188,8 @@ class Batch:
             self._waiting.remove(request)
 
     def _admit(self) -> None:
-        """Give rows to those who wait, players first. Called with the lock held."""
-        players = [request for request in self._waiting if not request.background]
-        for request in players:
+        """Give rows to those who wait, players first."""
+        for request in [request for request in self._waiting if not request.background]:
             while request.width > len(self._free):
                 weakest = next((other for other in reversed(self._running) if other.background), None)
                 if weakest is None:
@@ -187,14 +205,14 @@ class Batch:
                 return
             self._seat(request)
 
-    def _seat(self, request: _Request) -> None:
+    def _seat(self, request: Request) -> None:
         self._waiting.remove(request)
         self._free.sort()  # the lowest: a decoder with static shapes steps as many rows as the highest asks for
         request.sit(self._free[: request.width])
         del self._free[: request.width]
         self._running.append(request)
 
-    def _release(self, request: _Request) -> None:
+    def _release(self, request: Request) -> None:
         self._free += request.rows
         request.rows = []
 
@@ -202,9 +220,9 @@ class Batch:
 class Stream(Iterator[Codes]):
     """The codes of one request, as they come."""
 
-    def __init__(self, request: _Request, changed: threading.Condition, report: Callable[[float], None]) -> None:
+    def __init__(self, request: Request, lock: threading.Lock, report: Callable[[float], None]) -> None:
         self._request = request
-        self._changed = changed
+        self._lock = lock
         self._report = report
         self._read = 0
         self._told = -1.0
@@ -213,9 +231,9 @@ class Stream(Iterator[Codes]):
         """Wait for the next frames, (n, K). Raises EngineError, or what ``report`` raises."""
         request = self._request
         while True:
-            with self._changed:
-                if request.made <= self._read and not request.over and request.progress <= self._told:
-                    self._changed.wait(_LISTEN_SECONDS)
+            with self._lock:
+                if request.made <= self._read and request.progress <= self._told and not request.over:
+                    request.changed.wait(_LISTEN_SECONDS)
                 made, progress, over, failure = request.made, request.progress, request.over, request.failure
             if failure is not None:
                 raise failure
@@ -229,128 +247,16 @@ class Stream(Iterator[Codes]):
             self._told = progress
             if made > self._read:
                 first, self._read = self._read, made
-                return request.frames[request.known + first : request.known + made].copy()
+                return request.frames(first, made)
 
     def close(self) -> None:
         """Leave the batch at the next step. May be called again."""
-        with self._changed:
+        with self._lock:
             self._request.over = True
-            self._changed.notify_all()
+            self._request.changed.notify_all()
 
     def __del__(self) -> None:
-        self._request.over = True  # without the lock: it may be held by the thread that collects us
-
-
-class _Request:
-    """What the batch knows about one request; its thread calls the methods, readers look at the last four fields."""
-
-    def __init__(
-        self,
-        decoder: Decoder,
-        pattern: DelayPattern,
-        conditioning: Conditioning,
-        sampling: Sampling,
-        frames: int,
-        prompt: Codes | None,
-        *,
-        background: bool,
-    ) -> None:
-        shape = decoder.shape
-        self._decoder = decoder
-        self._pattern = pattern
-        self._conditioning = conditioning
-        self._sampling = sampling
-        self.background = background
-        self.known = 0 if prompt is None else len(prompt)
-        self.frames: Codes = np.full((self.known + frames, shape.codebooks), -1, dtype=np.int32)
-        if prompt is not None:
-            self.frames[: self.known] = prompt
-        self._steps = pattern.steps(self.known + frames)  # columns 0 .. steps - 1 are read, 1 .. steps are drawn
-        prefixes = [conditioning.prefix, conditioning.unheard_prefix]
-        needed = max(0 if prefix is None else len(prefix) for prefix in prefixes) + self._steps
-        if frames < 1 or needed > decoder.max_steps:
-            raise EngineError(
-                f"the model holds {decoder.max_steps} steps at once and this sound takes {needed}: ask for a shorter "
-                "duration"
-            )
-        if self.width > decoder.rows:
-            raise EngineError("the model runs with a single row: set guidance to 1")
-        self._uniform: Draws = draws(sampling.seed, self._steps, shape.codebooks)
-        self._used: Used = np.zeros((shape.codebooks, shape.vocabulary), dtype=np.bool_)
-        if prompt is not None:
-            note(self._used, prompt)
-        self._prompt_columns = self.known  # taken in at once; the next is stepped, as its scores are needed
-        self.rows: list[int] = []
-        self._pending: list[tuple[int, Floats]] = []
-        self._next = 0  # the column that the next step reads
-        self._drawn = 0  # the last column that was drawn, before rows were lost, too
-        self.made = 0
-        self.progress = 0.0
-        self.over = False
-        self.failure: EngineError | None = None
-
-    @property
-    def width(self) -> int:
-        """How many rows it takes."""
-        return 2 if self._sampling.guides else 1
-
-    @property
-    def joining(self) -> bool:
-        """Has it still to take in its prefix or prompt?"""
-        return bool(self._pending) or self._next < 0
-
-    def sit(self, rows: list[int]) -> None:
-        """Take rows, and begin at the beginning."""
-        self.rows = list(rows)
-        self._next = -1
-
-    def join_by_a_piece(self) -> None:
-        """Take in the next piece of what comes before the first step."""
-        if self._next < 0:
-            self._open()
-        elif self._pending:
-            row, inputs = self._pending.pop(0)
-            self._decoder.prefill(row, inputs)
-
-    def _open(self) -> None:
-        given = self._conditioning
-        heard = [(given.memory, given.prefix), (None, given.unheard_prefix)][: self.width]
-        prompt = self._pattern.columns(self.frames, 0, self._prompt_columns)
-        told = self._decoder.embed(prompt) if len(prompt) else None
-        for row, (memory, prefix) in zip(self.rows, heard, strict=True):
-            self._decoder.begin(row, memory)
-            for inputs in (prefix, told):
-                if inputs is not None:
-                    self._pending += [(row, inputs[i : i + PIECE]) for i in range(0, len(inputs), PIECE)]
-        self._next = self._prompt_columns
-
-    def column(self) -> Codes:
-        """Return what the next step reads, (1, K)."""
-        return self._pattern.columns(self.frames, self._next, self._next + 1)
-
-    def draw(self, scores: Floats) -> None:
-        """Draw the next column out of ``scores`` (rows, K, V). Raises ValueError when they are no numbers."""
-        column = self._next + 1
-        self._next = column
-        if column > self._drawn:  # else it is being made again after it lost its rows
-            mine = scores[0] if self.width == 1 else guided(scores[0], scores[1], self._sampling.guidance)
-            uniform = self._uniform[column - 1]
-            codes = pick(mine, self._sampling, uniform, self._used)
-            wanted = self._pattern.columns(self.frames, column, column + 1)[0]
-            codes = np.where(wanted == self._pattern.nothing, codes, wanted)  # the prompt's last frames are given
-            self._pattern.place(self.frames, column, codes)
-            self._drawn = column
-            if self._sampling.repetition_penalty != 1.0:
-                note(self._used, self._pattern.columns(self.frames, column, column + 1))
-        self.progress = max(self.progress, column / self._steps)
-        self.made = max(self.made, self._pattern.whole(self._drawn) - self.known)
-        if column >= self._steps:
-            self.over = True
-
-    def fail(self, error: EngineError) -> None:
-        """End it."""
-        self.failure = error
-        self.over = True
+        self._request.over = True  # without the lock: the thread that collects us may hold it
 
 
 def _sentence(error: Exception) -> EngineError:
@@ -364,6 +270,5 @@ def _sentence(error: Exception) -> EngineError:
             "the memory is full: ask for a shorter sound, close what else uses it, or choose a smaller model",
             code="engine_out_of_memory",
         )
-    return EngineError(
-        f"MusicGen could not make this sound ({(str(error) or type(error).__name__).splitlines()[0][:200]})"
-    )
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return EngineError(f"MusicGen could not make this sound ({first[:200]})")

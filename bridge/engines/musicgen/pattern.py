@@ -47,11 +47,11 @@ class DelayPattern:
         codes[codes < 0] = self.nothing
         return codes
 
-    def place(self, frames: Codes, column: int, codes: Codes) -> None:
-        """Write what was drawn for ``column``, (K,), into ``frames`` (T, K); what belongs to no frame is dropped."""
-        wanted = column - 1 - self.delays
-        there = (wanted >= 0) & (wanted < len(frames))
-        frames[wanted[there], np.flatnonzero(there)] = codes[there]
+    def frames(self, columns: Codes, first: int, end: int) -> Codes:
+        """Return the frames ``first`` <= f < ``end`` out of all ``columns`` from 0, as (end - first, K)."""
+        wanted = np.arange(first, end, dtype=np.int32)[:, None] + 1 + self.delays
+        frames: Codes = columns[wanted, np.arange(self.codebooks)]
+        return frames
 
     def steps(self, frames: int) -> int:
         """How many steps draw ``frames`` frames."""

@@ -49,17 +49,20 @@ def test_it_is_the_references_pattern(channels: int) -> None:
 
 
 @pytest.mark.parametrize("pattern", [MONO, STEREO])
-def test_what_is_drawn_column_by_column_is_the_frames_again(pattern: DelayPattern) -> None:
+def test_frames_come_out_of_the_columns_again(pattern: DelayPattern) -> None:
     frames = np.random.default_rng(1).integers(0, N, (7, pattern.codebooks), dtype=np.int32)
-    again = np.full_like(frames, -1)
+    columns = pattern.columns(frames, 0, 1 + pattern.steps(7))
+    np.testing.assert_array_equal(pattern.frames(columns, 0, 7), frames)
+    np.testing.assert_array_equal(pattern.frames(columns, 2, 5), frames[2:5])
+
+
+@pytest.mark.parametrize("pattern", [MONO, STEREO])
+def test_a_frame_is_whole_when_its_last_code_is_drawn(pattern: DelayPattern) -> None:
+    frames = np.random.default_rng(1).integers(0, N, (7, pattern.codebooks), dtype=np.int32)
+    columns = pattern.columns(frames, 0, 1 + pattern.steps(7))
     for column in range(1, 1 + pattern.steps(7)):
+        drawn = columns.copy()
+        drawn[column + 1 :] = -1
         whole = pattern.whole(column)
-        pattern.place(again, column, np.where((c := pattern.columns(frames, column, column + 1)[0]) == N, 5, c))
-        assert (again[:whole] >= 0).all()
-        assert whole == 7 or (again[whole] < 0).any()
-    np.testing.assert_array_equal(again, frames)
-
-
-def test_codes_that_are_not_drawn_yet_are_nothing() -> None:
-    frames = np.full((3, 4), -1, dtype=np.int32)
-    assert (MONO.columns(frames, 0, 6) == N).all()
+        assert (pattern.frames(drawn, 0, whole) >= 0).all()
+        assert whole == 7 or (pattern.frames(drawn, whole, whole + 1) < 0).any()

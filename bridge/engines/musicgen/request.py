@@ -1,0 +1,151 @@
+"""One request of a batch: what it hears, what it has to read next, and what was drawn for it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from bridge.engines.musicgen.decoder import Codes, Decoder, Floats
+from bridge.engines.musicgen.pattern import DelayPattern
+from bridge.engines.musicgen.sampling import Draws, Sampling, Used, draws, guided, note, pick
+from bridge.errors import EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """What a request hears."""
+
+    memory: Floats | None
+    """(S, H), for the cross-attention; None for melody models."""
+    prefix: Floats | None = None
+    """(P, H), what melody models hear before the first code."""
+    unheard_prefix: Floats | None = None
+    """(P', H), what the unconditional row has in its place."""
+
+
+class Request:
+    """The state of one request. The batch's thread changes it; a reader looks at what stands in ``__init__`` last."""
+
+    def __init__(
+        self,
+        pattern: DelayPattern,
+        conditioning: Conditioning,
+        sampling: Sampling,
+        frames: int,
+        prompt: Codes | None,
+        *,
+        background: bool,
+        lock: threading.Lock,
+    ) -> None:
+        """``frames``: how many are wanted after ``prompt`` (P, K). ``lock``: that of the batch.
+
+        Raises EngineError when the prompt has other codes than the model.
+        """
+        known = np.empty((0, pattern.codebooks), dtype=np.int32) if prompt is None else prompt.astype(np.int32)
+        if known.shape[1:] != (pattern.codebooks,) or ((known < 0) | (known >= pattern.nothing)).any():
+            raise EngineError("what is to be continued was encoded for another model: send it as audio")
+        self.conditioning = conditioning
+        self.sampling = sampling
+        self.background = background
+        self._pattern = pattern
+        self._known = len(known)
+        self.steps = pattern.steps(self._known + frames)
+        """Columns 0 .. steps - 1 are read, 1 .. steps are drawn."""
+        later = np.zeros((frames, pattern.codebooks), dtype=np.int32)
+        self._columns = pattern.columns(np.concatenate([known, later]), 0, self.steps + 1)
+        self._open = self._columns != pattern.columns(known, 0, self.steps + 1)  # what is to be drawn, (steps + 1, K)
+        self._columns[self._open] = pattern.nothing
+        self._uniform: Draws = draws(sampling.seed, self.steps, pattern.codebooks)
+        self._used: Used | None = None
+        if sampling.repetition_penalty != 1.0:
+            self._used = np.zeros((pattern.codebooks, pattern.nothing), dtype=np.bool_)
+            note(self._used, known)
+
+        self.rows: list[int] = []
+        self._inputs: deque[tuple[int, Floats]] = deque()
+        self._began = False
+        self._column = 0  # what the next step reads
+        self._drawn = 0  # the last column that was drawn, before the rows were lost, too
+
+        self.changed = threading.Condition(lock)
+        self.made = 0
+        """Frames that are whole, the prompt's not counted."""
+        self.progress = 0.0
+        self.over = False
+        self.failure: EngineError | None = None
+
+    @property
+    def width(self) -> int:
+        """How many rows it takes."""
+        return 2 if self.sampling.guides else 1
+
+    @property
+    def positions(self) -> int:
+        """How many positions it takes in a row."""
+        prefixes = (self.conditioning.prefix, self.conditioning.unheard_prefix)
+        return max(0 if prefix is None else len(prefix) for prefix in prefixes) + self.steps
+
+    @property
+    def joining(self) -> bool:
+        """Has it still something to take in before its first step?"""
+        return not self._began or bool(self._inputs)
+
+    def sit(self, rows: list[int]) -> None:
+        """Take rows. What was drawn in others is kept, and made again in these, step by step: by the same numbers."""
+        self.rows = rows
+        self._inputs.clear()
+        self._began = False
+
+    def join(self, decoder: Decoder, piece: int) -> None:
+        """Take in the next ``piece`` positions of prefix or prompt, on one row."""
+        if not self._began:
+            self._begin(decoder, piece)
+        elif self._inputs:
+            row, inputs = self._inputs.popleft()
+            decoder.prefill(row, inputs)
+
+    def _begin(self, decoder: Decoder, piece: int) -> None:
+        hears = self.conditioning
+        told = decoder.embed(self._columns[: self._known]) if self._known else None
+        for row, memory, prefix in zip(
+            self.rows, (hears.memory, None), (hears.prefix, hears.unheard_prefix), strict=False
+        ):
+            decoder.begin(row, memory)
+            for inputs in (prefix, told):
+                if inputs is not None:
+                    self._inputs += [(row, inputs[first : first + piece]) for first in range(0, len(inputs), piece)]
+        self._column = self._known  # is stepped, as its scores are wanted
+        self._began = True
+
+    def column(self) -> Codes:
+        """Return what the next step reads, (K,)."""
+        codes: Codes = self._columns[self._column]
+        return codes
+
+    def draw(self, scores: Floats) -> None:
+        """Draw the next column out of ``scores`` (rows, K, V). Raises ValueError when they are no numbers."""
+        self._column += 1
+        column = self._column
+        if column > self._drawn:
+            mine = scores[0].copy() if self.width == 1 else guided(scores[0], scores[1], self.sampling.guidance)
+            codes = pick(mine, self.sampling, self._uniform[column - 1], self._used)
+            np.copyto(self._columns[column], codes, where=self._open[column])
+            self._drawn = column
+            if self._used is not None:
+                note(self._used, self._columns[column : column + 1])
+            self.made = max(0, self._pattern.whole(column) - self._known)
+            self.progress = column / self.steps
+        if column >= self.steps:
+            self.over = True
+
+    def frames(self, first: int, end: int) -> Codes:
+        """Return frames that were made, (end - first, K), counted from the first after the prompt."""
+        return self._pattern.frames(self._columns, self._known + first, self._known + end)
+
+    def fail(self, error: EngineError) -> None:
+        """End it."""
+        self.failure = error
+        self.over = True

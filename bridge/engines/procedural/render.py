@@ -164,6 +164,9 @@ def _glued(x: Signal, events: list[Event]) -> Signal:
 def _loop(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float, report: Report) -> Signal:
     count = frames(seconds)
     events = scored(spec, wish, seed, bpm, seconds)
+    if seconds < spec.bar_beats * 60 / bpm:
+        # Shorter than a bar: no note is longer than the loop. The beginning of a stream is wanted at once.
+        events = [replace(event, seconds=max(0.05, min(event.seconds, seconds - event.at))) for event in events]
     y = _glued(_mixed(events, wish.knobs, seed, count, True, report), events)
     return polished(y, _for_a_mix(wish.knobs), _room(events), seed, loop=True)
 

@@ -1,0 +1,75 @@
+"""What the decoder hears of words and melodies."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint
+from bridge.engines.musicgen.text import MOST_TOKENS, PromptEncoder
+from tests.musicgen_reference import reference
+from tests.tiny_musicgen import build_tiny_musicgen
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def opened(tiny: Path) -> Checkpoint:
+    return open_checkpoint(tiny)
+
+
+@pytest.fixture(scope="module")
+def encoder(opened: Checkpoint) -> PromptEncoder:
+    return PromptEncoder(opened, dtype="float32")
+
+
+@pytest.mark.parametrize("words", ["slow warm pad", "", "choir"])
+def test_memory_is_the_references(opened: Checkpoint, encoder: PromptEncoder, tiny: Path, words: str) -> None:
+    import torch
+
+    model = reference(tiny)
+    with torch.inference_mode():
+        text = opened.tokenizer()(words, return_tensors="pt")
+        theirs = model.enc_to_dec_proj(model.text_encoder(**text).last_hidden_state)[0].numpy()
+    np.testing.assert_allclose(encoder.memory(words), theirs, atol=1e-5)
+    near = PromptEncoder(opened, dtype="bfloat16").memory(words)
+    assert np.linalg.norm(near - theirs) < 0.03 * np.linalg.norm(theirs)
+    assert near.dtype == np.float32
+
+
+def test_ten_thousand_words_are_cut(encoder: PromptEncoder) -> None:
+    assert encoder.memory("drum " * 10_000).shape == (MOST_TOKENS, 64)
+
+
+def test_the_same_words_are_read_once(encoder: PromptEncoder) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        first, *others = threads.map(encoder.memory, ["a warm bass"] * 8)
+    assert all(other is first for other in others)
+    for number in range(100):
+        encoder.memory(f"choir {number}")
+    assert encoder.memory("a warm bass") is not first
+
+
+def test_a_melody_model_hears_a_tune_before_the_words(tmp_path: Path, one_thread: None) -> None:
+    checkpoint = open_checkpoint(build_tiny_musicgen(tmp_path / "melody", melody=True))
+    encoder, length = PromptEncoder(checkpoint, dtype="float32"), checkpoint.config.chroma_length
+    tune = np.eye(12, dtype=np.float32)[[0, 4, 7]]
+    heard, none = encoder.conditioning("choir", tune), encoder.conditioning("choir")
+    assert heard.memory is None
+    assert heard.prefix is not None
+    assert none.prefix is not None
+    assert heard.unheard_prefix is not None
+    np.testing.assert_allclose(heard.prefix[:3], checkpoint.chroma_projection(tune), atol=1e-6)
+    np.testing.assert_array_equal(heard.prefix[3:length], heard.prefix[: length - 3])
+    np.testing.assert_array_equal(heard.prefix[length:], encoder.memory("choir"))
+    np.testing.assert_array_equal(none.prefix[:length], np.repeat(heard.prefix[:1], length, axis=0))
+    np.testing.assert_array_equal(heard.unheard_prefix[:length], none.prefix[:length])
+    assert not heard.unheard_prefix[length:].any()
+    long = encoder.conditioning("choir", np.tile(tune, (200, 1)))
+    assert long.prefix is not None
+    assert len(long.prefix) == len(heard.prefix)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -113,3 +114,35 @@ class ConditionedEngine(Engine, Protocol):
 
 in_background: ContextVar[bool] = ContextVar("in_background", default=False)
 """True while an engine works for nobody who waits (pre-generation): a player's request should go before it."""
+
+
+class Remarks:
+    """What an engine says of the clip that it has just made, for those who look into the sound later."""
+
+    def __init__(self) -> None:
+        self.decisions: list[str] = []
+        """Sentences, which go before those of finishing."""
+        self.facts: dict[str, Any] = {}
+        """JSON values by name, which go among the sound's facts."""
+
+
+_remarks: ContextVar[Remarks | None] = ContextVar("remarks", default=None)
+
+
+def remark(*decisions: str, **facts: Any) -> None:
+    """Say something of the clip that ``stream`` is making. Where nobody listens, nothing happens."""
+    remarks = _remarks.get()
+    if remarks is not None:
+        remarks.decisions.extend(decisions)
+        remarks.facts.update(facts)
+
+
+@contextmanager
+def heeding() -> Iterator[Remarks]:
+    """Collect what the engines say that are asked inside the block, on this thread."""
+    remarks = Remarks()
+    token = _remarks.set(remarks)
+    try:
+        yield remarks
+    finally:
+        _remarks.reset(token)

@@ -17,7 +17,7 @@ from bridge.audio.clip import Clip
 from bridge.audio.finishing import RATE, Finished, finish, needed_seconds
 from bridge.audio.resample import resample, resample_ring
 from bridge.engines import registry
-from bridge.engines._base import Engine, EngineInfo, Report
+from bridge.engines._base import Engine, EngineInfo, Report, heeding, remark
 from bridge.errors import BadAudio, EngineError, EngineUnavailable
 from prompts import Kind, SampleSpec
 
@@ -32,6 +32,7 @@ class Candidate:
     """What one engine made, finished and judged."""
 
     engine: str
+    model: str | None
     finished: Finished
 
     @property
@@ -88,19 +89,33 @@ class EnsembleEngine:
         """
         if seconds is not None and spec.seconds is not None and abs(seconds - spec.seconds) > 1e-6:
             spec = spec.model_copy(update={"duration": seconds, "bars": None})
-        candidates, errors = [], []
+        candidates: list[Candidate] = []
+        errors: dict[str, str] = {}
         for number, member in enumerate(self._members):
             heard = _share(report, number, len(self._members))
             heard(0.0)
             try:
                 candidates.append(self._candidate(member, spec, heard))
             except EngineError as error:
-                errors.append(f"{member.info.name}: {error.message}")
+                errors[member.info.name] = error.message
+        failed = [f"{name}: {message}" for name, message in errors.items()]
         if not candidates:
-            raise EngineError(f"No engine of the ensemble could make it. {' '.join(errors)}")
+            raise EngineError(f"No engine of the ensemble could make it. {' '.join(failed)}")
         best = max(candidates, key=lambda each: each.worth)
         said = ", ".join(f"{each.engine} {each.finished.quality.score:.3f}" for each in candidates)
         logger.info("the ensemble keeps the sound of %s (%s)", best.engine, said)
+        remark(
+            f"kept what {best.engine} made, of {said}",
+            *(f"got nothing from {each}" for each in failed),
+            *best.finished.decisions,
+            ensemble={
+                "engine": best.engine,
+                "model": best.model,
+                "scores": {each.engine: round(each.finished.quality.score, 4) for each in candidates},
+                "flags": {each.engine: list(each.finished.quality.flags) for each in candidates},
+                "failed": errors,
+            },
+        )
         report(1.0)
         yield _at_rate(best.finished.clip, spec)
 
@@ -110,10 +125,13 @@ class EnsembleEngine:
         own = spec.model_copy(update={"engine": info.name, "model": info.model, "effects": ()})
         wanted = needed_seconds(own, exact_loops=info.exact_loops, longest=info.max_seconds)
         try:
-            clip = Clip.join(member.stream(own, wanted, report))
+            with heeding() as remarks:  # those of the members that lose are nobody's
+                clip = Clip.join(member.stream(own, wanted, report))
         except ValueError as error:
             raise BadAudio(f"what it made does not fit together ({error})") from None
-        return Candidate(info.name, finish(clip, own, rate=RATE, exact_loops=info.exact_loops))
+        finished = finish(clip, own, rate=RATE, exact_loops=info.exact_loops)
+        finished.decisions[:0] = remarks.decisions
+        return Candidate(info.name, info.model, finished)
 
 
 def _share(report: Report, number: int, count: int) -> Report:
@@ -147,4 +165,10 @@ def _combined(members: Sequence[EngineInfo]) -> EngineInfo:
         model="+".join(each.name for each in members),
         device="cuda" if any(each.device == "cuda" for each in members) else "cpu",
         exact_loops=True,  # they come finished
+        conditions=(),  # words alone: what they could do with audio differs
+        qualities=tuple(dict.fromkeys(mode for each in members for mode in each.qualities)),
+        takes=False,
+        precision=None,
+        kernel=None,
+        speed=None,
     )

@@ -29,7 +29,7 @@ from bridge.audio import codecs
 from bridge.audio.clip import Clip
 from bridge.audio.finishing import RATE, Finished, best_of, finish, needed_seconds
 from bridge.engines import registry
-from bridge.engines._base import ConditionedEngine, Engine, Report, in_background
+from bridge.engines._base import ConditionedEngine, Engine, Report, heeding, in_background
 from bridge.engines._framing import Frame, read_blocking
 from bridge.engines._notes import note_of
 from bridge.engines.candidates import best_of_takes, next_seed
@@ -264,11 +264,15 @@ class Host:
         info = engine.info
         pieces: list[Clip] = []
         seconds = needed_seconds(spec, exact_loops=info.exact_loops, longest=info.max_seconds)
-        for piece in engine.stream(spec, seconds, report):
-            report(0.0)
-            pieces.append(piece)
+        with heeding() as remarks:
+            for piece in engine.stream(spec, seconds, report):
+                report(0.0)
+                pieces.append(piece)
         note = note_of(self._engine, spec)
-        return finish(self._joined(pieces), spec, rate=self._rate, exact_loops=info.exact_loops, note=note)
+        finished = finish(self._joined(pieces), spec, rate=self._rate, exact_loops=info.exact_loops, note=note)
+        finished.decisions[:0] = remarks.decisions
+        finished.facts.update(remarks.facts)
+        return finished
 
     def _engine_for(self, spec: SampleSpec) -> Engine:
         """The engine, with the audio that the sound is made from in its hands where there is one."""

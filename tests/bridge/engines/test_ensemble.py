@@ -12,6 +12,7 @@ import pytest
 
 from bridge.audio.clip import Clip
 from bridge.engines import EngineInfo, Report
+from bridge.engines._base import heeding
 from bridge.engines.ensemble import EnsembleEngine
 from bridge.engines.tone import ToneEngine
 from bridge.errors import EngineError, EngineUnavailable, JobCancelled
@@ -82,6 +83,19 @@ def test_one_that_fails_is_passed_over_and_all_that_fail_are_told() -> None:
         list(ensemble(broken, silent).stream(spec(), 1.0, nothing))
 
 
+def test_it_says_who_was_kept_what_each_scored_and_who_gave_nothing() -> None:
+    players = [Player("clipped", CLIPPED), Player("broken", EngineError("It has a flat tyre.")), Player("clean", CLEAN)]
+    with heeding() as remarks:
+        list(ensemble(*players).stream(spec(), 1.0, nothing))
+    said = remarks.facts["ensemble"]
+    assert said["engine"] == "clean"
+    assert said["scores"]["clean"] > said["scores"]["clipped"]
+    assert said["failed"] == {"broken": "It has a flat tyre."}
+    assert said["flags"]["clean"] == []
+    assert remarks.decisions[0].startswith("kept what clean made, of clipped 0.")
+    assert remarks.decisions[1] == "got nothing from broken: It has a flat tyre."
+
+
 def test_it_is_as_careful_as_its_most_careful_member() -> None:
     made = ensemble(
         Player("free", CLEAN, max_seconds=60.0),
@@ -90,6 +104,9 @@ def test_it_is_as_careful_as_its_most_careful_member() -> None:
     assert (made.commercial, made.generative_model, made.max_seconds) == (False, True, 30.0)
     assert made.licence == "CC0-1.0 or CC-BY-NC-4.0"
     assert made.revision != ensemble(Player("free", CLEAN)).info.revision
+    alone = ensemble(Player("model", CLEAN, conditions=("melody",), takes=True, precision="int8", qualities=("draft",)))
+    assert (alone.info.conditions, alone.info.takes, alone.info.precision) == ((), False, None)
+    assert alone.info.qualities == ("draft",)
 
 
 def test_progress_never_goes_back_and_a_cancel_ends_it() -> None:
@@ -130,4 +147,9 @@ async def test_it_makes_a_loop_behind_the_service(tmp_path: Path) -> None:
     async with open_service(settings) as service:
         placed = await service.make(generate_order({"prompt": "house drums", "bars": 1, "bpm": 120})[0])
         assert placed.sample.frames == 2 * 44100
-        assert placed.sample.facts["model"] == "procedural+tone"
+        facts = placed.sample.facts
+        assert facts["model"] == "procedural+tone"
+        said = facts["ensemble"]
+        assert list(said["scores"]) == ["procedural", "tone"]
+        assert said["engine"] == max(said["scores"], key=said["scores"].__getitem__)
+        assert facts["decisions"][0].startswith(f"kept what {said['engine']} made, of procedural ")

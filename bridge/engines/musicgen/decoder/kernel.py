@@ -1,0 +1,269 @@
+"""The decoder on processors: the step in C++, called with ctypes. Needs numpy and a compiled library, no torch."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from bridge.engines.musicgen.decoder._base import Codes, DecoderShape, DecoderWeights, Floats
+from bridge.engines.musicgen.decoder._packed import PackedFile
+from bridge.engines.musicgen.kernel import kernel_library, library
+from bridge.engines.musicgen.kernel.cores import default_threads
+from bridge.errors import EngineError, EngineUnavailable
+
+__all__ = ["KernelDecoder", "Precision", "kernel_library"]
+
+log = logging.getLogger(__name__)
+
+Precision: TypeAlias = Literal["float32", "bfloat16", "int8", "int4"]
+_AT_ONCE: Final = 16
+"""Positions of one row that ``prefill`` gives to one step."""
+
+
+class KernelDecoder:
+    """The step as one library call: weights packed for it, and threads of its own.
+
+    On one machine a row's numbers are the same to the last bit whatever else is in a step, however many threads there
+    are, and whether its positions come one by one or in ``prefill``.
+
+    A row whose past has become NaN gets NaN scores, and the others theirs.
+    """
+
+    def __init__(
+        self, opened: ctypes.CDLL, handle: int, shape: DecoderShape, rows: int, max_steps: int, precision: Precision
+    ) -> None:
+        """Use ``load``."""
+        self._library = opened
+        self._handle: int | None = handle
+        self._shape = shape
+        self._max_steps = max_steps
+        self._precision = precision
+        self._isa: str = opened.musicgen_isa(handle).decode()
+        self._filled = np.zeros(rows, dtype=np.int32)
+        self._hears = np.zeros(rows, dtype=np.int32)
+        self._embed_table = np.zeros((0, shape.hidden), dtype=np.float32)
+        # Of a step: codes and scores stay where they are, so that the table's pointers are set once.
+        most = max(rows, _AT_ONCE)
+        self._codes = np.zeros((most, shape.codebooks), dtype=np.int32)
+        self._scores = np.zeros((rows, shape.codebooks, shape.vocabulary), dtype=np.float32)
+        self._table = np.zeros(most, dtype=library.ROW)
+        self._table["codes"] = self._codes.ctypes.data + np.arange(most, dtype=np.uintp) * self._codes.strides[0]
+        self._table["scores"] = np.arange(most)
+        self._table_at = self._table.ctypes.data
+        self._scores_at = self._scores.ctypes.data
+        self._prefill_table = np.zeros(_AT_ONCE, dtype=library.ROW)
+        self._prefill_table["scores"] = -1
+
+    @classmethod
+    def load(
+        cls,
+        weights: DecoderWeights,
+        *,
+        precision: Precision = "int8",
+        rows: int,
+        max_steps: int,
+        threads: int | None = None,
+        keep: Path | None = None,
+        isa: str | None = None,
+        library_folder: Path | None = None,
+    ) -> KernelDecoder:
+        """Read the weights, packed ones from ``keep`` if it has them; else pack them, and keep them there.
+
+        ``threads``: None = one for each core, less one for the player. ``isa`` forces an instruction set.
+        ``library_folder``: where the library may be built when the package came without.
+
+        Raises EngineUnavailable: no library, a model that it cannot take, weights missing or damaged.
+        """
+        shape = weights.shape
+        opened = library.load_library(library_folder)
+        handle = library.open_decoder(
+            opened, library.Shape(**_sizes(shape)), precision, rows, max_steps, threads or default_threads(), isa
+        )
+        decoder = cls(opened, handle, shape, rows, max_steps, precision)
+        try:
+            decoder._fill(weights, keep)
+        except BaseException:
+            decoder.close()
+            raise
+        return decoder
+
+    @property
+    def shape(self) -> DecoderShape:
+        """Sizes."""
+        return self._shape
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self._filled)
+
+    @property
+    def max_steps(self) -> int:
+        """Positions a row can hold."""
+        return self._max_steps
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What it runs on."""
+        return {"device": "cpu", "precision": self._precision, "kernel": f"own {self._isa}"}
+
+    def begin(self, row: int, memory: Floats | None) -> None:
+        """Forget the row's past, and let it hear ``memory`` (S, H). Raises EngineError when it is not finite."""
+        self._check_rows([row])
+        self._filled[row] = 0
+        self._hears[row] = 0
+        if memory is None:
+            return
+        if not self._shape.cross:
+            raise ValueError("this model has no cross-attention: give it what it is to hear as a prefix")
+        heard = self._inputs(memory)
+        fault = self._library.musicgen_listen(self._open(), row, heard.ctypes.data, len(heard))
+        if fault == library.NO_MEMORY:
+            raise EngineError(f"there is no memory for a text of {len(heard)} tokens", code="engine_out_of_memory")
+        self._hears[row] = 1
+
+    def embed(self, codes: Codes) -> Floats:
+        """Codes (T, K) -> inputs (T, H)."""
+        self._check_codes(codes)
+        self._open()
+        places = np.asarray(codes, dtype=np.int64) + np.arange(self._shape.codebooks) * (self._shape.vocabulary + 1)
+        # one codebook after another, as the library adds them: a row's numbers are to be the same to the last bit
+        inputs = np.zeros((len(places), self._shape.hidden), dtype=np.float32)
+        for book in range(self._shape.codebooks):
+            inputs += self._embed_table[places[:, book]]
+        return inputs
+
+    def prefill(self, row: int, inputs: Floats) -> None:
+        """Add T positions at once. Raises EngineError when they are not finite."""
+        self._check_rows([row])
+        wanted = self._inputs(inputs)
+        self._check_room([row], len(wanted))
+        table, stride = self._prefill_table, wanted.strides[0]
+        for first in range(0, len(wanted), _AT_ONCE):
+            count = min(_AT_ONCE, len(wanted) - first)
+            table["row"] = row
+            table["hears"] = self._hears[row]
+            table["position"][:count] = self._filled[row] + np.arange(count)
+            table["embedding"][:count] = wanted[first:].ctypes.data + np.arange(count, dtype=np.uintp) * stride
+            self._run(count, table.ctypes.data)
+            self._filled[row] += count
+
+    def step(self, rows: Sequence[int], codes: Codes) -> Floats:
+        """Add a position to each of ``rows``; ``codes`` (n, K) -> scores (n, K, V), valid until the next call."""
+        count = len(rows)
+        chosen = self._check_rows(rows)
+        self._check_room(chosen, 1)
+        if len(codes) != count:
+            raise ValueError(f"{len(codes)} rows of codes for {count} rows")
+        self._check_codes(codes)
+        self._codes[:count] = codes
+        self._table["row"][:count] = chosen
+        self._table["position"][:count] = self._filled[chosen]
+        self._table["hears"][:count] = self._hears[chosen]
+        self._run(count, self._table_at)
+        self._filled[chosen] += 1
+        return self._scores[:count]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        if self._handle is not None:
+            self._embed_table = np.zeros((0, self._shape.hidden), dtype=np.float32)  # it lay in the library's memory
+            self._library.musicgen_close(self._handle)
+            self._handle = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _run(self, count: int, table: int) -> None:
+        fault = self._library.musicgen_step(self._open(), count, table, self._scores_at)
+        if fault != library.DONE:
+            raise EngineError(f"the kernel refused a step (fault {fault}): this is an error in Sample Bridge")
+
+    def _open(self) -> int:
+        if self._handle is None:
+            raise ValueError("the decoder is closed")
+        return self._handle
+
+    def _check_rows(self, rows: Sequence[int]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+        chosen = np.asarray(rows, dtype=np.intp)
+        if not 0 < len(chosen) <= self.rows or chosen.min() < 0 or chosen.max() >= self.rows:
+            raise ValueError(f"rows {list(rows)} of a decoder that has rows 0 to {self.rows - 1}")
+        if len(set(rows)) != len(chosen):
+            raise ValueError(f"rows {list(rows)} are not distinct")
+        return chosen
+
+    def _check_room(self, rows: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.intp]], count: int) -> None:
+        wanted = int(self._filled[rows].max()) + count
+        if wanted > self._max_steps:
+            raise ValueError(f"a row holds {self._max_steps} positions and {wanted} are asked for")
+
+    def _check_codes(self, codes: Codes) -> None:
+        if codes.ndim != 2 or codes.shape[1] != self._shape.codebooks:
+            raise ValueError(f"codes of shape {codes.shape}, and not of {self._shape.codebooks} codebooks")
+        if codes.size and (codes.min() < 0 or codes.max() > self._shape.vocabulary):
+            raise ValueError(f"codes go from 0 to {self._shape.vocabulary}, and not to {codes.min()} and {codes.max()}")
+
+    def _inputs(self, values: Floats) -> Floats:
+        inputs: Floats = np.ascontiguousarray(values, dtype=np.float32)
+        if inputs.ndim != 2 or inputs.shape[1] != self._shape.hidden:
+            raise ValueError(f"inputs of shape {inputs.shape}, and not (T, {self._shape.hidden})")
+        if not np.isfinite(inputs).all():
+            raise EngineError("what the decoder is to hear is not finite: is the text encoder damaged?")
+        return inputs
+
+    # ---------------------------------------------------------------- weights
+
+    def _fill(self, weights: DecoderWeights, keep: Path | None) -> None:
+        size = ctypes.c_size_t()
+        start = self._library.musicgen_weights(self._open(), ctypes.byref(size))
+        packed = (ctypes.c_uint8 * size.value).from_address(start)
+        view = memoryview(packed).cast("B")
+        facts = {**_sizes(self._shape), "bytes": size.value}
+        file = None if keep is None else PackedFile(keep, weights.digest, self._precision, library.LAYOUT, facts)
+        if file is None or not file.read(view):
+            for name in library.TENSORS[: library.WHOLE]:
+                self._pack(weights, name, name, 0)
+            for layer in range(self._shape.layers):
+                for name in library.TENSORS[library.WHOLE :]:
+                    if self._shape.cross or not name.startswith("cross"):
+                        self._pack(weights, f"{layer}.{name}", name, layer)
+            if file is not None:
+                file.write(view)
+        rows = self._shape.codebooks * (self._shape.vocabulary + 1)
+        table = (ctypes.c_float * (rows * self._shape.hidden)).from_address(
+            self._library.musicgen_embeddings(self._open())
+        )
+        self._embed_table = np.ctypeslib.as_array(table).reshape(rows, self._shape.hidden)
+
+    def _pack(self, weights: DecoderWeights, name: str, kind: str, layer: int) -> None:
+        tensor: Floats = np.ascontiguousarray(weights.read(name), dtype=np.float32)
+        wanted = _tensor_shape(self._shape, kind)
+        if tensor.shape != wanted:
+            raise EngineUnavailable(f"{name} of the model is of shape {tensor.shape}, and not {wanted}")
+        if not np.isfinite(tensor.sum()):
+            raise EngineUnavailable(f"{name} of the model is damaged: it has numbers that are not finite")
+        self._library.musicgen_pack(self._open(), library.TENSORS.index(kind), layer, tensor.ctypes.data)
+
+
+def _sizes(shape: DecoderShape) -> dict[str, int]:
+    sizes = dataclasses.asdict(shape)
+    del sizes["positions"]  # sinusoids, computed for as many as are wanted
+    return {name: int(size) for name, size in sizes.items()}
+
+
+def _tensor_shape(shape: DecoderShape, kind: str) -> tuple[int, ...]:
+    h, f = shape.hidden, shape.ffn
+    sizes: dict[str, tuple[int, ...]] = {
+        "embed": (shape.codebooks * (shape.vocabulary + 1), h),
+        "heads": (shape.codebooks * shape.vocabulary, h),
+        "qkv": (3 * h, h),
+        "fc1": (f, h),
+        "fc2": (h, f),
+    }
+    return sizes.get(kind) or ((h,) if "norm" in kind else (h, h))

@@ -1,0 +1,118 @@
+"""The compiled library as Python sees it: ``source/api.h`` in ctypes and numpy."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bridge.engines.musicgen.kernel import kernel_library
+from bridge.errors import EngineUnavailable
+
+ISA_VARIABLE: Final = "MUSICGEN_KERNEL_ISA"
+"""Environment variable that forces an instruction set, for tests: avx512bf16, avx512vnni, avx2, portable."""
+PRECISIONS: Final = ("float32", "bfloat16", "int8", "int4")
+"""In the order of ``enum Precision``."""
+TENSORS: Final = (
+    "embed",
+    "norm.weight",
+    "norm.bias",
+    "heads",
+    "self_norm.weight",
+    "self_norm.bias",
+    "cross_norm.weight",
+    "cross_norm.bias",
+    "ffn_norm.weight",
+    "ffn_norm.bias",
+    "qkv",
+    "self_out",
+    "cross_q",
+    "cross_k",
+    "cross_v",
+    "cross_out",
+    "fc1",
+    "fc2",
+)
+"""In the order of ``enum Tensor``; the first four belong to no layer."""
+WHOLE: Final = 4
+"""How many of ``TENSORS`` belong to no layer."""
+LAYOUT: Final = 1
+"""Version of what ``source/packing.cpp`` writes. Change it with that file: what was kept before is then made again."""
+
+DONE, NO_MEMORY, BAD_ROW, BAD_POSITION, BAD_CODE, BAD_TENSOR = range(6)
+"""What the functions return."""
+
+ROW: Final = np.dtype(
+    [
+        ("row", np.int32),
+        ("position", np.int32),
+        ("hears", np.int32),
+        ("scores", np.int32),
+        ("codes", np.uintp),
+        ("embedding", np.uintp),
+    ],
+    align=True,
+)
+"""``musicgen_row``."""
+
+
+class Shape(ctypes.Structure):
+    """``musicgen_shape``."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_int32) for name in ("layers", "hidden", "heads", "ffn", "vocabulary", "codebooks", "cross")
+    )
+
+
+@cache
+def _load(path: Path) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise EngineUnavailable(
+            f"the kernel {path} cannot be loaded ({error}): delete it, it is then built again"
+        ) from error
+    pointer, integer = ctypes.c_void_p, ctypes.c_int32
+    library.musicgen_open.restype = pointer
+    library.musicgen_open.argtypes = [ctypes.POINTER(Shape), *[integer] * 4, ctypes.c_char_p, pointer, ctypes.c_size_t]
+    library.musicgen_close.restype = None
+    library.musicgen_close.argtypes = [pointer]
+    library.musicgen_isa.restype = ctypes.c_char_p
+    library.musicgen_isa.argtypes = [pointer]
+    library.musicgen_weights.restype = pointer
+    library.musicgen_weights.argtypes = [pointer, ctypes.POINTER(ctypes.c_size_t)]
+    library.musicgen_embeddings.restype = pointer
+    library.musicgen_embeddings.argtypes = [pointer]
+    library.musicgen_pack.restype = integer
+    library.musicgen_pack.argtypes = [pointer, integer, integer, pointer]
+    library.musicgen_listen.restype = integer
+    library.musicgen_listen.argtypes = [pointer, integer, pointer, integer]
+    library.musicgen_step.restype = integer
+    library.musicgen_step.argtypes = [pointer, integer, pointer, pointer]
+    return library
+
+
+def load_library(folder: Path | None) -> ctypes.CDLL:
+    """Load the library, building it first if need be, see ``kernel_library``. Raises EngineUnavailable."""
+    found = kernel_library(folder)
+    if isinstance(found, str):
+        raise EngineUnavailable(f"the quick decoder for processors is not there: {found}")
+    return _load(found)
+
+
+def open_decoder(
+    library: ctypes.CDLL, shape: Shape, precision: str, rows: int, max_steps: int, threads: int, isa: str | None
+) -> int:
+    """Return a decoder without weights. Raises EngineUnavailable."""
+    error = ctypes.create_string_buffer(300)
+    name = (isa or os.environ.get(ISA_VARIABLE, "")).encode()
+    handle: int | None = library.musicgen_open(
+        shape, PRECISIONS.index(precision), rows, max_steps, threads, name, error, len(error)
+    )
+    if handle is None:
+        raise EngineUnavailable(f"the quick decoder cannot take this model: {error.value.decode()}")
+    return handle

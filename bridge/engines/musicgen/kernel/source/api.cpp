@@ -1,0 +1,312 @@
+#include "api.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "arena.h"
+#include "model.h"
+#include "packing.h"
+#include "threads.h"
+
+namespace musicgen {
+namespace {
+
+static_assert(sizeof(Shape) == sizeof(musicgen_shape), "api.h and model.h agree");
+
+struct Choice {
+  const Kernels* kernels;
+  bool there;  // on this processor
+};
+
+std::vector<Choice> choices() {  // best first
+  std::vector<Choice> all;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512vnni");
+  all.push_back({&kAvx512Bf16, avx512 && __builtin_cpu_supports("avx512bf16")});
+  all.push_back({&kAvx512, avx512});
+  // f16c is in every processor that has avx2
+  all.push_back({&kAvx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")});
+#endif
+  all.push_back({&kPortable, true});
+  return all;
+}
+
+const Kernels* choose(const std::string& name, std::string& error) {
+  for (const Choice& choice : choices())
+    if (name.empty() ? choice.there : name == choice.kernels->name) {
+      if (choice.there) return choice.kernels;
+      error = "this processor has no " + name;
+      return nullptr;
+    }
+  error = "there is no kernel named " + name;
+  return nullptr;
+}
+
+std::string complaint(const Shape& s, int precision, int rows, int max_steps, int threads) {
+  if (s.layers < 1 || s.heads < 1 || s.vocabulary < 1 || s.codebooks < 1) return "a size is not positive";
+  if (s.hidden < kLanes || s.hidden % kLanes != 0 || s.ffn < kLanes || s.ffn % kLanes != 0)
+    return "its widths are no multiples of 16";
+  if (s.hidden % s.heads != 0 || s.hidden / s.heads > kHeadWidth) return "its heads are wider than 128, or uneven";
+  if (s.hidden > 65536 || s.ffn > 262144 || s.layers > 1024 || s.vocabulary > (1 << 20) || s.codebooks > 256)
+    return "a size is beyond any such model";
+  if (precision < 0 || precision >= kPrecisions) return "there is no such precision";
+  if (rows < 1 || max_steps < 1 || max_steps > (1 << 20)) return "it needs at least one row and one step";
+  if (threads < 1 || threads > 256) return "threads must be 1 to 256";
+  return {};
+}
+
+class Handle {
+ public:
+  Handle(const Shape& shape, int precision, int rows, int max_steps, int threads, const Kernels* kernels)
+      : kernels_(kernels), threads_(threads), layers_(static_cast<size_t>(shape.layers)),
+        scratch_(static_cast<size_t>(threads)), rows_(rows), max_steps_(max_steps),
+        memories_(static_cast<size_t>(rows)), memory_lengths_(static_cast<size_t>(rows)) {
+    std::memset(&decoder_, 0, sizeof decoder_);
+    Weights& weights = decoder_.weights;
+    weights.shape = shape;
+    weights.precision = precision;
+    weight_memory_ = Arena(lay_out(weights, layers_.data(), nullptr));
+    lay_out(weights, layers_.data(), weight_memory_.data());
+    past_blocks_ = (max_steps + kLanes - 1) / kLanes;
+    row_bytes_ = past_bytes(past_blocks_);
+    past_memory_ = Arena(row_bytes_ * static_cast<size_t>(rows));
+    decoder_.threads = &threads_;
+    decoder_.scratch = scratch_.data();
+    lay_out_rooms(nullptr);
+    rooms_ = Arena(room_bytes_);
+    lay_out_rooms(rooms_.data());
+    fill_positions();
+    for (int i = 0; i < kPassRows; ++i) decoder_.pass.all[i] = i;
+  }
+
+  const char* isa() const { return kernels_->name; }
+
+  Arena& weights() { return weight_memory_; }
+
+  const float* embeddings() const { return decoder_.weights.embed; }
+
+  int pack(int tensor, int layer, const float* values) {
+    if (tensor < 0 || tensor >= kTensors || layer < 0 || layer >= decoder_.weights.shape.layers)
+      return MUSICGEN_BAD_TENSOR;
+    musicgen::pack(decoder_.weights, static_cast<Tensor>(tensor), layer, values, threads_);
+    return MUSICGEN_DONE;
+  }
+
+  int listen(int row, const float* memory, int length) {
+    if (row < 0 || row >= rows_ || length < 0 || !decoder_.weights.shape.cross) return MUSICGEN_BAD_ROW;
+    const size_t number = static_cast<size_t>(row);
+    const int blocks = (length + kLanes - 1) / kLanes;
+    const size_t bytes = past_bytes(blocks);
+    if (memories_[number].bytes() < bytes) {
+      memories_[number] = Arena();  // first the old one goes
+      memory_lengths_[number] = 0;
+      memories_[number] = Arena(bytes);
+    }
+    memory_lengths_[number] = length;
+    const size_t hidden = static_cast<size_t>(decoder_.weights.shape.hidden);
+    for (int first = 0; first < length; first += kPassRows) {
+      decoder_.pass.count = length - first < kPassRows ? length - first : kPassRows;
+      decoder_.memory = memory + static_cast<size_t>(first) * hidden;
+      decoder_.memory_first = first;
+      decoder_.memory_past = past(memories_[number].data(), blocks);
+      run(kernels_->listen[decoder_.weights.precision]);
+    }
+    return MUSICGEN_DONE;
+  }
+
+  int step(int count, const musicgen_row* rows, float* scores) {
+    for (int i = 0; i < count; ++i)
+      if (const int fault = check(rows[i])) return fault;
+    for (int first = 0; first < count; first += kPassRows) {
+      fill_pass(rows + first, count - first < kPassRows ? count - first : kPassRows, scores);
+      run(kernels_->step[decoder_.weights.precision]);
+    }
+    return MUSICGEN_DONE;
+  }
+
+ private:
+  using Kernel = void (*)(Decoder&, int);
+
+  void run(Kernel kernel) {
+    struct Context {
+      Decoder* decoder;
+      Kernel kernel;
+    } context{&decoder_, kernel};
+    threads_.run(
+        [](void* given, int thread) {
+          const Context& both = *static_cast<Context*>(given);
+          both.kernel(*both.decoder, thread);
+        },
+        &context);
+  }
+
+  int check(const musicgen_row& row) const {
+    if (row.row < 0 || row.row >= rows_) return MUSICGEN_BAD_ROW;
+    if (row.position < 0 || row.position >= max_steps_) return MUSICGEN_BAD_POSITION;
+    if (row.codes != nullptr)
+      for (int i = 0; i < decoder_.weights.shape.codebooks; ++i)
+        if (row.codes[i] < 0 || row.codes[i] > decoder_.weights.shape.vocabulary) return MUSICGEN_BAD_CODE;
+    return row.codes == nullptr && row.embedding == nullptr ? MUSICGEN_BAD_CODE : MUSICGEN_DONE;
+  }
+
+  void fill_pass(const musicgen_row* rows, int count, float* scores) {
+    Pass& pass = decoder_.pass;
+    const Shape& shape = decoder_.weights.shape;
+    pass.count = count;
+    pass.hearing_count = pass.scored_count = 0;
+    for (int i = 0; i < count; ++i) {
+      const musicgen_row& from = rows[i];
+      const size_t number = static_cast<size_t>(from.row);
+      Row& row = pass.rows[i];
+      row = Row{};
+      row.past = past(past_memory_.data() + number * row_bytes_, past_blocks_);
+      row.position = from.position;
+      row.codes = from.codes;
+      row.embedding = from.embedding;
+      if (from.hears && memory_lengths_[number] > 0) {
+        row.memory = past(memories_[number].data(), (memory_lengths_[number] + kLanes - 1) / kLanes);
+        row.memory_length = memory_lengths_[number];
+        pass.hearing[pass.hearing_count++] = i;
+      }
+      if (from.scores >= 0) {
+        row.scores = scores + static_cast<size_t>(from.scores) * static_cast<size_t>(shape.codebooks * shape.vocabulary);
+        pass.scored[pass.scored_count++] = i;
+      }
+    }
+  }
+
+  size_t head_bytes() const {
+    const Weights& weights = decoder_.weights;
+    return size_t{2} * kLanes * static_cast<size_t>(weights.padded_head) * (weights.precision == kFloat32 ? 4 : 2);
+  }
+
+  Past past(uint8_t* data, int blocks) const {
+    const size_t block_bytes = head_bytes() * static_cast<size_t>(decoder_.weights.shape.heads);
+    return {data, block_bytes * static_cast<size_t>(blocks), block_bytes, head_bytes()};
+  }
+
+  size_t past_bytes(int blocks) const {
+    return past(nullptr, blocks).layer_bytes * static_cast<size_t>(decoder_.weights.shape.layers);
+  }
+
+  Inputs take_inputs(Parts& parts) const {
+    const Shape& shape = decoder_.weights.shape;
+    const size_t widest = static_cast<size_t>(shape.ffn > shape.hidden ? shape.ffn : shape.hidden);
+    const size_t groups = (widest + 63) / 64;  // 64 inputs are the fewest that a group has
+    Inputs inputs;
+    inputs.bytes = parts.take<uint8_t>(groups * kPassRows * kGroupBytes);
+    inputs.scales = parts.take<float>(groups * kPassRows);
+    inputs.sums = parts.take<int32_t>(groups * kPassRows);
+    return inputs;
+  }
+
+  void lay_out_rooms(uint8_t* begin) {
+    const Weights& weights = decoder_.weights;
+    const size_t hidden = static_cast<size_t>(weights.shape.hidden), ffn = static_cast<size_t>(weights.shape.ffn);
+    const size_t widest_head = static_cast<size_t>((3 * weights.head + kTile - 1) / kTile * kTile);
+    Parts parts(begin);
+    positions_ = parts.take<float>(static_cast<size_t>(max_steps_) * hidden);
+    decoder_.positions = positions_;
+    decoder_.x = parts.take<float>(kPassRows * hidden);
+    decoder_.attended = parts.take<float>(kPassRows * hidden);
+    decoder_.inner = parts.take<float>(kPassRows * ffn);
+    decoder_.inputs = take_inputs(parts);
+    for (Scratch& own : scratch_) {
+      own.inputs = take_inputs(parts);
+      own.values = parts.take<float>(kPassRows * widest_head + kLanes);  // keep() may look beyond the last one
+      own.normed = parts.take<float>(hidden);
+      parts.take<uint8_t>(128);  // no line is shared by two threads
+    }
+    room_bytes_ = parts.used();
+  }
+
+  // Sinusoids as MusicGen has them: cosines in the first half, sines in the second; frequencies 10000^(-i / (half - 1)).
+  void fill_positions() {
+    const int hidden = decoder_.weights.shape.hidden, half = hidden / 2;
+    const float step = static_cast<float>(-std::log(10000.0) / (half - 1));
+    std::vector<float> frequency(static_cast<size_t>(half));
+    for (int i = 0; i < half; ++i)
+      frequency[static_cast<size_t>(i)] = static_cast<float>(std::exp(static_cast<double>(static_cast<float>(i) * step)));
+    for (int position = 0; position < max_steps_; ++position) {
+      float* row = positions_ + static_cast<size_t>(position) * static_cast<size_t>(hidden);
+      for (int i = 0; i < half; ++i) {
+        const float angle = static_cast<float>(position) * frequency[static_cast<size_t>(i)];
+        row[i] = static_cast<float>(std::cos(static_cast<double>(angle)));
+        row[half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+      }
+    }
+  }
+
+  const Kernels* kernels_;
+  Decoder decoder_;
+  Threads threads_;
+  std::vector<Layer> layers_;
+  std::vector<Scratch> scratch_;
+  Arena weight_memory_, past_memory_, rooms_;
+  float* positions_ = nullptr;
+  size_t room_bytes_ = 0, row_bytes_ = 0;
+  int rows_, max_steps_, past_blocks_ = 0;
+  std::vector<Arena> memories_;
+  std::vector<int> memory_lengths_;
+};
+
+}  // namespace
+}  // namespace musicgen
+
+using musicgen::Handle;
+
+void* musicgen_open(const musicgen_shape* given, int32_t precision, int32_t rows, int32_t max_steps, int32_t threads,
+                    const char* isa, char* error, size_t error_bytes) {
+  std::string why;
+  try {
+    musicgen::Shape shape;
+    std::memcpy(&shape, given, sizeof shape);
+    why = musicgen::complaint(shape, precision, rows, max_steps, threads);
+    if (why.empty()) {
+      const musicgen::Kernels* kernels = musicgen::choose(isa == nullptr ? "" : isa, why);
+      if (kernels != nullptr) return new Handle(shape, precision, rows, max_steps, threads, kernels);
+    }
+  } catch (const std::bad_alloc&) {
+    why = "out of memory";
+  } catch (const std::exception& fault) {
+    why = fault.what();
+  }
+  std::snprintf(error, error_bytes, "%s", why.c_str());
+  return nullptr;
+}
+
+void musicgen_close(void* decoder) { delete static_cast<Handle*>(decoder); }
+
+const char* musicgen_isa(const void* decoder) { return static_cast<const Handle*>(decoder)->isa(); }
+
+void* musicgen_weights(void* decoder, size_t* bytes) {
+  const musicgen::Arena& weights = static_cast<Handle*>(decoder)->weights();
+  *bytes = weights.bytes();
+  return weights.data();
+}
+
+const float* musicgen_embeddings(const void* decoder) { return static_cast<const Handle*>(decoder)->embeddings(); }
+
+int32_t musicgen_pack(void* decoder, int32_t tensor, int32_t layer, const float* values) {
+  return static_cast<Handle*>(decoder)->pack(tensor, layer, values);
+}
+
+int32_t musicgen_listen(void* decoder, int32_t row, const float* memory, int32_t length) {
+  try {
+    return static_cast<Handle*>(decoder)->listen(row, memory, length);
+  } catch (const std::bad_alloc&) {
+    return MUSICGEN_NO_MEMORY;
+  }
+}
+
+int32_t musicgen_step(void* decoder, int32_t count, const musicgen_row* rows, float* scores) {
+  return static_cast<Handle*>(decoder)->step(count, rows, scores);
+}

@@ -1,0 +1,56 @@
+// The library's door: plain C, no exception leaves it. One thread at a time may call with one decoder.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+#define MUSICGEN_API __attribute__((visibility("default")))
+
+enum {
+  MUSICGEN_DONE = 0,
+  MUSICGEN_NO_MEMORY = 1,
+  MUSICGEN_BAD_ROW = 2,       // a row that is not there
+  MUSICGEN_BAD_POSITION = 3,  // a position beyond max_steps
+  MUSICGEN_BAD_CODE = 4,      // a code outside 0..vocabulary
+  MUSICGEN_BAD_TENSOR = 5,
+};
+
+typedef struct {
+  int32_t layers, hidden, heads, ffn, vocabulary, codebooks, cross;
+} musicgen_shape;
+
+// One row of a step. Rows of one step may be successive positions of one sequence: each hears those up to its own.
+typedef struct {
+  int32_t row, position;    // whose past, and where in it
+  int32_t hears;            // 1: what listen() gave this row is attended to
+  int32_t scores;           // where its scores go, or -1
+  const int32_t* codes;     // (codebooks), or null:
+  const float* embedding;   // (hidden), position not yet added
+} musicgen_row;
+
+// A decoder without weights. `precision`: 0 float32, 1 bfloat16, 2 int8, 3 int4. `isa`: a name, or empty for the best that
+// this processor has. Null when it cannot be; `error` then says why.
+MUSICGEN_API void* musicgen_open(const musicgen_shape* shape, int32_t precision, int32_t rows, int32_t max_steps,
+                                 int32_t threads, const char* isa, char* error, size_t error_bytes);
+MUSICGEN_API void musicgen_close(void* decoder);
+MUSICGEN_API const char* musicgen_isa(const void* decoder);
+
+// The packed weights: to be filled by pack(), or read from disk as they were written.
+MUSICGEN_API void* musicgen_weights(void* decoder, size_t* bytes);
+MUSICGEN_API int32_t musicgen_pack(void* decoder, int32_t tensor, int32_t layer, const float* values);
+
+// What codes stand for, (codebooks * (vocabulary + 1), hidden); part of the weights.
+MUSICGEN_API const float* musicgen_embeddings(const void* decoder);
+
+// Keys and values of `memory` (length, hidden) for `row`.
+MUSICGEN_API int32_t musicgen_listen(void* decoder, int32_t row, const float* memory, int32_t length);
+
+// `scores`: (slots, codebooks * vocabulary).
+MUSICGEN_API int32_t musicgen_step(void* decoder, int32_t count, const musicgen_row* rows, float* scores);
+
+#if defined(__cplusplus)
+}
+#endif

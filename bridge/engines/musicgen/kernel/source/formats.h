@@ -1,0 +1,204 @@
+// The four precisions: how inputs are prepared for each, and how a few rows are multiplied with one group of a tile.
+//
+// A group of a tile is the weights of 32 outputs and kInputs inputs, in steps; a step is two blocks of 16 outputs, 64
+// bytes each. Sums of a row are built in the same order however many rows there are: its numbers do not depend on them.
+#pragma once
+#include <cstring>
+
+#include "maths.h"
+
+namespace musicgen {
+namespace {
+
+constexpr int kStepBytes = 128;
+constexpr int kAhead = 4096;  // bytes that are fetched before they are needed
+
+template <bool Fetch>
+inline void fetch_ahead(const uint8_t* weights) {
+  if constexpr (Fetch) {
+    __builtin_prefetch(weights + kAhead);
+    __builtin_prefetch(weights + kAhead + 64);
+  }
+}
+
+inline int32_t load_int(const uint8_t* p) {
+  int32_t x;
+  std::memcpy(&x, p, sizeof x);
+  return x;
+}
+
+// Product that may overflow, of what came of NaN.
+inline int32_t times(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
+}
+
+// Integers for kInputs values at a time, with one scale: the largest becomes 127. When all are NaN (normalise() makes
+// them so if one is), the scale is NaN too, and so will be what is multiplied: max() takes its second when in doubt.
+template <int Group>
+inline void quantise(Inputs inputs, int row, int rows, const float* values, int count) {
+  const Lanes::Floats shift = Lanes::set(12582912.0f);  // see exponential()
+  for (int group = 0; group * Group < count; ++group) {
+    const float* from = values + group * Group;
+    const int size = smaller(Group, count - group * Group);
+    Lanes::Floats most = Lanes::zero();
+    for (int k = 0; k < size; k += kLanes) most = Lanes::max(most, Lanes::abs(Lanes::load(from + k)));
+    const float scale = Lanes::largest(most) / 127.0f;
+    const Lanes::Floats inverse = Lanes::set(scale > 0.0f ? 1.0f / scale : 0.0f);
+    Lanes::Ints sum = Lanes::set_ints(0);
+    int8_t* to = reinterpret_cast<int8_t*>(inputs.bytes) + (static_cast<size_t>(group) * rows + row) * kGroupBytes;
+    for (int k = 0; k < size; k += kLanes) {
+      const Lanes::Floats rounded = Lanes::fma(Lanes::load(from + k), inverse, shift);
+      const Lanes::Ints whole = Lanes::sub(Lanes::bits(rounded), Lanes::set_ints(0x4b400000));
+      sum = Lanes::add(sum, whole);
+      Lanes::store_bytes(to + k, whole);
+    }
+    inputs.scales[group * kPassRows + row] = scale;
+    inputs.sums[group * kPassRows + row] = Lanes::sum(sum);
+  }
+}
+
+struct Float32 {
+  using Kept = float;  // in a row's past
+  static constexpr int kInputs = 64;
+  static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) * kStepBytes; }
+  static constexpr bool kScaled = false;
+
+  static void prepare(Inputs inputs, int row, int rows, const float* values, int count) {
+    for (int k = 0; k < count; k += kInputs)
+      std::memcpy(inputs.bytes + (static_cast<size_t>(k / kInputs) * rows + row) * kGroupBytes, values + k,
+                  static_cast<size_t>(smaller(kInputs, count - k)) * sizeof(float));
+  }
+
+  template <int Rows, int Blocks, bool Fetch>
+  static void multiply(const uint8_t* weights, const uint8_t* inputs, const float*, const int32_t*, int count,
+                       float* sums, int stride) {
+    Lanes::Floats total[Rows][Blocks];
+    for (int row = 0; row < Rows; ++row)
+      for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::load(sums + row * stride + b * kLanes);
+    for (int k = 0; k < count; ++k, weights += kStepBytes) {
+      fetch_ahead<Fetch>(weights);
+      Lanes::Floats w[Blocks];
+      for (int b = 0; b < Blocks; ++b) w[b] = Lanes::load(reinterpret_cast<const float*>(weights) + b * kLanes);
+      for (int row = 0; row < Rows; ++row) {
+        float value;
+        std::memcpy(&value, inputs + row * kGroupBytes + k * 4, sizeof value);
+        for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::fma(w[b], Lanes::set(value), total[row][b]);
+      }
+    }
+    for (int row = 0; row < Rows; ++row)
+      for (int b = 0; b < Blocks; ++b) Lanes::store(sums + row * stride + b * kLanes, total[row][b]);
+  }
+};
+
+struct Bfloat16 {
+  using Kept = uint16_t;
+  static constexpr int kInputs = 128;
+  static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) / 2 * kStepBytes; }
+  static constexpr bool kScaled = false;
+
+  static void prepare(Inputs inputs, int row, int rows, const float* values, int count) {
+    for (int k = 0; k < count; ++k) {
+      uint32_t bits;
+      std::memcpy(&bits, values + k, sizeof bits);
+      const uint16_t nearest = static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+      std::memcpy(inputs.bytes + (static_cast<size_t>(k / kInputs) * rows + row) * kGroupBytes + k % kInputs * 2,
+                  &nearest, sizeof nearest);
+    }
+  }
+
+  template <int Rows, int Blocks, bool Fetch>
+  static void multiply(const uint8_t* weights, const uint8_t* inputs, const float*, const int32_t*, int count,
+                       float* sums, int stride) {
+    Lanes::Floats total[Rows][Blocks];
+    for (int row = 0; row < Rows; ++row)
+      for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::load(sums + row * stride + b * kLanes);
+    for (int k = 0; k < count; k += 2, weights += kStepBytes) {
+      fetch_ahead<Fetch>(weights);
+      Lanes::Bfloats w[Blocks];
+      for (int b = 0; b < Blocks; ++b) w[b] = Lanes::load_bfloats(weights + b * 64);
+      for (int row = 0; row < Rows; ++row) {
+        const int32_t two = load_int(inputs + row * kGroupBytes + k * 2);
+        for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::dot(total[row][b], w[b], two);
+      }
+    }
+    for (int row = 0; row < Rows; ++row)
+      for (int b = 0; b < Blocks; ++b) Lanes::store(sums + row * stride + b * kLanes, total[row][b]);
+  }
+};
+
+struct Int8 {
+  using Kept = uint16_t;
+  static constexpr int kInputs = 256;
+  static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) / 4 * kStepBytes; }
+  static constexpr bool kScaled = true;
+
+  static void prepare(Inputs inputs, int row, int rows, const float* values, int count) {
+    quantise<kInputs>(inputs, row, rows, values, count);
+  }
+
+  template <int Rows, int Blocks, bool Fetch>
+  static void multiply(const uint8_t* weights, const uint8_t* inputs, const float* scales, const int32_t* input_sums,
+                       int count, float* sums, int stride) {
+    Lanes::Ints total[Rows][Blocks];
+    for (int row = 0; row < Rows; ++row)
+      for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(times(-Lanes::kByteOffset, input_sums[row]));
+    for (int k = 0; k < count; k += 4, weights += kStepBytes) {
+      fetch_ahead<Fetch>(weights);
+      Lanes::Bytes w[Blocks];
+      for (int b = 0; b < Blocks; ++b) w[b] = Lanes::load_bytes(weights + b * 64);
+      for (int row = 0; row < Rows; ++row) {
+        const int32_t four = load_int(inputs + row * kGroupBytes + k);
+        for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::dot(total[row][b], w[b], four);
+      }
+    }
+    for (int row = 0; row < Rows; ++row)
+      for (int b = 0; b < Blocks; ++b) {
+        float* sum = sums + row * stride + b * kLanes;
+        Lanes::store(sum, Lanes::fma(Lanes::to_floats(total[row][b]), Lanes::set(scales[row]), Lanes::load(sum)));
+      }
+  }
+};
+
+// A group begins with its 32 scales, so that a block's scales and its steps are both 64 bytes after the other's; a step holds 8 inputs: bytes of 4 in the low, of the next 4 in the high halves.
+struct Int4 {
+  using Kept = uint16_t;
+  static constexpr int kInputs = 64;
+  static constexpr size_t kGroupSize(int inputs) {
+    return kTile * sizeof(float) + static_cast<size_t>(inputs) / 8 * kStepBytes;
+  }
+  static constexpr bool kScaled = false;
+
+  static void prepare(Inputs inputs, int row, int rows, const float* values, int count) {
+    quantise<kInputs>(inputs, row, rows, values, count);
+  }
+
+  template <int Rows, int Blocks, bool Fetch>
+  static void multiply(const uint8_t* weights, const uint8_t* inputs, const float* scales, const int32_t* input_sums,
+                       int count, float* sums, int stride) {
+    const float* weight_scales = reinterpret_cast<const float*>(weights);
+    weights += kTile * sizeof(float);
+    Lanes::Ints total[Rows][Blocks];
+    for (int row = 0; row < Rows; ++row)
+      for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(times(-8, input_sums[row]));
+    for (int k = 0; k < count; k += 8, weights += kStepBytes) {
+      fetch_ahead<Fetch>(weights);
+      Lanes::Nibbles low[Blocks], high[Blocks];
+      for (int b = 0; b < Blocks; ++b) Lanes::load_nibbles(weights + b * 64, low[b], high[b]);
+      for (int row = 0; row < Rows; ++row) {
+        const int32_t first = load_int(inputs + row * kGroupBytes + k);
+        const int32_t second = load_int(inputs + row * kGroupBytes + k + 4);
+        for (int b = 0; b < Blocks; ++b)
+          total[row][b] = Lanes::dot_nibbles(Lanes::dot_nibbles(total[row][b], low[b], first), high[b], second);
+      }
+    }
+    for (int row = 0; row < Rows; ++row)
+      for (int b = 0; b < Blocks; ++b) {
+        float* sum = sums + row * stride + b * kLanes;
+        const Lanes::Floats scale = Lanes::mul(Lanes::load(weight_scales + b * kLanes), Lanes::set(scales[row]));
+        Lanes::store(sum, Lanes::fma(Lanes::to_floats(total[row][b]), scale, Lanes::load(sum)));
+      }
+  }
+};
+
+}  // namespace
+}  // namespace musicgen

@@ -1,0 +1,5 @@
+#include "lanes_avx512.h"
+// before layers.h, which is written for its Lanes
+#include "layers.h"
+
+MUSICGEN_KERNELS(kAvx512Bf16, "avx512bf16")

@@ -1,0 +1,89 @@
+"""What a row gets is the same to the last bit, whatever else the decoder does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bridge.engines.musicgen.decoder.kernel import KernelDecoder
+from tests.bridge.engines.musicgen.kernel.conftest import OpenDecoder
+from tests.bridge.engines.musicgen.kernel.plain_step import ODD, WIDE, RandomWeights
+
+PRECISIONS = ("float32", "bfloat16", "int8", "int4")
+STEPS = 18
+
+
+def drawn(shape: tuple[int, ...], seed: int) -> Any:
+    return np.random.default_rng(seed).integers(0, ODD.vocabulary + 1, shape).astype(np.int32)
+
+
+def heard(seed: int, count: int = 9) -> Any:
+    return np.random.default_rng(seed).standard_normal((count, ODD.hidden)).astype(np.float32)
+
+
+def alone(decoder: KernelDecoder, row: int, memory: Any, codes: Any) -> Any:
+    decoder.begin(row, memory)
+    return np.array([decoder.step([row], step[None])[0].copy() for step in codes])
+
+
+@pytest.mark.parametrize("isa", [None, "avx2", "portable"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_row_is_the_same_alone_and_among_any_number_of_others(
+    load: OpenDecoder, precision: str, isa: str | None
+) -> None:
+    decoder = load(RandomWeights(ODD), precision=precision, rows=40, isa=isa, threads=2)
+    codes, memory = drawn((STEPS, ODD.codebooks), 1), heard(2)
+    expected = alone(decoder, 4, memory, codes)
+    # 35 rows take two passes; the others hear as many tokens as their number is
+    for others in (1, 2, 6, 7, 15, 34):
+        rows = [row for row in range(others + 1) if row != 4]
+        rows.insert(others // 2, 4)
+        for row in rows:
+            decoder.begin(row, memory if row == 4 else heard(row, row) if row % 2 else None)
+        for step, code in enumerate(codes):
+            batch = drawn((len(rows), ODD.codebooks), step)
+            batch[others // 2] = code
+            assert np.array_equal(decoder.step(rows, batch)[others // 2], expected[step]), (others, step)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_prefill_is_the_same_as_step_after_step(load: OpenDecoder, precision: str) -> None:
+    decoder = load(RandomWeights(ODD), precision=precision)
+    codes, memory = drawn((38, ODD.codebooks), 1), heard(2)
+    expected = alone(decoder, 0, memory, codes)
+    for first in (1, 15, 16, 17, 37):
+        decoder.begin(1, memory)
+        decoder.prefill(1, decoder.embed(codes[:first]))
+        assert np.array_equal(decoder.step([1], codes[first][None])[0], expected[first]), first
+
+
+def test_the_number_of_threads_changes_nothing(load: OpenDecoder) -> None:
+    codes, memory = drawn((STEPS, ODD.codebooks), 1), heard(2)
+    one, two, five = (
+        alone(load(RandomWeights(ODD), precision="int8", threads=count), 0, memory, codes) for count in (1, 2, 5)
+    )
+    assert np.array_equal(one, two)
+    assert np.array_equal(one, five)
+
+
+def test_a_row_that_begins_anew_knows_nothing_of_what_it_was(load: OpenDecoder) -> None:
+    decoder = load(RandomWeights(ODD), precision="int8")
+    codes = drawn((STEPS, ODD.codebooks), 1)
+    first = alone(decoder, 0, None, codes)
+    alone(decoder, 0, heard(3, 40), drawn((30, ODD.codebooks), 5))
+    assert np.array_equal(alone(decoder, 0, None, codes), first)
+    with_text = alone(decoder, 0, heard(3), codes)
+    assert not np.array_equal(with_text, first)
+
+
+def test_many_inputs_of_several_groups_are_the_same_alone_and_together(load: OpenDecoder) -> None:
+    decoder = load(RandomWeights(WIDE), precision="int8", rows=9)
+    codes = drawn((5, WIDE.codebooks), 1) % WIDE.vocabulary
+    expected = alone(decoder, 0, None, codes)
+    for row in range(9):
+        decoder.begin(row, None)
+    for step, code in enumerate(codes):
+        together = decoder.step(range(9), np.tile(code, (9, 1)))
+        assert all(np.array_equal(scores, expected[step]) for scores in together)

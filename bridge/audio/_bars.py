@@ -54,10 +54,12 @@ def bar_line(
     low_weights, high_weights = _habits(beats_per_bar, slots)
     low = _folded(envelope.low, times, at, around, len(low_weights))
     high = _folded(envelope.high, times, at, around, len(low_weights))
-    beats = phase + np.arange(max(beats_per_bar, int((seconds - phase) / beat) + 1)) * beat
-    new = np.array([newness(time) for time in beats])
+    count = max(beats_per_bar, int((seconds - phase) / beat) + 1)
+    beats: Numbers = phase + beat * np.arange(count, dtype=np.float64)
+    new = newness.at(beats)
     new /= float(new.mean()) + 0.01
-    first = float(times[int(np.argmax(envelope.flux > 0.3 * envelope.flux.max()))])
+    # What sounds from the very first moment on has no rise.
+    first = 0.0 if newness.at_once else float(times[int(np.argmax(envelope.flux > 0.3 * envelope.flux.max()))])
     best, found = -np.inf, phase
     for start in range(beats_per_bar):
         turn = -start * slots
@@ -102,9 +104,22 @@ class Newness:
         self._running = np.concatenate((np.zeros((1, notes.shape[1])), np.cumsum(notes, axis=0, dtype=np.float64)))
         self._per_second = rate / hop
         self._beat = beat
+        self._seconds = len(signal) / rate
+        block = max(1, round(0.02 * rate))
+        levels = np.sqrt(np.square(signal[: len(signal) // block * block].reshape(-1, block)).mean(axis=1))
+        self.at_once = bool(len(levels) and levels[0] > 0.3 * np.percentile(levels, 95))
+        """Is the clip as loud as anywhere from its first moment on?"""
 
-    def __call__(self, time: float) -> float:
-        """Compare the beat after ``time`` with the one before it: 0 (the same notes) to 1."""
+    def at(self, times: Numbers) -> Numbers:
+        """Compare what comes after each of ``times`` with what was before it: 0 (the same notes) to 1.
+
+        At the ends of the clip, where less than a beat can be compared, it is what it is on average.
+        """
+        inside = (times >= self._beat) & (times + self._beat <= self._seconds)
+        found = np.array([self._compared(time) if judged else 0.0 for time, judged in zip(times, inside, strict=True)])
+        return np.where(inside, found, found[inside].mean() if inside.any() else 0.0)
+
+    def _compared(self, time: float) -> float:
         before, after = self._mean(time - 2 * self._beat, time), self._mean(time, time + 2 * self._beat)
         length = float(np.linalg.norm(before) * np.linalg.norm(after))
         return 1.0 - float(before @ after) / length if length > 0 else 0.0

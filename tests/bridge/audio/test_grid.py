@@ -39,6 +39,20 @@ def test_jitter_swing_drift_noise_and_saturation_cost_less_than_half_a_per_cent(
     assert errors[-1] < 0.005
 
 
+@pytest.mark.parametrize("loudness", [0.1, 0.4])
+@pytest.mark.parametrize("bpm", [100, 124, 174])
+def test_a_beat_that_begins_at_once_is_not_taken_for_the_hats_between(bpm, loudness):
+    time = np.arange(RATE) / RATE
+    kick = np.sin(2 * np.pi * (50 * time + 6 * (1 - np.exp(-40 * time)))) * np.exp(-20 * time)
+    hat = np.diff(np.random.default_rng(0).standard_normal(RATE + 1)) * np.exp(-60 * time) * loudness
+    wave = np.zeros(10 * RATE)
+    for number in range(int(9 * bpm / 30)):
+        at = round(number * 30 / bpm * RATE)
+        wave[at : at + RATE] += hat if number % 2 else kick * (1.0 if number % 8 == 0 else 0.7)
+    grid = fit_grid(Clip.of(0.5 * wave[: 9 * RATE], RATE), bpm)
+    assert (grid.phase_s + 0.1) % grid.beat_s == pytest.approx(0.1, abs=0.01)
+
+
 @pytest.mark.parametrize("genre", ["waltz", "shuffle", "seven"])
 def test_other_meters_have_their_bars(genre):
     for error in (-0.03, 0.0, 0.03):

@@ -17,6 +17,7 @@ CODE_RATE = 50
 VOCABULARY = 64
 LEVEL = 0.1
 """RMS of random codes, after the level is set."""
+_SPREAD = 3.0  # standard deviation of what stands in the codebooks
 
 
 def build_tiny_musicgen(folder: Path, *, channels: int = 1, melody: bool = False, seed: int = 0) -> Path:
@@ -69,6 +70,7 @@ def _model(channels: int, melody: bool) -> Any:
         num_lstm_layers=1,
         target_bandwidths=[CODE_RATE * 4 * math.log2(VOCABULARY) / 1000],
         use_causal_conv=False,
+        use_conv_shortcut=False,
         chunk_length_s=None,
     )
     decoder = (MusicgenMelodyDecoderConfig if melody else MusicgenDecoderConfig)(
@@ -110,7 +112,12 @@ def _fill_codebooks(codec: Any) -> None:
              enumerate((55, 110, 330, 880))]  # fmt: skip
     sounds = torch.stack([*tones, 0.3 * torch.randn(frames)])[:, None, :]
     rest = codec.encoder(sounds).transpose(1, 2).reshape(-1, codec.config.codebook_dim)
-    rest = (rest - rest.mean(0)) / rest.std(0).clamp_min(1e-6)
+    mean, spread = rest.mean(0), rest.std(0).clamp_min(1e-6)
+    rest = (rest - mean) / spread
+    # the encoder puts that out from now on, else its biases alone decide, and all audio has the same codes
+    last = codec.encoder.layers[-1].conv
+    last.parametrizations.weight.original0.div_(spread[:, None, None] / _SPREAD)
+    last.bias.sub_(mean).div_(spread / _SPREAD)
     for layer in codec.quantizer.layers:
         codes = rest[torch.randperm(rest.shape[0])[:VOCABULARY]]
         layer.codebook.embed.copy_(codes)
@@ -128,7 +135,7 @@ def _make_audible(codec: Any) -> None:
         if "bias" in name:
             weights.zero_()
     for layer in codec.quantizer.layers:
-        layer.codebook.embed.mul_(3.0)
+        layer.codebook.embed.mul_(_SPREAD)
     last = codec.decoder.layers[-1].conv
     kernel = last.parametrizations.weight.original1  # (out, in, taps); weight norm keeps its length apart, in original0
     kernel.copy_(torch.hann_window(kernel.shape[-1] + 2)[1:-1] * kernel[:, :, :1].sign())

@@ -78,11 +78,17 @@ class MusicGenEngine:
         # read by torch's OpenMP when it is loaded: threads that wait by spinning take the cores from the browser that
         # plays, and from each other (measured on two busy cores: 3 times slower)
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        del data_dir, precision  # our own decoder's
+        precision = precision or os.environ.get("BRIDGE_PRECISION") or "auto"
         try:
-            from bridge.engines.musicgen.reference import TransformersEngine
+            self._engine: ConditionedEngine | Engine
+            if precision == "reference":
+                from bridge.engines.musicgen.reference import TransformersEngine
 
-            self._engine: Engine = TransformersEngine(ref, folder, device)
+                self._engine = TransformersEngine(ref, folder, device)
+            else:
+                from bridge.engines.musicgen.engine import OwnEngine
+
+                self._engine = OwnEngine(ref, folder, device, precision, data_dir)
         except ImportError as error:
             raise EngineUnavailable(f"{_NOT_INSTALLED} (what is there cannot be loaded: {error})") from error
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,7 @@ _SHAPES: Final = {
 }
 _LEFT: Final = 300 * 2**20
 """Bytes left to everybody else."""
+_ASK_SECONDS: Final = 0.1
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -67,3 +70,35 @@ def what_fits(precision: Precision, steps: int, free: int | None, cell: int) -> 
             if rows:
                 return f"BRIDGE_MODEL={name} in {each} would fit, {rows // 2} sound{'s' * (rows > 2)} at a time"
     return "not even the small model in int8 would fit: close other programs, or set BRIDGE_ENGINE=procedural"
+
+
+class Places:
+    """How many requests are worked on at a time; when the memory turns out to be full, half as many from then on."""
+
+    def __init__(self, most: int) -> None:
+        self._most = max(1, most)
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Wait for a place and hold it; ``waiting`` is called all the while, and may raise to give up."""
+        with self._changed:
+            while self._taken >= self._most:
+                self._changed.wait(_ASK_SECONDS)
+                waiting()
+            self._taken += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= 1
+                self._changed.notify_all()
+
+    def halve(self) -> int:
+        """Have half as many places from now on; 0 when there was one left, which stays."""
+        with self._changed:
+            if self._most == 1:
+                return 0
+            self._most //= 2
+            return self._most

@@ -34,7 +34,7 @@ class Make(Protocol):
     """Makes the frames of one window: ``Batch.generate`` with all but these arguments bound."""
 
     def __call__(
-        self, number: int, frames: int, prompt: Codes | None, report: Callable[[float], None]
+        self, number: int, frames: int, prompt: Codes | None, report: Callable[[float], None], /
     ) -> Generator[Codes, None, None]:
         """Yield ``frames`` new frames after ``prompt`` (P, K) in pieces (n, K)."""
         ...

@@ -123,7 +123,7 @@ def test_weights_that_lack_a_part_are_not_filled_up_with_noise(copy: Path, part:
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(part)}
     assert len(kept) < len(tensors)
     save_file(kept, copy / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(EngineUnavailable, match=rf"lack \d+ tensors, {part}.* copy them again"):
+    with pytest.raises(EngineUnavailable, match=rf"lack .*{part.partition('.')[2]}.* copy the model again"):
         MusicGenEngine(model=str(copy), device="cpu")
 
 
@@ -145,7 +145,7 @@ def test_weights_that_do_not_fit_their_configuration_are_a_sentence(copy: Path) 
     config = json.loads((copy / "config.json").read_text())
     config["decoder"]["ffn_dim"] = 128
     (copy / "config.json").write_text(json.dumps(config))
-    with pytest.raises(EngineUnavailable, match=r"cannot be loaded .* copy them again"):
+    with pytest.raises(EngineUnavailable, match=r"config\.json says .* copy both from the same one"):
         MusicGenEngine(model=str(copy), device="cpu")
 
 

@@ -1,0 +1,321 @@
+"""The engine ``musicgen``: words to codes by our own decoder, codes to audio as they come."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bridge.audio.clip import Clip, Samples
+from bridge.engines._base import EngineInfo, Report, in_background
+from bridge.engines.musicgen import speed
+from bridge.engines.musicgen.batching import Conditioning, Sampling
+from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint
+from bridge.engines.musicgen.codec import StreamingCodec
+from bridge.engines.musicgen.decoder import Codes
+from bridge.engines.musicgen.decoders import Decoders
+from bridge.engines.musicgen.licences import licence_of
+from bridge.engines.musicgen.loading import pick_device
+from bridge.engines.musicgen.memory import Places
+from bridge.engines.musicgen.models import ModelRef
+from bridge.engines.musicgen.modes import MODES, mode_of
+from bridge.engines.musicgen.picking import is_out_of_memory, usual_precision
+from bridge.engines.musicgen.sources import as_prompt
+from bridge.engines.musicgen.speed import Speed
+from bridge.engines.musicgen.text import PromptEncoder
+from bridge.engines.musicgen.weights import revision
+from bridge.engines.musicgen.windows import OVERLAP_SECONDS, generate
+from bridge.errors import BadAudio, EngineError
+from prompts import Kind, SampleSpec, SourceUse
+
+log = logging.getLogger(__name__)
+
+RECIPE: Final = "own-1"
+"""Goes up when the same weights and spec would give other audio."""
+WINDOW_SECONDS: Final = 30.0
+"""Longest music MusicGen was trained on (Copet et al. 2023, section 3.1)."""
+LONGEST_SECONDS: Final = 120.0
+NATURAL_SECONDS: Final = {Kind.ONESHOT: 3.0, Kind.PITCHED: 4.0}
+"""Seconds made when a spec leaves the length to the instrument; the finishing cuts where the sound has rung out."""
+OTHER_SECONDS: Final = 8.0
+FIRST_SECONDS: Final = 0.5
+"""Length of the first piece: it is heard as soon as it is there."""
+PIECE_SECONDS: Final = 1.0
+"""Length of the others: the codec is quicker with longer ones."""
+
+_LOOK_AHEAD = 4  # frames by which the codec's audio is behind its codes
+_PREFIX_STEPS = 235 + 512  # what melody models hear before the first code: a tune of 30 s and the words
+_CODEC_SHARE = 0.02  # of the work, when the last code is drawn
+_HEARD_BEFORE = 50  # frames of a prompt that the codec is told, so that what follows begins in the middle
+_MEASURED_SECONDS = 3.0  # of sound, at most as long of time
+_WORTH_KEEPING = 4.0  # seconds of sound from which a speed says something
+_MEMORY_FULL = (
+    "the memory is full even with one sound at a time: ask for a shorter sound, close what else uses it, or choose a "
+    "smaller model with BRIDGE_MODEL=small"
+)
+
+
+class OwnEngine:
+    """A loaded MusicGen for as many requests at a time as fit; see ``info``."""
+
+    def __init__(self, ref: ModelRef, folder: Path, device: str, precision: str, data_dir: Path | None) -> None:
+        """Load the weights in ``folder``.
+
+        ``device``: "auto", "cpu" or "cuda". ``precision``: the setting of that name. ``data_dir``: where quantised
+        weights and measured speeds are kept. Raises EngineUnavailable.
+        """
+        device = pick_device(device)
+        usual = usual_precision(precision, device)
+        checkpoint = open_checkpoint(folder)
+        self._checkpoint = checkpoint
+        self._device = device
+        self._usual = usual
+        self._text = PromptEncoder(checkpoint, device=device, dtype="float32" if usual == "float32" else None)
+        self._codec = open_codec(checkpoint, device, "float32" if usual == "float32" else "bfloat16")
+        per_second = checkpoint.rate / checkpoint.hop
+        positions = checkpoint.decoder_weights().shape.positions
+        fits = positions - checkpoint.delay - 1
+        self._window = min(int(WINDOW_SECONDS * per_second), fits)
+        self._overlap = min(int(OVERLAP_SECONDS * per_second), self._window // 2)
+        steps = self._window + checkpoint.delay + 1 + (_PREFIX_STEPS if checkpoint.melody else 0)
+        keep = None if data_dir is None else data_dir / "musicgen"
+        self._decoders = Decoders(checkpoint, device, steps, keep)
+        first = self._decoders.of(usual)
+        self._places = Places(first.rows // 2)
+        self._busy = 0
+        self._lock = threading.Lock()
+        self._data_dir = data_dir
+        self._weights = revision(folder)
+        licence = licence_of(ref, folder)
+        conditions: tuple[SourceUse, ...] = ("continuation",)
+        self._info = EngineInfo(
+            name="musicgen",
+            # other numbers on another device, in another type or out of another kernel: other codes are drawn
+            revision=f"{RECIPE}:{self._weights}:{first.mark}",
+            rate=checkpoint.rate,
+            channels=checkpoint.channels,
+            max_seconds=LONGEST_SECONDS,
+            streams=True,
+            concurrency=first.rows // 2,
+            instant=False,
+            generative_model=True,
+            licence=licence.name,
+            commercial=licence.commercial,
+            model=ref.name,
+            device=device,
+            conditions=conditions,
+            qualities=MODES,
+            takes=True,
+            precision=first.description["precision"],
+            kernel=first.description["kernel"],
+            speed=self._known_speed(first.description),
+        )
+        log.info("%s is loaded. %s The codec: %s.", ref.name, first.why, self._codec.description)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it is, can and costs."""
+        return self._info
+
+    def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
+        """Yield the clip in pieces: half a second first, then a second each; exactly as long as wanted.
+
+        Raises EngineError, BadAudio; JobCancelled out of ``report``, within a step.
+        """
+        return self._stream(spec, seconds, report, None)
+
+    def stream_from(self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
+        """Yield a clip that goes on where ``source`` ends, or follows its melody; see ``ConditionedEngine``."""
+        return self._stream(spec, seconds, report, source)
+
+    def close(self) -> None:
+        """End the decoders' threads and give their memory back."""
+        self._decoders.close()
+
+    def _stream(
+        self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip | None
+    ) -> Generator[Clip, None, None]:
+        wanted = seconds if seconds is not None else NATURAL_SECONDS.get(spec.kind or Kind.RAW, OTHER_SECONDS)
+        if wanted > LONGEST_SECONDS:
+            raise EngineError(
+                f"MusicGen makes at most {LONGEST_SECONDS:g} seconds at once and this sound is {wanted:g} seconds "
+                "long: ask for a shorter duration or fewer bars",
+                field="duration",
+                max_seconds=LONGEST_SECONDS,
+            )
+        report(0.0)
+        while True:
+            heard = False
+            try:
+                with self._places.taken(lambda: report(0.0)):
+                    for piece in self._timed(spec, wanted, report, source):
+                        heard = True
+                        yield piece
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                left = self._places.halve()
+                if heard or not left:
+                    raise EngineError(_MEMORY_FULL) from error
+                log.warning("the memory is full: from now on %d sounds at a time", left)
+            else:
+                report(1.0)
+                return
+
+    def _timed(
+        self, spec: SampleSpec, seconds: float, report: Report, source: Clip | None
+    ) -> Generator[Clip, None, None]:
+        """Yield the pieces, and learn from a sound that was alone how fast this machine is."""
+        begun = time.monotonic()
+        with self._lock:
+            self._busy += 1
+            alone = self._busy == 1
+        try:
+            for piece in self._pieces(spec, seconds, report, source):
+                yield piece
+                alone = alone and self._busy == 1
+        finally:
+            with self._lock:
+                self._busy -= 1
+        usual = spec.quality_mode == "balanced" and source is None and spec.guidance > 1 and not in_background.get()
+        if alone and usual and seconds >= _WORTH_KEEPING:
+            self._keep_speed(seconds / max(time.monotonic() - begun, 1e-3), self._decoders.of(self._usual).description)
+
+    def _pieces(
+        self, spec: SampleSpec, seconds: float, report: Report, source: Clip | None
+    ) -> Generator[Clip, None, None]:
+        rate = self._checkpoint.rate
+        # the rounding keeps 0.1 s * 32000 = 3200.0000000000005 from being a frame more
+        left = math.ceil(round(seconds * rate, 6))
+        frames = math.ceil(left / self._checkpoint.hop)
+        prompt = self._prompt(spec, source)
+        with closing(self._codes(spec, frames, prompt, report, source)) as codes:
+            for samples in self._sounding(codes, prompt):
+                if not np.isfinite(samples).all():
+                    raise BadAudio(
+                        "MusicGen's numbers left their range and became no sound: lower guidance, or use the CPU"
+                    )
+                samples = samples[:, :left]
+                left -= samples.shape[1]
+                if samples.shape[1]:
+                    yield Clip(np.ascontiguousarray(samples), rate)
+
+    def _prompt(self, spec: SampleSpec, source: Clip | None) -> Codes | None:
+        """Turn audio that the sound is to go on from into codes (P, K)."""
+        if source is None or spec.source_as != "continuation":
+            return None
+        return as_prompt(source, self._codec, self._overlap * self._checkpoint.hop)
+
+    def _conditioning(self, spec: SampleSpec, source: Clip | None, begins: float) -> Conditioning:
+        """What is heard in a window that begins at second ``begins``."""
+        del source, begins
+        return self._text.conditioning(spec.prompt)
+
+    def _codes(
+        self, spec: SampleSpec, frames: int, prompt: Codes | None, report: Report, source: Clip | None
+    ) -> Generator[Codes, None, None]:
+        mode = mode_of(spec.quality_mode, self._usual, self._device)
+        batch = self._decoders.of(mode.precision).batch
+        sampling = Sampling(
+            temperature=spec.temperature,
+            top_k=spec.top_k,
+            top_p=spec.top_p,
+            guidance=spec.guidance if mode.guided else 1.0,
+            repetition_penalty=spec.repetition_penalty,
+        )
+        per_second = self._checkpoint.rate / self._checkpoint.hop
+        background = in_background.get()
+        made = 0
+
+        def window(number: int, new: int, before: Codes | None, heard: Report) -> Generator[Codes, None, None]:
+            nonlocal made
+            begins = (made - (len(before) if before is not None and number else 0)) / per_second
+            stream = batch.generate(
+                self._conditioning(spec, source, begins),
+                # each window draws numbers of its own; seeds are below 2**64
+                replace(sampling, seed=(spec.seed or 0) + (number << 64)),
+                new,
+                prompt=before,
+                background=background,
+                report=heard,
+            )
+            try:
+                for piece in stream:
+                    made += len(piece)
+                    yield piece
+            finally:
+                stream.close()
+
+        def share(fraction: float) -> None:
+            report((1.0 - _CODEC_SHARE) * fraction)
+
+        yield from generate(window, frames, prompt, self._window, self._overlap, share)
+
+    def _sounding(self, codes: Iterator[Codes], prompt: Codes | None) -> Generator[Samples, None, None]:
+        """Decode codes as they come: what is ready for the first piece, then for each further one."""
+        stream = self._codec.decoding()
+        per_second = self._checkpoint.rate / self._checkpoint.hop
+        before = np.zeros((0, self._codec.codebooks), np.int32) if prompt is None else prompt[-_HEARD_BEFORE:]
+        unheard = len(before) * self._checkpoint.hop
+        waiting, ready = [before], 0
+        enough = round(FIRST_SECONDS * per_second) + _LOOK_AHEAD
+
+        def decoded(samples: Samples) -> Samples:
+            nonlocal unheard
+            skipped, unheard = min(unheard, samples.shape[1]), max(0, unheard - samples.shape[1])
+            return samples[:, skipped:]
+
+        for piece in codes:
+            waiting.append(piece)
+            ready += len(piece)
+            if ready >= enough:
+                yield decoded(stream.push(np.concatenate(waiting)))
+                waiting, ready = [], 0
+                enough = round(PIECE_SECONDS * per_second)
+        last = stream.push(np.concatenate(waiting)) if waiting else np.zeros((self._codec.channels, 0), np.float32)
+        yield decoded(np.concatenate([last, stream.finish()], axis=1))
+
+    def _known_speed(self, description: dict[str, str]) -> float | None:
+        """How fast it is: what was kept, else what a short sound takes now, which is kept."""
+        if self._data_dir is None:
+            return None
+        known = speed.kept(self._data_dir, self._weights)
+        if known and (known.precision, known.kernel) == (description["precision"], description["kernel"]):
+            return round(known.factor, 2)
+        log.info("measuring how fast MusicGen is here")
+        spec = SampleSpec(prompt="warm pad", kind=Kind.RAW, seed=0)
+        begun, made = time.monotonic(), 0.0
+        for piece in self._pieces(spec, _MEASURED_SECONDS, lambda _: None, None):
+            made += piece.seconds
+            if time.monotonic() - begun > _MEASURED_SECONDS:
+                break
+        factor = made / max(time.monotonic() - begun, 1e-3)
+        self._keep_speed(factor, description)
+        return round(factor, 2)
+
+    def _keep_speed(self, factor: float, description: dict[str, str]) -> None:
+        if self._data_dir is not None:
+            measured = Speed(round(factor, 3), self._device, description["precision"], description["kernel"])
+            speed.keep(self._data_dir, self._weights, measured)
+
+
+def open_codec(checkpoint: Checkpoint, device: str, precision: str) -> StreamingCodec:
+    """Take the decoding half of a checkpoint's codec; the other half is read when audio is to be continued.
+
+    ``precision``: "float32", or "bfloat16", whose error lies 45 dB below the music.
+    """
+
+    @functools.cache
+    def whole() -> object:
+        return checkpoint.codec().to(device)
+
+    return StreamingCodec(checkpoint.codec().to(device), precision, channels=checkpoint.channels, load_encoder=whole)

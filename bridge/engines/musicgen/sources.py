@@ -1,0 +1,40 @@
+"""Given audio in the shapes that MusicGen takes: codes that it goes on from, or a tune that it follows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bridge.audio.clip import Clip, Samples
+from bridge.audio.resample import resample
+from bridge.engines.musicgen.codec import StreamingCodec
+from bridge.engines.musicgen.decoder import Codes
+from bridge.errors import EngineError
+
+SHORTEST_SECONDS = 0.1
+"""Less than this says nothing."""
+
+
+def as_prompt(source: Clip, codec: StreamingCodec, most: int) -> Codes:
+    """Turn the last ``most`` frames (at the codec's rate) of ``source`` into codes (P, K). Raises EngineError."""
+    _check(source)
+    samples = _with_channels(resample(_end(source, most / codec.rate), codec.rate).samples, codec.channels)
+    samples = samples[:, samples.shape[1] % codec.hop :]  # whole codes, up to the very end
+    return codec.encode(np.ascontiguousarray(samples[:, -most:]))
+
+
+def _end(source: Clip, seconds: float) -> Clip:
+    return Clip(source.samples[:, -max(1, round(seconds * source.rate)) :], source.rate)
+
+
+def _with_channels(samples: Samples, channels: int) -> Samples:
+    if samples.shape[0] == channels:
+        return samples
+    mixed: Samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
+    return np.repeat(mixed, channels, axis=0)
+
+
+def _check(source: Clip) -> None:
+    if source.seconds < SHORTEST_SECONDS or not np.isfinite(source.samples).all():
+        raise EngineError(
+            f"source: {source.seconds:.2f} s of audio are too little to go on from; send a second or more of a sound"
+        )

@@ -1,0 +1,451 @@
+// EnCodec's decoder (Défossez et al. 2022, arXiv:2210.13438, as MusicGen uses it) for the processor: a convolution, an
+// LSTM with a short cut around it, then levels that each make `stride` rows of one, and a last convolution.
+//
+// Between the levels only the ELU of what a level made is needed, in the numbers that are multiplied; the rest is
+// summed in float. Every output is summed in the same order whichever thread makes it, and however many rows there are.
+#include <algorithm>
+#include <vector>
+
+#include "../source/threads.h"
+#include "matrix.h"
+
+extern "C" {
+// A part of one sound. Rows are behind each other in memory.
+struct codec_part {
+  const float *inputs;  // (rows, channels)
+  std::int32_t rows;
+  std::int32_t skip;  // codec_remember: how many rows of the first convolution are context only
+  std::int32_t take;  // and how many after these are wanted
+  float *state;       // codec_remember: (LSTM layers, 2, hidden), h and c, before and after
+  float *outputs;     // codec_remember: (take, hidden); codec_sound: (rows * hop)
+};
+}
+
+namespace codec {
+namespace {
+
+template <class T>
+void put(T *to, Vector v, int count) {
+  if (count == kLanes) return Number<T>::store(to, v);
+  for (int i = 0; i < count; ++i) to[i] = Number<T>::from(v[i]);
+}
+
+Vector get(const float *from, int count) {
+  if (count == kLanes) return load(from);
+  Vector v{};
+  for (int i = 0; i < count; ++i) v[i] = from[i];
+  return v;
+}
+
+// Where row `i` of a sequence of `length` comes from when it is mirrored at both ends by up to `pad` rows; -1 is a row
+// of zeros. A sequence too short for its mirror image gets zeros behind it first.
+int mirrored(int i, int length, int pad) {
+  const int long_enough = std::max(length, pad + 1);
+  int from = i < 0 ? -i : i;
+  if (from >= long_enough) from = 2 * (long_enough - 1) - from;
+  return from < length ? from : -1;
+}
+
+class Layers {
+ public:
+  virtual ~Layers() = default;
+  virtual bool set(int which, int columns, int taps, int channels, const float *weights, const float *bias) = 0;
+  virtual void remember(codec_part *parts, int count) = 0;
+  virtual void sound(codec_part *parts, int count) = 0;
+};
+
+template <class T>
+class Decoder final : public Layers {
+ public:
+  Decoder(int threads, int lstm_layers, int levels, const std::int32_t *strides)
+      : threads_(std::max(threads, 1)), memories_(lstm_layers), levels_(levels), between_(threads_.count()) {
+    for (int i = 0; i < levels; ++i) levels_[i].stride = strides[i];
+  }
+
+  // Matrices in order: first; per LSTM layer: of its input, of its past; per level: up, narrow, widen; last.
+  bool set(int which, int columns, int taps, int channels, const float *weights, const float *bias) override {
+    const int depth = taps * channels, memories = 2 * static_cast<int>(memories_.size());
+    if (channels % Matrix<T, 2>::kGroup) return false;
+    if (which == 0) {
+      first_taps_ = taps;
+      embedding_ = channels;
+      hidden_ = columns;
+      first_.pack(columns, depth, weights, bias);
+      return columns % kLanes == 0;
+    }
+    which -= 1;
+    if (which < memories) {
+      if (columns != 4 * hidden_ || depth != hidden_) return false;
+      std::vector<float> rows(static_cast<std::size_t>(columns) * depth), biases(columns);
+      for (int i = 0; i < columns; ++i) {
+        const int from = gate_of_column(i);
+        std::copy_n(weights + static_cast<std::size_t>(from) * depth, depth, &rows[static_cast<std::size_t>(i) * depth]);
+        biases[i] = bias ? bias[from] : 0.f;
+      }
+      Memory &memory = memories_[which / 2];
+      if (which % 2 == 0)
+        memory.input.pack(columns, depth, rows.data(), biases.data());
+      else
+        memory.past.pack(columns, depth, rows.data(), nullptr);
+      return true;
+    }
+    which -= memories;
+    if (which < 3 * static_cast<int>(levels_.size())) {
+      Level &level = levels_[which / 3];
+      if (which % 3 == 0) {
+        if (taps != 2 || columns % level.stride) return false;
+        level.channels = columns / level.stride;
+      } else if (which % 3 == 1 ? taps != 3 || channels != level.channels : taps != 1 || columns != level.channels) {
+        return false;
+      }
+      if (which % 3 == 1)
+        for (std::vector<T> &between : between_)
+          between.resize(std::max(between.size(), static_cast<std::size_t>(kTallBlock) * columns));
+      (which % 3 == 0 ? level.up : which % 3 == 1 ? level.narrow : level.widen).pack(columns, depth, weights, bias);
+      return true;
+    }
+    if (columns != 1 || !bias) return false;
+    last_taps_ = taps;
+    last_.resize(depth);
+    for (int i = 0; i < depth; ++i) last_[i] = Number<T>::from(weights[i]);
+    last_bias_ = bias[0];
+    return true;
+  }
+
+  void remember(codec_part *parts, int count) override {
+    std::vector<codec_part *> order(count);  // the longest first: at any step, those still running are the first few
+    for (int i = 0; i < count; ++i) order[i] = parts + i;
+    std::stable_sort(order.begin(), order.end(), [](auto *a, auto *b) { return a->take > b->take; });
+    std::vector<int> starts(count + 1, 0);  // of each part's rows among all rows
+    for (int i = 0; i < count; ++i) starts[i + 1] = starts[i] + order[i]->take;
+    const int rows = starts[count];
+    skips_.resize(static_cast<std::size_t>(rows) * hidden_);
+    rows_.resize(static_cast<std::size_t>(rows) * hidden_);
+    gates_.resize(static_cast<std::size_t>(rows) * 4 * hidden_);
+    now_.resize(2 * static_cast<std::size_t>(count) * hidden_);
+    inputs_.resize(static_cast<std::size_t>(order[0]->take + first_taps_) * embedding_);
+    run([&](int thread) {
+      for (int i = 0; i < count; ++i) convolve_first(thread, *order[i], starts[i]);
+      for (std::size_t layer = 0; layer < memories_.size(); ++layer) {
+        const Matrix<T, 2> &input = memories_[layer].input;
+        multiply_rows(thread, input, rows_.data(), hidden_, rows, [&](int row, int column, Vector sum, int n) {
+          put(&gates_[static_cast<std::size_t>(row) * 4 * hidden_ + column], sum, n);
+        });
+        run_memory(thread, layer, order, starts);
+      }
+    });
+  }
+
+  void sound(codec_part *parts, int count) override {
+    int longest = 0;
+    for (int i = 0; i < count; ++i) longest = std::max(longest, parts[i].rows);
+    reserve(longest);
+    run([&](int thread) {
+      for (int i = 0; i < count; ++i) sound_one(thread, parts[i]);
+    });
+  }
+
+ private:
+  struct Memory {
+    Matrix<T, 2> input;
+    Matrix<T, 4> past;  // a panel is the four gates of kLanes units
+  };
+  struct Level {
+    int stride = 0, channels = 0;
+    Matrix<T, 2> up, narrow, widen;
+  };
+
+  // Gates stand as input, forget, cell, output in the checkpoint, each of all units; here, each of kLanes units in turn.
+  int gate_of_column(int column) const {
+    const int block = column / (4 * kLanes), gate = column / kLanes % 4, unit = column % kLanes;
+    return gate * hidden_ + block * kLanes + unit;
+  }
+
+  // work(thread) on every thread. It must not throw: nothing in it asks for memory.
+  template <class Work>
+  void run(const Work &work) {
+    threads_.run([](void *context, int thread) { (*static_cast<const Work *>(context))(thread); },
+                 const_cast<Work *>(&work));
+  }
+
+  // What one thread does while the others wait.
+  template <class Work>
+  void alone(int thread, const Work &work) {
+    if (thread == 0) work();
+    threads_.meet();
+  }
+
+  // task(0..count - 1), each on one thread.
+  template <class Task>
+  void share(int thread, int count, const Task &task) {
+    for (int i; (i = threads_.take(thread, count)) >= 0;) task(i);
+    threads_.meet();
+  }
+
+  // Room for the levels of a part with this many rows.
+  void reserve(int rows) {
+    std::size_t inputs = static_cast<std::size_t>(rows + 2) * hidden_, made = 0;
+    const int pad = last_taps_ / 2;
+    for (const Level &level : levels_) {
+      rows *= level.stride;
+      inputs = std::max(inputs, static_cast<std::size_t>(rows + 2 * std::max(pad, 1)) * level.channels);
+      made = std::max(made, static_cast<std::size_t>(rows + 2 * level.stride) * level.channels);
+    }
+    inputs_.resize(std::max(inputs, inputs_.size()));
+    next_inputs_.resize(inputs_.size());
+    made_.resize(std::max(made, made_.size()));
+    active_.resize(made_.size());
+  }
+
+  // Rows first..first + rows of a product, one panel: finish(row, column, sum with bias, columns that count).
+  template <class Finish>
+  static void multiply_panel(const Matrix<T, 2> &matrix, const T *inputs, long step, int first, int rows, int panel,
+                             const Finish &finish) {
+    using M = Matrix<T, 2>;
+    alignas(64) float tile[M::kTallest * M::kWidth];
+    const int tiles = (rows + M::kTallest - 1) / M::kTallest;
+    for (int i = 0; i < tiles; ++i) {  // tiles of equal height
+      const int from = first + rows * i / tiles, height = first + rows * (i + 1) / tiles - from;
+      matrix.multiply(inputs + from * step, step, height, panel, tile);
+      for (int part = 0; part < 2; ++part) {
+        const int column = panel * M::kWidth + part * kLanes, count = std::min(kLanes, matrix.columns() - column);
+        if (count <= 0) break;
+        const Vector bias = load(matrix.bias(panel) + part * kLanes);
+        for (int row = 0; row < height; ++row)
+          finish(from + row, column, load(tile + row * M::kWidth + part * kLanes) + bias, count);
+      }
+    }
+  }
+
+  // A whole product, shared by the team.
+  template <class Finish>
+  void multiply_rows(int thread, const Matrix<T, 2> &matrix, const T *inputs, long step, int rows, const Finish &finish) {
+    const int blocks = (rows + kBlock - 1) / kBlock, panels = matrix.panels();
+    share(thread, blocks * panels, [&](int task) {
+      const int block = task / panels, from = rows * block / blocks, to = rows * (block + 1) / blocks;
+      multiply_panel(matrix, inputs, step, from, to - from, task % panels, finish);
+    });
+  }
+
+  void convolve_first(int thread, const codec_part &part, int start) {
+    const int pad = first_taps_ / 2;
+    alone(thread, [&] {
+      for (int i = 0; i < part.take + 2 * pad; ++i) {
+        const int from = mirrored(part.skip - pad + i, part.rows, pad);
+        for (int k = 0; k < embedding_; ++k)
+          inputs_[static_cast<std::size_t>(i) * embedding_ + k] =
+              Number<T>::from(from < 0 ? 0.f : part.inputs[static_cast<std::size_t>(from) * embedding_ + k]);
+      }
+    });
+    multiply_rows(thread, first_, inputs_.data(), embedding_, part.take, [&](int row, int column, Vector sum, int n) {
+      const std::size_t at = static_cast<std::size_t>(start + row) * hidden_ + column;
+      put(&skips_[at], sum, n);
+      put(&rows_[at], sum, n);
+    });
+  }
+
+  // One layer of the LSTM over all rows of all parts; its outputs take the place of its inputs.
+  void run_memory(int thread, std::size_t layer, const std::vector<codec_part *> &order,
+                  const std::vector<int> &starts) {
+    using M = Matrix<T, 4>;
+    const M &past = memories_[layer].past;
+    const int count = static_cast<int>(order.size()), longest = order[0]->take;
+    const bool is_last = layer + 1 == memories_.size();
+    T *before = now_.data(), *after = before + static_cast<std::size_t>(count) * hidden_;
+    alone(thread, [&] {
+      for (int i = 0; i < count; ++i)
+        for (int k = 0; k < hidden_; ++k)
+          before[static_cast<std::size_t>(i) * hidden_ + k] = Number<T>::from(order[i]->state[2 * layer * hidden_ + k]);
+    });
+    alignas(64) float tile[M::kTallest * M::kWidth];
+    const int first_panel = past.panels() * thread / threads_.count();
+    const int end_panel = past.panels() * (thread + 1) / threads_.count();
+    for (int step = 0, running = count; step < longest; ++step) {
+      while (order[running - 1]->take <= step) --running;
+      for (int panel = first_panel; panel < end_panel; ++panel) {
+        for (int part = 0; part < running; part += M::kTallest) {
+          const int height = std::min(M::kTallest, running - part);
+          past.multiply(before + static_cast<std::size_t>(part) * hidden_, hidden_, height, panel, tile);
+          for (int i = 0; i < height; ++i) {
+            const codec_part &one = *order[part + i];
+            const std::size_t row = starts[part + i] + step;
+            const float *gates = &gates_[(row * past.panels() + panel) * M::kWidth], *sums = tile + i * M::kWidth;
+            const auto gate = [&](int which) { return load(gates + which * kLanes) + load(sums + which * kLanes); };
+            float *h = one.state + 2 * layer * hidden_ + panel * kLanes, *c = h + hidden_;
+            const Vector cell = sigmoid(gate(1)) * load(c) + sigmoid(gate(0)) * hyperbolic_tangent(gate(2));
+            const Vector out = sigmoid(gate(3)) * hyperbolic_tangent(cell);
+            store(c, cell);
+            store(h, out);
+            Number<T>::store(after + static_cast<std::size_t>(part + i) * hidden_ + panel * kLanes, out);
+            const std::size_t at = row * hidden_ + panel * kLanes;
+            Number<T>::store(&rows_[at], out);
+            if (is_last)
+              store(one.outputs + static_cast<std::size_t>(step) * hidden_ + panel * kLanes, out + load(&skips_[at]));
+          }
+        }
+      }
+      threads_.meet();
+      std::swap(before, after);
+    }
+  }
+
+  void sound_one(int thread, const codec_part &part) {
+    int rows = part.rows;
+    alone(thread, [&] {  // a row of zeros before and after
+      std::fill_n(inputs_.begin(), hidden_, T{});
+      std::fill_n(inputs_.begin() + static_cast<long>(rows + 1) * hidden_, hidden_, T{});
+      for (int i = 0; i < rows * hidden_; i += kLanes)
+        Number<T>::store(&inputs_[hidden_ + i], elu(load(part.inputs + i)));
+    });
+    int channels = hidden_;
+    for (std::size_t i = 0; i < levels_.size(); ++i) {
+      run_level(thread, levels_[i], rows, channels, i + 1 == levels_.size() ? last_taps_ / 2 : 1);
+      rows *= levels_[i].stride;
+      channels = levels_[i].channels;
+    }
+    const int pad = last_taps_ / 2;
+    alone(thread, [&] {
+      T *first = &inputs_[static_cast<std::size_t>(pad) * channels];
+      for (int i = -pad; i < rows + pad; i = i == -1 ? rows : i + 1)
+        std::copy_n(first + static_cast<long>(mirrored(i, rows, pad)) * channels, channels,
+                    first + static_cast<long>(i) * channels);
+    });
+    const int blocks = (rows + 511) / 512;
+    share(thread, blocks, [&](int task) {
+      for (int t = task * 512; t < std::min(rows, task * 512 + 512); ++t)
+        part.outputs[t] = last_bias_ + dot(&inputs_[static_cast<std::size_t>(t) * channels], last_.data());
+    });
+  }
+
+  // inputs_ (a row of zeros, rows, a row of zeros) becomes the level's output with `pad` rows at both ends.
+  void run_level(int thread, const Level &level, int rows, int inputs, int pad) {
+    const int channels = level.channels, stride = level.stride, made = rows * stride;
+    const int cut = stride - stride / 2;  // of the 2 * stride - stride rows too many, those at the beginning
+    // the rows that are cut are written, too: there is room for them before and after
+    T *const out = next_inputs_.data() + static_cast<std::size_t>(pad) * channels;
+    float *const whole = made_.data() + static_cast<std::size_t>(stride) * channels;
+    T *const active = active_.data() + static_cast<std::size_t>(stride) * channels;
+    multiply_rows(thread, level.up, inputs_.data(), inputs, rows + 1, [&](int row, int column, Vector sum, int n) {
+      const long at = (static_cast<long>(row) * stride - cut) * channels + column;
+      put(whole + at, sum, n);
+      put(active + at, elu(sum), n);
+    });
+    alone(thread, [&] {
+      std::copy_n(active + channels, channels, active - channels);
+      std::copy_n(active + (made - 2L) * channels, channels, active + static_cast<long>(made) * channels);
+      std::fill_n(next_inputs_.begin(), static_cast<std::size_t>(pad) * channels, T{});
+      std::fill_n(out + static_cast<long>(made) * channels, static_cast<std::size_t>(pad) * channels, T{});
+    });
+    const int squeezed = level.narrow.columns(), blocks = (made + kTallBlock - 1) / kTallBlock;
+    share(thread, blocks, [&](int task) {
+      std::vector<T> &between = between_[thread];
+      const int from = task * kTallBlock, height = std::min(kTallBlock, made - from);
+      for (int panel = 0; panel < level.narrow.panels(); ++panel)
+        multiply_panel(level.narrow, active + (from - 1L) * channels, channels, 0, height, panel,
+                       [&](int row, int column, Vector sum, int n) {
+                         put(&between[static_cast<std::size_t>(row) * squeezed + column], elu(sum), n);
+                       });
+      for (int panel = 0; panel < level.widen.panels(); ++panel)
+        multiply_panel(level.widen, between.data(), squeezed, 0, height, panel,
+                       [&](int row, int column, Vector sum, int n) {
+                         const std::size_t at = static_cast<std::size_t>(from + row) * channels + column;
+                         put(out + at, elu(sum + get(whole + at, n)), n);
+                       });
+    });
+    alone(thread, [&] { inputs_.swap(next_inputs_); });
+  }
+
+  // A product of one column.
+  float dot(const T *inputs, const T *weights) const {
+    constexpr int kStride = kLanes * Number<T>::kGroup;
+    const int depth = static_cast<int>(last_.size());
+    Vector sum{};
+    int k = 0;
+    for (; k + kStride <= depth; k += kStride) sum = multiply_vectors(inputs + k, weights + k, sum);
+    float rest = 0;
+    for (; k < depth; ++k) rest += Number<T>::value(inputs[k]) * Number<T>::value(weights[k]);
+    return sum_of(sum) + rest;
+  }
+
+  static Vector multiply_vectors(const T *a, const T *b, Vector sum) {
+    if constexpr (Number<T>::kGroup == 1) {
+      return multiply_add(load(a), load(b), sum);
+    } else {
+      Vector loaded;
+      std::memcpy(&loaded, a, sizeof loaded);
+      return Number<T>::multiply_add(loaded, b, sum);
+    }
+  }
+
+  static constexpr int kBlock = 96;      // rows whose inputs stay in the second cache while panels go by
+  static constexpr int kTallBlock = 96;  // rows of a residual block, made at one go
+
+  musicgen::Threads threads_;
+  Matrix<T, 2> first_;
+  std::vector<Memory> memories_;
+  std::vector<Level> levels_;
+  std::vector<T> last_;
+  float last_bias_ = 0;
+  int first_taps_ = 0, last_taps_ = 0, embedding_ = 0, hidden_ = 0;
+
+  std::vector<std::vector<T>> between_;  // of each thread: inside a residual block
+  std::vector<T> inputs_, next_inputs_, active_, rows_, now_;
+  std::vector<float> made_, skips_, gates_;
+};
+
+}  // namespace
+}  // namespace codec
+
+#define CODEC_API __attribute__((visibility("default")))
+
+// One thread at a time may use a codec.
+extern "C" {
+
+// Whether this library multiplies bfloat16 on the instruction set that it was compiled for.
+CODEC_API std::int32_t codec_has_bfloat16() {
+#if defined(CODEC_HAS_BFLOAT16)
+  return 1;
+#else
+  return 0;
+#endif
+}
+
+// Null when there is no memory, or no such precision.
+CODEC_API void *codec_open(std::int32_t bfloat16, std::int32_t threads, std::int32_t lstm_layers, std::int32_t levels,
+                 const std::int32_t *strides) try {
+  if (!bfloat16) return static_cast<codec::Layers *>(new codec::Decoder<float>(threads, lstm_layers, levels, strides));
+#if defined(CODEC_HAS_BFLOAT16)
+  return static_cast<codec::Layers *>(new codec::Decoder<codec::Bfloat16>(threads, lstm_layers, levels, strides));
+#else
+  return nullptr;
+#endif
+} catch (...) {
+  return nullptr;
+}
+
+CODEC_API void codec_close(void *codec) { delete static_cast<codec::Layers *>(codec); }
+
+// Give matrix number `which`, weights (columns, taps, channels). 0 = done, 1 = not of a shape that fits, 2 = no memory.
+CODEC_API std::int32_t codec_set(void *codec, std::int32_t which, std::int32_t columns, std::int32_t taps, std::int32_t channels,
+                       const float *weights, const float *bias) try {
+  return static_cast<codec::Layers *>(codec)->set(which, columns, taps, channels, weights, bias) ? 0 : 1;
+} catch (...) {
+  return 2;
+}
+
+// First convolution and LSTM. 0 = done, 2 = no memory.
+CODEC_API std::int32_t codec_remember(void *codec, codec_part *parts, std::int32_t count) try {
+  static_cast<codec::Layers *>(codec)->remember(parts, count);
+  return 0;
+} catch (...) {
+  return 2;
+}
+
+// Levels and last convolution. 0 = done, 2 = no memory.
+CODEC_API std::int32_t codec_sound(void *codec, codec_part *parts, std::int32_t count) try {
+  static_cast<codec::Layers *>(codec)->sound(parts, count);
+  return 0;
+} catch (...) {
+  return 2;
+}
+}

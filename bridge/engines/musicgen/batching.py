@@ -6,11 +6,13 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from bridge.engines.musicgen.decoder import Codes, Decoder
+from bridge.engines.musicgen.decoder._drawing import DrawingDecoder, Drawn
 from bridge.engines.musicgen.pattern import DelayPattern
 from bridge.engines.musicgen.request import Conditioning, Request
 from bridge.engines.musicgen.sampling import Sampling
@@ -47,6 +49,8 @@ class Batch:
         self._free = list(range(decoder.rows))
         self._waiting: deque[Request] = deque()
         self._running: list[Request] = []  # in the order in which they were seated
+        self._drawing = decoder if isinstance(decoder, DrawingDecoder) else None
+        self._under_way: _UnderWay | None = None
         self._closed = False
         self._lock = threading.Lock()
         self._work_to_do = threading.Condition(self._lock)
@@ -111,11 +115,14 @@ class Batch:
 
     def _work(self) -> None:
         while True:
+            if self._waiting or any(request.over for request in self._running):
+                self._collect()  # rows may change hands
             with self._lock:
                 while not self._closed and not (self._running or self._waiting):
                     self._work_to_do.wait()
                 self._dismiss()
                 if self._closed:
+                    self._under_way = None
                     for request in (*self._running, *self._waiting):
                         request.fail(EngineError("the model was unloaded in the middle: ask again"))
                         request.changed.notify_all()
@@ -133,7 +140,15 @@ class Batch:
                 joining.join(self._decoder, PIECE)
             except Exception as error:  # whatever it was, the others go on
                 self._fail([joining], error)
-        stepping = [request for request in turn if not request.joining and not request.over]
+        stepping = [request for request in turn if not (request.joining or request.over or request.asked)]
+        if self._drawing is not None and all(request.sampling.repetition_penalty == 1.0 for request in stepping):
+            self._step_ahead(self._drawing, stepping)
+        else:
+            self._collect()
+            self._step([request for request in stepping if not request.over])
+
+    def _step(self, stepping: list[Request]) -> None:
+        """Make a step, and draw from its scores here."""
         if not stepping:
             return
         rows = [row for request in stepping for row in request.rows]
@@ -150,8 +165,42 @@ class Batch:
             except ValueError as error:
                 self._fail([request], error)
             first += request.width
+        self._tell(stepping)
+
+    def _step_ahead(self, decoder: DrawingDecoder, stepping: list[Request]) -> None:
+        """Have a step made and drawn on the device, and meanwhile take what the one before has drawn."""
+        under_way = None
+        if stepping:
+            try:
+                drawn = decoder.draw([request.turn() for request in stepping])
+            except Exception as error:  # whatever it was, the batch goes on
+                self._collect()
+                self._fail(stepping, error)
+                return
+            under_way = _UnderWay(stepping, [request.ask() for request in stepping], drawn)
+        self._collect()
+        self._under_way = under_way
+
+    def _collect(self) -> None:
+        """Wait for the codes of the step that is under way."""
+        done, self._under_way = self._under_way, None
+        if done is None:
+            return
+        try:
+            drawn = done.drawn()
+        except Exception as error:  # what goes wrong on a device is heard of late, and cannot be mended
+            self._fail(done.requests, _sentence(error))
+            return
+        for request, column, codes in zip(done.requests, done.columns, drawn, strict=True):
+            try:
+                request.take(column, codes)
+            except ValueError as error:
+                self._fail([request], error)
+        self._tell(done.requests)
+
+    def _tell(self, requests: list[Request]) -> None:
         with self._lock:
-            for request in stepping:
+            for request in requests:
                 request.changed.notify_all()
 
     def _fail(self, requests: list[Request], error: Exception) -> None:
@@ -215,6 +264,16 @@ class Batch:
     def _release(self, request: Request) -> None:
         self._free += request.rows
         request.rows = []
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A step that a device is making."""
+
+    requests: list[Request]
+    columns: list[int]
+    """Which column it draws for each."""
+    drawn: Drawn
 
 
 class Stream(Iterator[Codes]):

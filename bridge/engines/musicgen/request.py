@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.engines.musicgen.decoder import Codes, Decoder, Floats
+from bridge.engines.musicgen.decoder._drawing import Turn
 from bridge.engines.musicgen.pattern import DelayPattern
-from bridge.engines.musicgen.sampling import Draws, Sampling, Used, draws, guided, note, pick
+from bridge.engines.musicgen.sampling import COLD, Draws, Sampling, Used, draws, guided, note, pick
 from bridge.errors import EngineError
 
 
@@ -120,6 +121,11 @@ class Request:
         self._column = self._known  # is stepped, as its scores are wanted
         self._began = True
 
+    @property
+    def asked(self) -> bool:
+        """Has its last step been asked for?"""
+        return self._column >= self.steps
+
     def column(self) -> Codes:
         """Return what the next step reads, (K,)."""
         codes: Codes = self._columns[self._column]
@@ -128,10 +134,43 @@ class Request:
     def draw(self, scores: Floats) -> None:
         """Draw the next column out of ``scores`` (rows, K, V). Raises ValueError when they are no numbers."""
         self._column += 1
-        column = self._column
-        if column > self._drawn:
+        codes = None
+        if self._column > self._drawn:
             mine = scores[0].copy() if self.width == 1 else guided(scores[0], scores[1], self.sampling.guidance)
-            codes = pick(mine, self.sampling, self._uniform[column - 1], self._used)
+            codes = pick(mine, self.sampling, self._uniform[self._column - 1], self._used)
+        self._place(self._column, codes)
+
+    def turn(self) -> Turn:
+        """Return the next step as a decoder is told that draws by itself."""
+        sampling, column = self.sampling, self._column
+        given = self.column()
+        if column > self._drawn:  # the step before is still under way
+            given = np.where(self._open[column], np.int32(-1), given)
+        cold = sampling.temperature < COLD
+        return Turn(
+            rows=self.rows,
+            given=given,
+            uniform=self._uniform[column],
+            temperature=1.0 if cold else sampling.temperature,
+            top_k=1 if cold else (sampling.top_k or self._pattern.nothing),
+            top_p=sampling.top_p if 0.0 < sampling.top_p < 1.0 else 2.0,
+            guidance=sampling.guidance,
+        )
+
+    def ask(self) -> int:
+        """Note that the step of ``turn`` is under way, and return the column for which ``take`` has to come."""
+        self._column += 1
+        return self._column
+
+    def take(self, column: int, codes: Codes) -> None:
+        """Write down what was drawn for a column, (K,). Raises ValueError when the scores were no numbers."""
+        if (codes < 0).any():
+            raise ValueError("the scores are no numbers")
+        self._place(column, codes if column > self._drawn else None)
+
+    def _place(self, column: int, codes: Codes | None) -> None:
+        """Take note of a step; without codes it was one of those that are made again after the rows were lost."""
+        if codes is not None:
             np.copyto(self._columns[column], codes, where=self._open[column])
             self._drawn = column
             if self._used is not None:

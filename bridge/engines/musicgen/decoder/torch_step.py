@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -163,21 +164,26 @@ def _quantized(weight: Tensor) -> Linear:
 class TorchDecoder:
     """A decoder whose rows go through the layers together and through the attention one by one.
 
-    Each row has its own keys and values, (layers, 2, heads, max_steps, head width), and stands at its own position. On
-    the CPU what a row gets is the same to the last bit, alone or among others.
+    Each row has its own keys and values and stands at its own position. On the CPU what a row gets is the same to the
+    last bit, alone or among others.
     """
 
     def __init__(self, network: Network, *, rows: int, max_steps: int, device: str, precision: str) -> None:
-        self._network = network
+        """``network`` has positions for ``max_steps``."""
+        shape = network.shape
+        self.network = network
         self._device = device
         self._precision = precision
         self._max_steps = max_steps
-        shape = network.shape
         self._width = shape.hidden // shape.heads
-        dtype = network.embed.dtype
-        self._past = torch.zeros(rows, shape.layers, 2, shape.heads, max_steps, self._width, dtype=dtype, device=device)
-        self._cross: list[list[tuple[Tensor, Tensor]] | None] = [None] * rows
-        self._filled = [0] * rows
+        self.past = torch.zeros(
+            rows, shape.layers, 2, shape.heads, max_steps, self._width, dtype=network.embed.dtype, device=device
+        )
+        """Keys and values."""
+        self.cross: list[list[tuple[Tensor, Tensor]] | None] = [None] * rows
+        """Of each row that hears something: keys and values of each layer, (heads, S, width)."""
+        self.filled = [0] * rows
+        """Positions that each row has."""
 
     @classmethod
     def load(
@@ -193,19 +199,19 @@ class TorchDecoder:
 
         ``precision``: "float32", "bfloat16", "float16", or "int8" on the CPU. Raises EngineUnavailable.
         """
-        with torch.inference_mode():
+        with computing():
             network = load_network(weights, max_steps, device, precision)
             return cls(network, rows=rows, max_steps=max_steps, device=device, precision=precision)
 
     @property
     def shape(self) -> DecoderShape:
         """Sizes."""
-        return self._network.shape
+        return self.network.shape
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return len(self._filled)
+        return len(self.filled)
 
     @property
     def max_steps(self) -> int:
@@ -219,59 +225,59 @@ class TorchDecoder:
 
     def begin(self, row: int, memory: Floats | None) -> None:
         """Forget the row's past, and let it hear ``memory`` (S, H)."""
-        self._filled[row] = 0
-        self._cross[row] = None
+        self.filled[row] = 0
+        self.cross[row] = None
         if memory is None:
             return
-        with torch.inference_mode():
+        with computing():
             heard = self._tensor(memory)
-            self._cross[row] = [
+            self.cross[row] = [
                 (self._split(layer.cross_k(heard)), self._split(layer.cross_v(heard)))
-                for layer in self._network.layers
+                for layer in self.network.layers
                 if layer.cross_k is not None and layer.cross_v is not None
             ]
 
     def embed(self, codes: Codes) -> Floats:
         """Codes (T, K) -> inputs (T, H)."""
-        with torch.inference_mode():
-            inputs: Floats = self._network.inputs(self._codes(codes)).float().cpu().numpy()
+        with computing():
+            inputs: Floats = self.network.inputs(self._codes(codes)).float().cpu().numpy()
         return inputs
 
     def prefill(self, row: int, inputs: Floats) -> None:
         """Add T positions at once."""
-        with torch.inference_mode():
+        with computing():
             self._run([row], self._tensor(inputs))
 
     def step(self, rows: Sequence[int], codes: Codes) -> Floats:
         """Add a position to each of ``rows``; ``codes`` (n, K) -> scores (n, K, V)."""
-        shape = self._network.shape
-        with torch.inference_mode():
-            x = self._run(rows, self._network.inputs(self._codes(codes)))
-            scores = self._network.heads(_norm(x, self._network.norm))
+        shape = self.network.shape
+        with computing():
+            x = self._run(rows, self.network.inputs(self._codes(codes)))
+            scores = self.network.heads(layer_norm(x, self.network.norm))
             scored: Floats = scores.view(len(rows), shape.codebooks, shape.vocabulary).float().cpu().numpy()
         return scored
 
     def close(self) -> None:
         """Give the memory back."""
-        self._past = torch.empty(0)
-        self._cross = []
-        self._filled = []
+        self.past = torch.empty(0)
+        self.cross = []
+        self.filled = []
 
     def _run(self, rows: Sequence[int], x: Tensor) -> Tensor:
         """Take ``x`` (n, H) through the layers: one position of each row, or n positions of a single one."""
         count = len(x) if len(rows) == 1 else 1
-        firsts = [self._filled[row] for row in rows]
+        firsts = [self.filled[row] for row in rows]
         if max(firsts) + count > self._max_steps:
             raise ValueError(f"a row holds {self._max_steps} positions and {max(firsts) + count} are asked for")
         at = torch.tensor([first + i for first in firsts for i in range(count)], device=self._device)
-        x = x + self._network.positions[at]
-        for number, layer in enumerate(self._network.layers):
-            x = x + self._self_attention(layer, number, rows, firsts, count, _norm(x, layer.self_norm))
-            if any(self._cross[row] is not None for row in rows):
+        x = x + self.network.positions[at]
+        for number, layer in enumerate(self.network.layers):
+            x = x + self._self_attention(layer, number, rows, firsts, count, layer_norm(x, layer.self_norm))
+            if any(self.cross[row] is not None for row in rows):
                 x = self._hear(layer, number, rows, count, x)
-            x = x + layer.fc2(functional.gelu(layer.fc1(_norm(x, layer.ffn_norm))))
+            x = x + layer.fc2(functional.gelu(layer.fc1(layer_norm(x, layer.ffn_norm))))
         for row, first in zip(rows, firsts, strict=True):
-            self._filled[row] = first + count
+            self.filled[row] = first + count
         return x
 
     def _self_attention(
@@ -280,7 +286,7 @@ class TorchDecoder:
         q, k, v = (part.view(len(rows), count, -1, self._width) for part in layer.qkv(x).chunk(3, dim=-1))
         heard = []
         for i, (row, first) in enumerate(zip(rows, firsts, strict=True)):
-            past = self._past[row, number]  # (2, heads, max_steps, width)
+            past = self.past[row, number]  # (2, heads, max_steps, width)
             end = first + count
             past[0, :, first:end] = k[i].transpose(0, 1)
             past[1, :, first:end] = v[i].transpose(0, 1)
@@ -291,9 +297,9 @@ class TorchDecoder:
         """Add the cross-attention to the rows that have something to hear."""
         if layer.cross_norm is None or layer.cross_q is None or layer.cross_out is None:
             return x
-        hearing = [(i, cross[number]) for i, row in enumerate(rows) if (cross := self._cross[row]) is not None]
+        hearing = [(i, cross[number]) for i, row in enumerate(rows) if (cross := self.cross[row]) is not None]
         places = torch.tensor([i * count + j for i, _ in hearing for j in range(count)], device=self._device)
-        q = layer.cross_q(_norm(x[places], layer.cross_norm)).view(len(hearing), count, -1, self._width)
+        q = layer.cross_q(layer_norm(x[places], layer.cross_norm)).view(len(hearing), count, -1, self._width)
         heard = torch.cat([self._attend(q[i], k, v) for i, (_, (k, v)) in enumerate(hearing)])
         return x.index_add(0, places, layer.cross_out(heard))
 
@@ -310,11 +316,23 @@ class TorchDecoder:
         return x.view(len(x), -1, self._width).transpose(0, 1).contiguous()
 
     def _tensor(self, values: Floats) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(device=self._device, dtype=self._network.embed.dtype)
+        return torch.from_numpy(np.ascontiguousarray(values)).to(device=self._device, dtype=self.network.embed.dtype)
 
     def _codes(self, codes: Codes) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64)).to(self._device)
 
 
-def _norm(x: Tensor, norm: Norm) -> Tensor:
+@contextmanager
+def computing() -> Iterator[None]:
+    """Compute without gradients; a full GPU is a MemoryError, as a full memory is."""
+    try:
+        with torch.inference_mode():
+            yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise MemoryError(str(error)) from error
+
+
+def layer_norm(x: Tensor, norm: Norm) -> Tensor:
+    """Normalise over the last dimension."""
     return functional.layer_norm(x, (x.shape[-1],), *norm, EPSILON)

@@ -1,0 +1,288 @@
+"""The decoder on a GPU: a whole step, drawing included, is one captured CUDA graph without a word from the host.
+
+At a few rows a step is many small kernels, and launching them one by one takes longer than they do. A graph is captured
+for a number of rows, a reach of the attention and a length of the memory, each rounded up, when it is first needed.
+
+A step goes over the rows 0 .. n - 1; those of them that have no turn write to a last position that nobody reads. So the
+batch hands out the lowest rows first. What a row gets may depend on n in the last bits: on a GPU the same seed gives
+the same codes for the same captured sizes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bridge.engines.musicgen.decoder._base import Codes, DecoderShape, DecoderWeights, Floats
+from bridge.engines.musicgen.decoder._drawing import Drawn, Turn
+from bridge.engines.musicgen.decoder.torch_step import Layer, TorchDecoder, computing, layer_norm, load_network
+
+_ROWS: Final = (1, 2, 4, 8, 16, 32)
+_REACHES: Final = (256, 512, 1024, 2048)
+_MEMORIES: Final = (16, 64, 512)
+_ALIGNED: Final = 64  # positions; the quick kernels of attention want whole blocks
+_IN_FLIGHT: Final = 3  # steps whose numbers are on the way at the same time, one more than the batch lets wait
+_SCALARS: Final = 8  # numbers of a row beside those of its codebooks
+_OFF: Final = 2.0
+
+
+class GraphDecoder:
+    """``DrawingDecoder`` by captured graphs.
+
+    Without ``capture`` it makes the same step call by call: on a CPU, to be tested.
+    """
+
+    def __init__(self, plain: TorchDecoder, *, max_steps: int, device: str, capture: bool) -> None:
+        """``plain`` holds more positions than the ``max_steps`` that rows may have; ``device`` as torch names it."""
+        self._plain = plain
+        self._max_steps = max_steps
+        self._device = device
+        shape = plain.shape
+        self._width = shape.hidden // shape.heads
+        self._memory = torch.zeros(
+            plain.rows if shape.cross else 0, shape.layers, 2, shape.heads, _MEMORIES[-1], self._width,
+            dtype=plain.network.embed.dtype, device=device,
+        )  # fmt: skip
+        self._heard = torch.ones(plain.rows, dtype=torch.long, device=device)  # of nothing: one key, all zeros
+        self._heard_most = [1] * plain.rows
+        size = (plain.rows, 2 * shape.codebooks + _SCALARS)
+        self._told = torch.zeros(size, dtype=torch.float64, device=device)
+        self._tellings = [torch.zeros(size, dtype=torch.float64, pin_memory=capture) for _ in range(_IN_FLIGHT)]
+        self._drawn = torch.zeros(plain.rows, shape.codebooks, dtype=torch.long, device=device)
+        self._answers = [torch.zeros_like(self._drawn, device="cpu", pin_memory=capture) for _ in range(_IN_FLIGHT)]
+        self._scores = torch.zeros(plain.rows, shape.codebooks, shape.vocabulary, device=device)
+        self._number = 0
+        self._graphs: _Graphs | None = _Graphs() if capture else None
+
+    @classmethod
+    def load(
+        cls,
+        weights: DecoderWeights,
+        *,
+        rows: int,
+        max_steps: int,
+        device: str = "cuda",
+        precision: str = "bfloat16",
+        capture: bool = True,
+    ) -> GraphDecoder:
+        """Read the weights, "bfloat16", "float16" or "float32". Raises EngineUnavailable, or MemoryError."""
+        with computing():
+            positions = (max_steps // _ALIGNED + 1) * _ALIGNED
+            network = load_network(weights, positions, device, precision)
+            plain = TorchDecoder(network, rows=rows, max_steps=positions, device=device, precision=precision)
+            decoder = cls(plain, max_steps=max_steps, device=device, capture=capture)
+            if capture:  # those of a single request, so that the first one does not wait for them
+                for reach in _REACHES:
+                    decoder._compute_or_replay(min(2, rows), min(reach, positions), _MEMORIES[0])
+        return decoder
+
+    @property
+    def shape(self) -> DecoderShape:
+        """Sizes."""
+        return self._plain.shape
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self._plain.rows
+
+    @property
+    def max_steps(self) -> int:
+        """Positions a row can hold."""
+        return self._max_steps
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What it runs on."""
+        how = "step by step" if self._graphs is None else "CUDA graphs"
+        return {**self._plain.description, "kernel": f"{how}, torch {torch.__version__}"}
+
+    def begin(self, row: int, memory: Floats | None) -> None:
+        """Forget the row's past, and let it hear ``memory`` (S, H)."""
+        self._plain.begin(row, memory)
+        with computing():
+            self._plain.past[row].zero_()  # a number out of range would be heard through any mask
+            cross, self._plain.cross[row] = self._plain.cross[row], None
+            length = 1
+            if self.shape.cross:
+                self._memory[row].zero_()
+            if cross is not None:
+                length = min(cross[0][0].shape[1], _MEMORIES[-1])
+                for number, (k, v) in enumerate(cross):
+                    self._memory[row, number, 0, :, :length] = k[:, :length]
+                    self._memory[row, number, 1, :, :length] = v[:, :length]
+                self._plain.cross[row] = cross  # the pieces of a prompt are taken in by the plain decoder
+            self._heard[row] = self._heard_most[row] = length
+
+    def embed(self, codes: Codes) -> Floats:
+        """Codes (T, K) -> inputs (T, H)."""
+        return self._plain.embed(codes)
+
+    def prefill(self, row: int, inputs: Floats) -> None:
+        """Add T positions at once."""
+        self._plain.prefill(row, inputs)
+
+    def step(self, rows: Sequence[int], codes: Codes) -> Floats:
+        """Add a position to each of ``rows``; ``codes`` (n, K) -> scores (n, K, V)."""
+        nothing = np.zeros(self.shape.codebooks)
+        self.draw([Turn([row], given, nothing, 1.0, 1, _OFF, 1.0) for row, given in zip(rows, codes, strict=True)])()
+        with computing():
+            scores: Floats = self._scores[list(rows)].cpu().numpy()
+        return scores
+
+    def draw(self, turns: Sequence[Turn]) -> Drawn:
+        """Add a position to the rows of each turn, and draw; see ``DrawingDecoder``."""
+        filled = self._plain.filled
+        rows = [row for turn in turns for row in turn.rows]
+        reach = 1 + max(filled[row] for row in rows)
+        if reach > self.max_steps:
+            raise ValueError(f"a row holds {self.max_steps} positions and {reach} are asked for")
+        self._number += 1
+        telling = self._tellings[self._number % _IN_FLIGHT]
+        answer = self._answers[self._number % _IN_FLIGHT]
+        self._write(telling.numpy(), turns)
+        with computing():
+            self._told.copy_(telling, non_blocking=True)
+            self._compute_or_replay(
+                _rounded(1 + max(rows), _ROWS, self.rows),
+                _rounded(reach, _REACHES, self._plain.max_steps),
+                _rounded(max(self._heard_most[row] for row in rows), _MEMORIES, _MEMORIES[-1]),
+            )
+            answer.copy_(self._drawn, non_blocking=True)
+            ready = torch.cuda.Event() if self._graphs is not None else None
+            if ready is not None:
+                ready.record()
+        for row in rows:
+            filled[row] += 1
+        owners = [turn.rows[0] for turn in turns]
+
+        def drawn() -> Codes:
+            if ready is not None:
+                ready.synchronize()
+            codes: Codes = answer.numpy()[owners].astype(np.int32)
+            return codes
+
+        return drawn
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._graphs = None
+        self._plain.close()
+        self._memory = self._scores = torch.empty(0)
+
+    def _write(self, telling: Floats, turns: Sequence[Turn]) -> None:
+        """Write what the device has to know of each row; ``_compute`` reads it in the same order."""
+        codebooks = self.shape.codebooks
+        telling[:] = 0
+        idle = telling[:, 2 * codebooks :]
+        everyone = np.arange(self.rows)
+        # position, temperature, top-k, top-p, guidance, whose scores to move away from, whose codes to take
+        idle[:, :7] = np.stack(
+            np.broadcast_arrays(self._plain.max_steps - 1, 1.0, 1, _OFF, 1.0, everyone, everyone), axis=1
+        )
+        for turn in turns:
+            for row in turn.rows:
+                telling[row, :codebooks] = turn.given
+                telling[row, codebooks : 2 * codebooks] = turn.uniform
+                telling[row, 2 * codebooks : 2 * codebooks + 7] = (
+                    self._plain.filled[row], turn.temperature, turn.top_k, turn.top_p, turn.guidance, turn.rows[-1],
+                    turn.rows[0],
+                )  # fmt: skip
+
+    def _compute_or_replay(self, rows: int, reach: int, heard: int) -> None:
+        if self._graphs is None:
+            self._compute(rows, reach, heard)
+            return
+        self._graphs.replay((rows, reach, heard), lambda: self._compute(rows, reach, heard), self._drawn)
+
+    def _compute(self, rows: int, reach: int, heard: int) -> None:
+        """Make a step of the first ``rows`` rows, with an attention of ``reach`` positions: all on the device."""
+        network, codebooks = self._plain.network, self.shape.codebooks
+        told = self._told[:rows]
+        given = told[:, :codebooks].long()
+        codes = torch.where(given < 0, self._drawn[:rows].clamp_min(0), given)
+        at = told[:, 2 * codebooks].long()
+        x = network.inputs(codes) + network.positions[at]
+        visible = (torch.arange(reach, device=self._device) <= at[:, None])[:, None, None]
+        audible = (torch.arange(heard, device=self._device) < self._heard[:rows, None])[:, None, None]
+        for number, layer in enumerate(network.layers):
+            qkv = layer.qkv(layer_norm(x, layer.self_norm)).view(rows, 3, -1, 1, self._width)
+            past = self._plain.past[:rows, number]  # (rows, 2, heads, positions, width)
+            new = qkv[:, 1:]
+            past.scatter_(3, at.view(rows, 1, 1, 1, 1).expand_as(new), new)
+            x = x + layer.self_out(_attend(qkv[:, 0], past[..., :reach, :], visible))
+            x = self._hear(layer, number, x, heard, audible)
+            x = x + layer.fc2(functional.gelu(layer.fc1(layer_norm(x, layer.ffn_norm))))
+        scores = network.heads(layer_norm(x, network.norm)).view(rows, codebooks, -1).float()
+        self._scores[:rows] = scores
+        self._drawn[:rows] = _drawn(scores, told[:, codebooks:])
+
+    def _hear(self, layer: Layer, number: int, x: Tensor, heard: int, audible: Tensor) -> Tensor:
+        if layer.cross_norm is None or layer.cross_q is None or layer.cross_out is None:
+            return x
+        q = layer.cross_q(layer_norm(x, layer.cross_norm)).view(len(x), -1, 1, self._width)
+        return x + layer.cross_out(_attend(q, self._memory[: len(x), number, :, :, :heard], audible))
+
+
+class _Graphs:
+    """Captured graphs by their sizes; they share their memory."""
+
+    def __init__(self) -> None:
+        self._captured: dict[tuple[int, int, int], torch.cuda.CUDAGraph] = {}
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def replay(self, sizes: tuple[int, int, int], compute: Callable[[], None], drawn: Tensor) -> None:
+        """Run the graph of these sizes; capture ``compute`` when there is none. ``drawn`` is read and written by it."""
+        graph = self._captured.get(sizes)
+        if graph is None:
+            before = drawn.clone()
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):  # libraries allocate what they need when they are first called
+                compute()
+            torch.cuda.current_stream().wait_stream(aside)
+            drawn.copy_(before)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self._pool):
+                compute()
+            self._captured[sizes] = graph
+        graph.replay()
+
+
+def _attend(q: Tensor, keys_values: Tensor, mask: Tensor) -> Tensor:
+    """``q`` (n, heads, 1, width), ``keys_values`` (n, 2, heads, T, width), ``mask`` (n, 1, 1, T) -> (n, H)."""
+    out = functional.scaled_dot_product_attention(q, keys_values[:, 0], keys_values[:, 1], attn_mask=mask)
+    return out.reshape(len(q), -1)
+
+
+def _drawn(scores: Tensor, told: Tensor) -> Tensor:
+    """Draw for each row: ``scores`` (n, K, V), ``told`` (n, K + 8: random numbers, then as written) -> (n, K).
+
+    What ``sampling.pick`` does, for all at once and along the sorted codes; rows of one request get the same.
+    """
+    codebooks = scores.shape[1]
+    uniform = told[:, :codebooks, None]
+    temperature, top_k, top_p, guidance = told[:, codebooks + 1 : codebooks + 5, None, None].unbind(1)
+    other, owner = told[:, codebooks + 5].long(), told[:, codebooks + 6].long()
+    unheard = scores[other]
+    moved = unheard + guidance.float() * (scores - unheard)
+    ordered, codes = (moved / temperature.float()).sort(dim=-1, descending=True)
+    chances = (ordered - ordered[..., :1]).exp()
+    chances = chances * (torch.arange(scores.shape[-1], device=scores.device) < top_k)
+    chances = chances / chances.sum(-1, keepdim=True)
+    before = chances.cumsum(-1) - chances
+    sums = (chances * (before < top_p)).cumsum(-1, dtype=torch.float64)
+    place = (sums <= uniform * sums[..., -1:]).sum(-1, keepdim=True).clamp_max(scores.shape[-1] - 1)
+    drawn = codes.gather(-1, place)[..., 0]
+    right = moved.isfinite().all(-1).all(-1)[:, None]
+    return torch.where(right, drawn, -1)[owner]
+
+
+def _rounded(size: int, steps: Sequence[int], most: int) -> int:
+    """Return the first of ``steps`` that is enough, at most ``most``."""
+    return min(next((step for step in steps if step >= size), most), most)

@@ -270,7 +270,7 @@ def _page(report: dict[str, Any]) -> str:
         facts += [fact for fact in (weights.get("licence"), weights.get("why")) if fact]
         state = "on disk" if weights["on_disk"] else "not on disk"
         lines.append(f"  {'+' if weights['on_disk'] else '-'} {weights['model']}: {', '.join([state, *facts])}")
-    lines.append(f"MusicGen on this CPU: {report['kernel']}")
+    lines.append(f"MusicGen computes on this CPU {report['kernel']}")
     lines.append(report["speed"] or "MusicGen's speed here: not measured yet (sample-bridge doctor --measure)")
     sounds = "" if data["sounds"] is None else f", {data['sounds']} sounds"
     user = f" by process {data['process']}" if data["process"] else ""

@@ -49,7 +49,12 @@ def installed() -> bool:
 
 def kernel_found() -> str:
     """Say which kernel computes on the CPU here, or why there is none and what that costs; loads no model."""
-    return "no kernel, so torch computes"
+    from bridge.engines.musicgen.kernel import kernel_library
+
+    found = kernel_library()
+    if isinstance(found, Path):
+        return "by its own kernel"
+    return f"by torch, at half the speed or less, since {found}"
 
 
 class MusicGenEngine:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.engines.musicgen.decoder import Decoder, DecoderWeights
+from bridge.engines.musicgen.decoder.kernel import KernelDecoder, kernel_library
 from bridge.engines.musicgen.memory import fitting_rows, free_bytes, what_fits
 from bridge.engines.musicgen.modes import Precision
 from bridge.errors import EngineUnavailable
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 ROWS: Final = {"cpu": 16, "cuda": 32}
 """Rows of a decoder where the memory allows: with guidance half as many sounds at a time."""
 
+TOO_LARGE: Final = "engine_too_large"
+"""Code of a model that does not fit into the memory."""
 Load = Callable[[int], Decoder]
 """Loads a decoder with so many rows; raises MemoryError, or torch's OutOfMemoryError, when they do not fit."""
 
@@ -54,21 +57,54 @@ def pick(weights: DecoderWeights, precision: Precision, device: str, steps: int,
     """Load the quickest decoder that there is, with as many rows as fit.
 
     On a CPU the C++ kernel, else torch; on CUDA captured graphs. ``steps``: positions of a row; ``keep``: folder for
-    quantised weights. Raises EngineUnavailable when nothing fits, with the model and the number of sounds that would.
+    quantised weights, and for the kernel where the package came without. Raises EngineUnavailable when nothing fits,
+    with the model and the number of sounds that would.
     """
+    if device == "cuda":
+        return _on_cuda(weights, precision, steps)
+    found = kernel_library(keep)
+    if isinstance(found, str) or precision == "float16":
+        return _in_torch(weights, precision, steps, f"there is no kernel ({found})")
+
+    def kernel(rows: int) -> Decoder:
+        return KernelDecoder.load(
+            weights, precision=precision, rows=rows, max_steps=steps, keep=keep, library_folder=keep
+        )  # fmt: skip
+
+    try:
+        decoder = load_fitting(kernel, weights, precision, device, steps, free_bytes(), cell=2)
+    except EngineUnavailable as error:
+        if error.code == TOO_LARGE:
+            raise
+        return _in_torch(weights, precision, steps, f"the kernel does not take this model ({error.message})")
+    return Picked(decoder, f"The kernel {decoder.description['kernel']} computes in {precision}.")
+
+
+def _in_torch(weights: DecoderWeights, precision: Precision, steps: int, why: str) -> Picked:
     from bridge.engines.musicgen.decoder.torch_step import TorchDecoder
 
-    del keep
-    found = "no kernel is built."
     if precision == "int4":
-        raise EngineUnavailable(f"int4 weights need the kernel: {found} Or set BRIDGE_PRECISION=auto.")
+        raise EngineUnavailable(f"int4 weights need the kernel, and {why}. Set BRIDGE_PRECISION=auto.")
 
     def plain(rows: int) -> Decoder:
-        return TorchDecoder.load(weights, rows=rows, max_steps=steps, device=device, precision=precision)
+        return TorchDecoder.load(weights, rows=rows, max_steps=steps, precision=precision)
 
-    free, cell = free_bytes(), 2 if precision in {"float16", "bfloat16"} else 4
-    decoder = load_fitting(plain, weights, precision, device, steps, free, cell=cell)
-    return Picked(decoder, f"torch computes in {decoder.description['precision']}, several times slower: {found}")
+    cell = 2 if precision == "bfloat16" else 4
+    decoder = load_fitting(plain, weights, precision, "cpu", steps, free_bytes(), cell=cell)
+    return Picked(decoder, f"torch computes in {decoder.description['precision']}, at half the speed or less: {why}.")
+
+
+def _on_cuda(weights: DecoderWeights, precision: Precision, steps: int) -> Picked:
+    import torch
+
+    from bridge.engines.musicgen.decoder.cuda_graph import GraphDecoder
+
+    def graphs(rows: int) -> Decoder:
+        return GraphDecoder.load(weights, rows=rows, max_steps=steps, precision=precision)
+
+    free, _ = torch.cuda.mem_get_info()
+    decoder = load_fitting(graphs, weights, precision, "cuda", steps, free, cell=4 if precision == "float32" else 2)
+    return Picked(decoder, f"CUDA graphs compute in {precision} on {torch.cuda.get_device_name()}.")
 
 
 def load_fitting(
@@ -95,7 +131,7 @@ def load_fitting(
     where = "the GPU's memory" if device == "cuda" else "memory"
     raise EngineUnavailable(
         f"There is not enough {where} for this model in {precision}{room}: {what_fits(precision, steps, free, cell)}.",
-        code="engine_too_large",
+        code=TOO_LARGE,
     )
 
 
@@ -103,7 +139,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Is this, or what caused it, a lack of memory? torch's own error is known by its name."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, MemoryError) or type(seen).__name__ == "OutOfMemoryError":
+        known = isinstance(seen, MemoryError) or type(seen).__name__ == "OutOfMemoryError"
+        if known or getattr(seen, "code", None) == "engine_out_of_memory":
             return True
         seen = seen.__cause__ or seen.__context__
     return False

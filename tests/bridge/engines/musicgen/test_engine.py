@@ -15,7 +15,7 @@ import pytest
 
 from bridge.audio.clip import Clip
 from bridge.engines._base import ConditionedEngine, Engine, in_background
-from bridge.engines.musicgen import MusicGenEngine, speed
+from bridge.engines.musicgen import MusicGenEngine, picking, speed
 from bridge.engines.musicgen.batching import Batch, Sampling
 from bridge.engines.musicgen.engine import OwnEngine
 from bridge.engines.musicgen.speed import Speed
@@ -396,11 +396,25 @@ def test_what_was_heard_already_is_not_begun_again(tiny: Path, monkeypatch: pyte
     own(engine).close()
 
 
-@pytest.mark.parametrize(("precision", "says"), [("int4", "kernel"), ("float16", "for a GPU")])
-def test_a_precision_that_cannot_be_had_here_is_said(
-    tiny: Path, precision: str, says: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BRIDGE_KERNEL", "none")
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which the kernel cannot be built."""
+    monkeypatch.setattr(picking, "kernel_library", lambda *_: "there is no C++ compiler here: install g++")
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_without_a_kernel_torch_computes_and_says_what_is_missing(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "bridge")
+    engine = build(tiny, "auto")
+    assert (engine.info.kernel or "").startswith("torch")
+    assert "at half the speed or less: there is no kernel (there is no C++ compiler here: install g++)" in caplog.text
+    assert make(engine).frames == round(SECONDS * 32_000)
+    own(engine).close()
+
+
+@pytest.mark.usefixtures("no_compiler")
+@pytest.mark.parametrize(("precision", "says"), [("int4", "g\\+\\+"), ("float16", "for a GPU")])
+def test_a_precision_that_cannot_be_had_here_is_said(tiny: Path, precision: str, says: str) -> None:
     with pytest.raises(EngineUnavailable, match=rf"{says}.*BRIDGE_PRECISION=auto"):
         build(tiny, precision)
 

@@ -1,4 +1,4 @@
-"""Measure speed and size: ``python -P -m tests.benchmarks [NAME ...] [--docs]``.
+"""Measure speed and size: ``python -P -m tests.benchmarks [NAME ...] [--docs] [--full]``.
 
 Prints a table, writes ``var/bench/NAME.json``; ``--docs`` writes ``docs/measured.md`` from what was measured last.
 Ends with exit code 1 when a bar is missed or a benchmark breaks.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -33,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.benchmarks", description="Measure speed and size.")
     parser.add_argument("names", nargs="*", default=["all"], metavar="NAME", help=f"all, {', '.join(NAMES)}")
     parser.add_argument("--docs", action="store_true", help="write docs/measured.md, too")
+    parser.add_argument("--full", action="store_true", help="nothing worked out from a part: takes minutes longer")
     options = parser.parse_args(arguments)
+    if options.full:
+        os.environ["BENCH_FULL"] = "1"
     unknown = set(options.names) - {"all", *NAMES}
     if unknown:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; choose from all, {', '.join(NAMES)}")

@@ -1,0 +1,162 @@
+"""Part of the MusicGen benchmark: our engine, from words to audio.
+
+``python -P -m tests.benchmarks._musicgen_ours FOLDER whole|growth|quality``
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bridge.engines._base import Engine
+from bridge.engines.musicgen import MusicGenEngine
+from bridge.engines.musicgen.decoder.kernel import KernelDecoder
+from prompts import Kind, SampleSpec
+from tests.benchmarks._figure import median
+from tests.benchmarks._musicgen_model import PROMPT, SIZES, RandomWeights, say
+from tests.benchmarks._musicgen_steps import Ours, distance
+from tests.benchmarks._quiet import measured
+
+SECONDS = 5.0
+TOGETHER = (1, 4, 8)
+DURATIONS = (1, 2, 5, 10, 20, 30)
+BATCHES = (1, 2, 4, 8, 16, 32)
+LAYERS = (4, 12)
+"""Medium and large are timed with so many layers each; a layer more costs what lies between them."""
+MODES = ("draft", "balanced", "high")
+_POSITION = 100
+_STEPS = 12
+
+
+def main(folder: Path, part: str) -> None:
+    """Measure one part."""
+    parts = {"whole": _whole, "growth": _growth, "sizes": _sizes, "quality": _quality}
+    parts[part](folder)
+
+
+def _whole(folder: Path) -> None:
+    """Samples of 5 s, alone and together; and how long it takes until the first half second can be heard."""
+    engine = _engine(folder)
+    _first(engine)
+    works = {str(count): partial(_make, engine, count) for count in TOGETHER}
+    timed = measured({"first": partial(_first, engine), **works}, blocks=3, most_seconds=80)
+    facts = {name: each.as_dict() for name, each in timed.items()}
+    say(**facts, info={"kernel": engine.info.kernel, "precision": engine.info.precision})
+
+
+def _growth(folder: Path) -> None:
+    """Whole sounds of several lengths, and a step with more and more samples in it."""
+    engine = _engine(folder)
+    _first(engine)
+    works = {str(seconds): partial(_make, engine, 1, float(seconds)) for seconds in DURATIONS}
+    durations = measured(works, blocks=1, most_seconds=1)
+    _close(engine)
+    decoder = KernelDecoder.load(RandomWeights(SIZES["small"]), rows=2 * max(BATCHES), max_steps=256)
+    steps = measured({str(count): partial(_step, decoder, 2 * count) for count in BATCHES}, blocks=3, most_seconds=20)
+    say(
+        durations={name: each.as_dict() for name, each in durations.items()},
+        batches={name: each.as_dict() for name, each in steps.items()},
+    )
+
+
+def _sizes(folder: Path) -> None:
+    """A step of one sample in each size."""
+    facts: dict[str, Any] = {}
+    for name, shape in SIZES.items():
+        counts = LAYERS if shape.layers > LAYERS[-1] * 2 else (shape.layers,)
+        sized = [type(shape)(layers, *_rest(shape), cross=True) for layers in counts]
+        decoders = [KernelDecoder.load(RandomWeights(each), rows=2, max_steps=256) for each in sized]
+        works = {str(each.shape.layers): partial(_step, each, 2) for each in decoders}
+        values = [each.value for each in measured(works, blocks=3, most_seconds=15).values()]
+        for each in decoders:
+            each.close()
+        if len(values) > 1:
+            layer = (values[1] - values[0]) / (counts[1] - counts[0])
+            values = [values[1] + (shape.layers - counts[1]) * layer]
+        facts[name] = {"value": values[0], "layers": list(counts), "of": shape.layers}
+    say(**facts)
+
+
+def _quality(folder: Path) -> None:
+    """What each precision is off by, and what the three quality modes cost."""
+    reference = np.load(folder / "reference.npz")
+    facts: dict[str, Any] = {}
+    for precision in ("int4", "int8", "bfloat16", "float32"):
+        ours = Ours(folder, precision)
+        facts[precision] = distance(reference["codes"], reference["scores"], ours)
+        ours.close()
+    engine = _engine(folder)
+    for mode in MODES:  # the first request loads what the mode needs
+        _make(engine, 1, 0.5, mode)
+    timed = measured({mode: partial(_make, engine, 1, 2.0, mode) for mode in MODES}, blocks=3, most_seconds=45)
+    say(**facts, modes={name: each.as_dict() for name, each in timed.items()})
+
+
+def _engine(folder: Path) -> Engine:
+    return MusicGenEngine(model=str(folder), device="cpu", data_dir=folder / "data")
+
+
+def _make(engine: Engine, count: int, seconds: float = SECONDS, mode: Any = "balanced") -> float:
+    """Seconds until so many samples are there that were asked for at once."""
+    began = time.perf_counter()
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(lambda seed: list(engine.stream(_spec(seed, mode), seconds, _heard)), range(count)))
+    return time.perf_counter() - began
+
+
+def _first(engine: Engine) -> float:
+    """Seconds until the first piece can be heard; median of three requests."""
+    took = []
+    for seed in range(3):
+        began = time.perf_counter()
+        with contextlib.closing(engine.stream(_spec(seed, "balanced"), SECONDS, _heard)) as pieces:  # type: ignore[type-var]
+            first = next(pieces)
+            took.append(time.perf_counter() - began)
+        if first.seconds < 0.5:
+            raise RuntimeError(f"the first piece is only {first.seconds:g} s long")
+    return median(took)
+
+
+def _spec(seed: int, mode: Any) -> SampleSpec:
+    return SampleSpec(prompt=PROMPT, kind=Kind.RAW, seed=seed, engine="musicgen", quality_mode=mode)
+
+
+def _heard(progress: float) -> None:
+    """Nobody cancels."""
+
+
+def _step(decoder: KernelDecoder, rows: int) -> float:
+    """Median seconds of a step with so many rows, half of which hear a prompt of 12 tokens."""
+    shape = decoder.shape
+    random = np.random.default_rng(1)
+    past = decoder.embed(random.integers(0, shape.vocabulary, (_POSITION, shape.codebooks), dtype=np.int32))
+    memory = random.standard_normal((12, shape.hidden), np.float32)
+    for row in range(rows):
+        decoder.begin(row, None if row % 2 else memory)
+        decoder.prefill(row, past)
+    took = []
+    for _ in range(_STEPS):
+        codes = random.integers(0, shape.vocabulary, (rows, shape.codebooks), dtype=np.int32)
+        began = time.perf_counter()
+        decoder.step(range(rows), codes)
+        took.append(time.perf_counter() - began)
+    return median(took)
+
+
+def _rest(shape: Any) -> tuple[int, ...]:
+    return (shape.hidden, shape.heads, shape.ffn, shape.vocabulary, shape.codebooks, shape.positions)
+
+
+def _close(engine: Any) -> None:
+    engine._engine.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

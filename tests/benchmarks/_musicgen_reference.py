@@ -1,0 +1,72 @@
+"""Part of the MusicGen benchmark: transformers' own generate(), and the scores that every other decoder is held to.
+
+``python -P -m tests.benchmarks._musicgen_reference FOLDER float32|bfloat16 [full]``
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.benchmarks._musicgen_model import DELAY, FRAMES_A_SECOND, PROMPT, SEED, SIZES, say, threads
+from tests.benchmarks._quiet import measured
+
+SECONDS = 5
+SHORT, LONG = 13, 53
+"""Steps that are timed; what a step more costs is their difference. Later steps, with more to look back at, cost more:
+what is worked out for ``SECONDS`` is a lower bound, in their favour."""
+POSITIONS = 64
+
+
+def main(folder: Path, dtype: str, full: bool) -> None:
+    """Time generate(); in float32, write ``reference.npz``, too."""
+    import torch
+    from transformers import AutoTokenizer, MusicgenForConditionalGeneration
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(threads())
+    torch.set_grad_enabled(False)
+    model = MusicgenForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
+    words = AutoTokenizer.from_pretrained(folder)(PROMPT, return_tensors="pt")
+    if dtype == "float32":
+        _write_scores(model, words, folder / "reference.npz")
+    steps = SECONDS * FRAMES_A_SECOND + DELAY
+
+    def generate(count: int) -> float:
+        began = time.perf_counter()
+        model.generate(**words, max_new_tokens=count, do_sample=True, guidance_scale=3.0)
+        return time.perf_counter() - began
+
+    generate(SHORT)
+    timed = measured({"short": partial(generate, SHORT), "long": partial(generate, LONG)}, blocks=3, most_seconds=90)
+    step = (timed["long"].value - timed["short"].value) / (LONG - SHORT)
+    facts: dict[str, Any] = {"step": step, "whole": timed["long"].value + (steps - LONG) * step}
+    facts["note"] = f"worked out from {SHORT} and {LONG} of {steps} steps, {timed['long'].note}"
+    if full:
+        facts |= {"whole": generate(steps), "note": f"all {steps} steps, one run"}
+    say(**facts, tokens=int(words["input_ids"].shape[1]))
+
+
+def _write_scores(model: Any, words: Any, path: Path) -> None:
+    """Keep what the decoder says of random codes, heard with and without the prompt, and what the prompt became."""
+    import torch
+
+    shape = SIZES["small"]
+    memory = model.enc_to_dec_proj(model.text_encoder(**words).last_hidden_state)
+    memory = torch.cat([memory, torch.zeros_like(memory)])
+    codes = np.random.default_rng(SEED).integers(0, shape.vocabulary, (POSITIONS, shape.codebooks), dtype=np.int32)
+    codes[0] = shape.vocabulary
+    given = torch.from_numpy(codes.T.astype(np.int64)).repeat(2, 1)
+    scores = model.decoder(input_ids=given, encoder_hidden_states=memory).logits
+    scores = scores.view(2, shape.codebooks, POSITIONS, shape.vocabulary).permute(2, 0, 1, 3)
+    np.savez(path, memory=memory[0].numpy(), codes=codes, scores=scores.numpy())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], "full" in sys.argv[3:])

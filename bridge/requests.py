@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bridge.errors import InvalidRequest
 from prompts import (
@@ -14,6 +15,7 @@ from prompts import (
     Duration,
     Guidance,
     Key,
+    Kind,
     KindName,
     SampleSpec,
     Seed,
@@ -33,6 +35,8 @@ SAME: Final = {
 """Our names and what the other contracts call the same value."""
 
 MAX_VARIATIONS: Final = 16
+MAX_ROOTS: Final = 8
+_NOTE: Final = re.compile(r"([a-g])(#|s|b|f)?([0-8])")
 
 
 def _name(text: str) -> str:
@@ -48,6 +52,19 @@ def _finite_tempo(value: float) -> float:
     return value
 
 
+def _roots(value: Any) -> Any:
+    """Read ``["c2", "c3"]``, and the same in one string; sharps are written #."""
+    notes = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
+    if not isinstance(notes, list):
+        return notes
+    found = [_NOTE.fullmatch(note.strip().lower()) if isinstance(note, str) else None for note in notes]
+    if wrong := [note for note, match in zip(notes, found, strict=True) if match is None]:
+        raise ValueError(f"{str(wrong[0])[:16]!r} is no note; write them like c2, f#3 or bb4")
+    signs = {"#": "#", "s": "#", "b": "b", "f": "b", None: ""}
+    return list(dict.fromkeys(f"{match[1]}{signs[match[2]]}{match[3]}" for match in found if match))
+
+
+Roots = Annotated[tuple[str, ...], Field(max_length=MAX_ROOTS), BeforeValidator(_roots)]
 SoundName = Annotated[str, AfterValidator(_name)]
 Words = Annotated[str, Field(max_length=200)]
 
@@ -68,6 +85,21 @@ class Order(BaseModel):
     variations: int = 1
     fresh: bool = False
     """A new sound even if these words were answered before."""
+    roots: Roots = ()
+    """Notes at which a pitched sound is made; other kinds have none."""
+
+    def takes(self) -> list[tuple[SampleSpec, int]]:
+        """What is to be made: each spec and the number of its variation; one at each root, whose note ends its words.
+
+        Raises pydantic's ValidationError when prompt and note are too long together.
+        """
+        specs = [self.spec]
+        if self.roots and self.spec.complete().kind is Kind.PITCHED:
+            specs = [
+                SampleSpec.model_validate({**dict(self.spec), "prompt": f"{self.spec.prompt}, {root}"})
+                for root in self.roots
+            ]
+        return [(spec, number) for spec in specs for number in range(self.variations)]
 
 
 class GenerateBody(BaseModel):
@@ -89,6 +121,8 @@ class GenerateBody(BaseModel):
     """So many seeds, each in a slot."""
     fresh: Annotated[bool, Field(strict=True)] = False
     """true makes a new sound even when these words were answered before."""
+    roots: Roots = ()
+    """Notes at which a pitched sound is made, so that it sounds natural over octaves: c2, c3 and c4, say."""
     genre: Words | None = None
     mood: Words | None = None
     style: Words | None = None
@@ -111,6 +145,8 @@ class GenerateBody(BaseModel):
             values = {name: value for name in (ours, *others) if (value := getattr(self, name)) not in (None, ())}
             if len(set(values.values())) > 1:
                 raise ValueError(f"{' and '.join(values)} mean the same and differ; give one of them")
+        if len(self.roots) * self.variations > 2 * MAX_VARIATIONS:
+            raise ValueError(f"roots times variations are at most {2 * MAX_VARIATIONS}; give fewer of them")
         return self
 
     def same(self, ours: str) -> Any:
@@ -162,6 +198,8 @@ def generate_order(document: Any, *, guess_kind: bool = False) -> tuple[Order, G
     kind = present.get("kind")
     if isinstance(kind, str) and kind.strip().lower() == "auto":
         kind = None
+    elif kind is None and body.roots:
+        kind = "pitched"
     elif kind is None and "bars" not in present and not guess_kind:
         kind = "raw"
     fields = _spec_fields(present, body) | {"kind": kind}
@@ -215,4 +253,5 @@ def _order(fields: Mapping[str, Any], body: GenerateBody) -> Order:
         session=body.session,
         variations=body.variations,
         fresh=body.fresh,
+        roots=body.roots,
     )

@@ -98,7 +98,11 @@ class SampleService:
 
         Raises InvalidRequest, EngineUnavailable, Busy.
         """
-        wanted = [await self._resolve(order, number) for number in range(order.variations)]
+        if order.roots and order.name is None:  # the words that follow a note differ, the sound is one
+            order = order.model_copy(update={"name": sound_name(order.spec.prompt)})
+        wanted = [
+            await self._resolve(order.model_copy(update={"spec": spec}), number) for spec, number in _takes(order)
+        ]
         found = [(each, await self.library.read(self.library.store.take, each[1])) for each in wanted]
         kept = [(spec, spec_id, sample) for (spec, spec_id, _), sample in found if sample is not None]
         kept.sort(key=lambda each: -score(each[2]))
@@ -442,6 +446,13 @@ class SampleService:
         task = asyncio.create_task(work)
         tasks.add(task)
         task.add_done_callback(done)
+
+
+def _takes(order: Order) -> list[tuple[SampleSpec, int]]:
+    try:
+        return order.takes()
+    except ValidationError as error:
+        raise from_validation(error) from None
 
 
 @asynccontextmanager

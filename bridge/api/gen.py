@@ -17,7 +17,7 @@ from bridge.errors import BridgeError, InvalidKeywords, InvalidRequest
 from bridge.events import Urls, by_root, sample_url
 from bridge.jobs import Ticket
 from bridge.placing import Placed
-from bridge.requests import Order
+from bridge.requests import GenerateBody, Order
 from bridge.service import SampleService
 from prompts import InvalidKeyword, Keyword, SampleSpec, parse_keywords
 
@@ -40,7 +40,8 @@ async def get_generated_map(request: web.Request) -> web.StreamResponse:
     fields: dict[str, object] = {"bpm": _number(query["bpm"]) if "bpm" in query else None, "key": query.get("key")}
     licence = asked_licence(request)
     engine, standin = await _engine(service, licence)
-    orders = [_order(keyword, {**fields, "engine": engine}) for keyword in keywords]
+    roots = _roots(query["roots"]) if "roots" in query else ()
+    orders = [_order(keyword, {**fields, "engine": engine}, roots) for keyword in keywords]
     asked = [await service.ask(order, standin=standin) for order in orders]
     tickets = [ticket for each in asked for ticket in each]
     await asyncio.wait([asyncio.ensure_future(service.queue.wait(ticket.id)) for ticket in tickets], timeout=wait)
@@ -70,9 +71,14 @@ async def _engine(service: SampleService, licence: str | None) -> tuple[str, boo
     return fitting[0], PROCEDURAL in fitting
 
 
-def _order(keyword: Keyword, fields: dict[str, object]) -> Order:
+def _order(keyword: Keyword, fields: dict[str, object], roots: tuple[str, ...]) -> Order:
     spec = SampleSpec.model_validate({"prompt": keyword.text, **fields})
-    return Order(spec=spec, name=keyword.name, variations=keyword.count)
+    return Order(spec=spec, name=keyword.name, variations=keyword.count, roots=roots)
+
+
+def _roots(text: str) -> tuple[str, ...]:
+    """Notes for whatever of the words is pitched. Raises pydantic's ValidationError, which names the field."""
+    return GenerateBody.model_validate({"roots": text}).roots
 
 
 def _address(service: SampleService, ticket: Ticket) -> tuple[str | None, str] | None:

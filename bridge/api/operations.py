@@ -251,6 +251,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
             Parameter("words", _TEXT, "`word:count,word.json`", "path"),
             Parameter("bpm", {"type": "number", "minimum": 20, "maximum": 400}),
             Parameter("key", _TEXT),
+            Parameter("roots", _TEXT, "Notes at which what is pitched is made: `c2,c3,c4`"),
             Parameter("wait", {"type": "number", "minimum": 0, "maximum": 20, "default": 1.5}, "Seconds"),
             _LICENCE,
         ),

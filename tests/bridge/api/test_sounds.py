@@ -168,6 +168,38 @@ async def test_a_map_made_of_words_lists_urls_whose_bytes_exist(client) -> None:
         assert (await client.get(url)).status == 200
 
 
+async def test_a_pitched_sound_is_made_at_the_roots_that_are_asked_for(client) -> None:
+    body = {"prompt": "warm marimba", "roots": ["c2", "C4", "f#3"], "engine": "procedural", "variations": 2}
+    made = await (await client.post("/generate", json=body)).json()
+    assert (made["name"], made["kind"]) == ("gen_warm_marimba", "pitched")
+    notes = (await (await client.get("/strudel.json")).json())["gen_warm_marimba"]
+    assert {note: len(urls) for note, urls in notes.items()} == {"c2": 2, "c4": 2, "fs3": 2}
+
+
+async def test_a_map_of_words_takes_roots_for_what_is_pitched(client, service) -> None:
+    made = await (await client.get("/gen/marimba:2,snare:2.json?roots=c2,c4,f%233&wait=10")).json()
+    slots = {name: service.library.store.sound(name).slots for name in made if name != "_base"}
+    assert {name: len(found) for name, found in slots.items()} == {"gen_marimba": 6, "gen_snare": 2}
+    assert (await client.get("/gen/marimba.json?roots=h2")).status == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"roots": ["h3"]}, "no note"),
+        ({"roots": ["c"]}, "no note"),
+        ({"roots": [3]}, "no note"),
+        ({"roots": 3}, "roots"),
+        ({"roots": [f"c{n % 9}" if n < 9 else "d3" for n in range(10)]}, "at most 8"),
+        ({"roots": ["c2", "c3", "c4"], "variations": 16}, "times variations"),
+    ],
+)
+async def test_roots_that_are_none_are_a_422(client, body: dict, words: str) -> None:
+    response = await client.post("/generate", json={"prompt": "piano", "kind": "pitched", **body})
+    assert response.status == 422
+    assert words in (await response.json())["error"]["message"]
+
+
 async def test_the_licence_filter_leaves_nothing_out_that_may_be_sold(client, kick) -> None:
     assert "gen_kick" in await (await client.get("/strudel.json?licence=commercial")).json()
     assert (await (await client.get("/sounds?licence=CC-BY-NC-4.0")).json())["sounds"] == []

@@ -44,6 +44,7 @@ _HTTP_CODES: Mapping[int, tuple[str, str]] = {
     413: ("too_large", "The body is too large for this call."),
     416: ("range_not_satisfiable", "That range lies outside the file."),
 }
+_ENGINE_IO = frozenset({"application/json", "text/plain"})
 _MISTAKES = frozenset({400, 413, 415, 422})
 """Statuses of requests that have something wrong in them."""
 
@@ -85,7 +86,10 @@ def error_response(error: errors.BridgeError, headers: Mapping[str, str] | None 
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Middleware: whatever a handler raises leaves as the one error shape; nobody sees a traceback."""
     try:
-        return await handler(request)
+        response = await handler(request)
+        if response.status >= 400 and not response.prepared and isinstance(response, web.Response):
+            return _ours(response)
+        return response  # noqa: TRY300
     except errors.BridgeError as error:
         if status_of(error) >= 500:
             logger.warning("%s %s: %s", request.method, request.path, error.message)
@@ -99,6 +103,25 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         kept = {name: error.headers[name] for name in ("Allow", "Content-Range") if name in error.headers}
         kind = errors.InvalidRequest if error.status in _MISTAKES else errors.BridgeError
         return ErrorResponse(kind(message, code=code), error.status, kept)
-    except Exception:
+    except web.RequestPayloadError:
+        return error_response(errors.MalformedBody("The body is cut off, or not packed as Content-Encoding says."))
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            logger.debug("%s %s: the caller hung up", request.method, request.path)
+            return error_response(errors.MalformedBody("The connection was closed before the body had come."))
         logger.exception("%s %s failed", request.method, request.path)
         return ErrorResponse(errors.BridgeError("Something broke in the bridge; its log has the details."), 500)
+
+
+def _ours(response: web.Response) -> web.Response:
+    """Give the errors of Engine.IO, which are JSON strings, our shape."""
+    if isinstance(response, ErrorResponse) or response.content_type not in _ENGINE_IO:
+        return response
+    try:
+        said = json.loads(response.text or "")
+    except ValueError:
+        return response
+    if not isinstance(said, str):
+        return response
+    kind = errors.InvalidRequest if response.status in _MISTAKES else errors.BridgeError
+    return ErrorResponse(kind(f"{said.rstrip('.')}. Socket.IO is spoken here over WebSocket alone."), response.status)

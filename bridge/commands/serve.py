@@ -73,6 +73,7 @@ async def serve(settings: Settings) -> None:
     from aiohttp import web
 
     from bridge.access import exposure_notice
+    from bridge.api.connection import Runner
     from bridge.app import create_app
     from bridge.server_file import announced
     from bridge.service import open_service
@@ -84,7 +85,7 @@ async def serve(settings: Settings) -> None:
     listener = _listen(settings.host, settings.port)
     also = _listen_also(settings)
     async with open_service(settings) as service:
-        runner = web.AppRunner(create_app(service), access_log=None, shutdown_timeout=_GRACE_SECONDS)
+        runner = Runner(create_app(service), access_log=None, shutdown_timeout=_GRACE_SECONDS)
         await runner.setup()
         try:
             for each in filter(None, (listener, also)):

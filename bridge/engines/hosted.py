@@ -24,7 +24,7 @@ from prompts import SampleSpec
 
 logger = logging.getLogger(__name__)
 
-CANCEL_SECONDS = 2.0
+CANCEL_SECONDS = 1.5
 """How long a cancelled request may take to stop before its process is killed."""
 EXIT_SECONDS = 0.5
 """How long a process may take to end by itself once its socket is closed."""

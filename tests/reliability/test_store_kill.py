@@ -12,6 +12,7 @@ import pytest
 
 import cache
 from cache import PlainDisk, SampleStore, sound_data
+from tests.reliability.results import note
 
 KILLS = 50 if os.environ.get("RELIABILITY") == "full" else 5
 LIMIT = 60 * 30_000
@@ -128,3 +129,5 @@ def test_a_killed_writer_loses_nothing_and_leaves_nothing(tmp_path):
             with diskcache.Cache(str(folder / "deliveries"), disk=PlainDisk) as deliveries:
                 assert {file.name for file in delivered} == set(deliveries)
             assert store.sweep() == 0
+    note("kill -9 of a process that writes to the store", f"{KILLS} kills, {len(told)} events told, none lost or torn, "
+         f"no file without a row. Seeds from {seed}.")  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.reliability.results import note
 from tests.served import Served
 
 FULL = os.environ.get("RELIABILITY") == "full"
@@ -80,7 +81,6 @@ async def test_many_clients_hear_streams_without_a_gap_and_memory_stays(tmp_path
             alone = [Listener() for _ in range(CLIENTS)]
             for number, listener in enumerate(alone):
                 await listen(listener, number, 0.1, 500 + number)
-            print(f"one client: {milliseconds(alone)}")
             listeners = [Listener() for _ in range(CLIENTS)]
             busy = served.cpu_seconds()
             playing = [
@@ -96,9 +96,12 @@ async def test_many_clients_hear_streams_without_a_gap_and_memory_stays(tmp_path
         gaps = sum(listener.gaps for listener in listeners)
         # By the middle all passages that a stream holds at a time are there.
         grown = memory[-1] - memory[len(memory) // 2]
-        print(f"{CLIENTS} clients, {SECONDS:g} s: gaps {gaps:.3f} s, {milliseconds(listeners)}, "
-              f"{1000 * busy:.1f} ms of processor a second of audio, memory {memory[-1]:.0f} MiB, "
-              f"{grown:+.0f} MiB in the second half")  # fmt: skip
+        note(
+            "streams",
+            f"{CLIENTS} clients with other words and seeds, {SECONDS:g} s: {gaps:.3f} s of gaps; one at a time "
+            f"{milliseconds(alone)}; while others play {milliseconds(listeners)}; {1000 * busy:.1f} ms of processor a "
+            f"second of audio; server and engine {memory[-1]:.0f} MiB, {grown:+.0f} MiB in the second half.",
+        )
     finally:
         await served.kill()
     assert gaps == 0

@@ -22,8 +22,9 @@ def sub(note: Note) -> Signal:
     """A sine with a little saturation, so that small speakers show it too."""
     k = note.knobs
     n = frames(note.seconds * note.stretch + 0.12)
-    e = gated(n, 0.006, 0.5 * note.stretch, 0.75, 0.1, note.seconds * note.stretch)
-    y = _driven(sine(note.pitch, n) * e, 1.5 * 2 ** (k.drive + k.bright))
+    # A sine has nothing to be softened but its beginning.
+    e = gated(n, 0.006 * 2 ** (-2.2 * k.hard), 0.5 * note.stretch, 0.75, 0.1, note.seconds * note.stretch)
+    y = _driven(sine(note.pitch, n) * e, 2.0 * 2 ** (k.drive + 1.2 * k.bright))
     return faded(lowpass(y, min(note.pitch * 6 * 2 ** (1.5 * k.bright), 9000.0), 1), head=0.003, tail=0.03)
 
 
@@ -76,10 +77,20 @@ def fm(note: Note) -> Signal:
     n = frames(note.seconds * note.stretch + 0.1)
     t = times(n)
     w = 2 * np.pi * note.pitch * t
-    index = 3.0 * 2 ** (k.bright + 0.5 * k.hard) * np.exp(-t / (0.16 * note.stretch))
-    y = np.sin(w + index * np.sin(2 * w) + 0.5 * np.exp(-t / 0.03) * np.sin(7 * w))
+    index = 4.0 * 2 ** (k.bright + 0.5 * k.hard) * np.exp(-t / (0.2 * note.stretch)) + 0.6
+    strike = 1.2 * 2**k.hard * np.exp(-t / 0.05)
+    y = np.sin(w + index * np.sin(2 * w) + strike * np.sin(7 * w))
     e = gated(n, 0.003, 0.3 * note.stretch, 0.45, 0.08, note.seconds * note.stretch)
     return faded(_driven(y * e, 1.2 * 2**k.drive), tail=0.02)
+
+
+def _grounded(note: Note, y: Signal, share: float, ring: float) -> Signal:
+    """Give a plucked string its fundamental, ``share`` of its own peak, ``ring`` seconds to -60 dB.
+
+    A string starts as noise, so chance decides how loud its fundamental is; a bass must not be thin by chance.
+    """
+    upper = highpass(y, 1.5 * note.pitch)
+    return peak_normalised(upper) + share * sine(note.pitch, len(y)) * decay(len(y), ring / 6.9)
 
 
 def electric(note: Note) -> Signal:
@@ -94,6 +105,7 @@ def electric(note: Note) -> Signal:
         pick=0.24,
         tone=900 * 2 ** (1.2 * k.bright + 0.6 * k.hard),
     )
+    y = _grounded(note, y, 1.0, 3.0 * note.stretch)
     y *= gated(len(y), 0.001, 9.0, 1.0, 0.12, length)
     return faded(_driven(lowpass(y, 1300 * 2 ** (1.2 * k.bright), 1), 1.3 * 2 ** (1.2 * k.drive)), tail=0.04)
 
@@ -104,6 +116,7 @@ def slap(note: Note) -> Signal:
     length = note.seconds * note.stretch
     y = string(note, frames(length + 0.2), ring=2.6 * note.stretch, damp=0.25, pick=0.1, tone=7000 * 2**k.bright)
     fret = band(note.rng, len(y), 1800, 6500) * decay(len(y), 0.006)
+    y = _grounded(note, y, 0.8, 2.2 * note.stretch)
     y = peak_normalised(y) * gated(len(y), 0.001, 9.0, 1.0, 0.08, length) + 0.13 * 2**k.hard * fret
     return faded(_driven(y, 1.7 * 2**k.drive), tail=0.03)
 
@@ -120,6 +133,7 @@ def upright(note: Note) -> Signal:
         pick=0.3,
         tone=700 * 2 ** (1.2 * k.bright + 0.5 * k.hard),
     )
+    y = _grounded(note, y, 1.0, 1.7 * note.stretch)
     body = band(note.rng, len(y), 90, 420) * decay(len(y), 0.02)
     y = peak_normalised(y) * gated(len(y), 0.004, 9.0, 1.0, 0.3, length) + 0.07 * body
     return faded(peak_normalised(lowpass(y, 700 * 2**k.bright, 1)), tail=0.08)

@@ -80,11 +80,12 @@ def electric_piano_reed(note: Note) -> Signal:
     held = note.seconds * note.stretch
     n = frames(min(held + 0.3, 9.0))
     number = np.arange(1, 14)
-    gain = np.where(number % 2 == 1, 1.0, 0.45) * number ** -(1.5 - 0.4 * k.bright)
-    tau = 0.75 * note.stretch / (1 + 0.35 * (number - 1))
+    touch = min(max(0.3 + 0.55 * note.velocity + 0.25 * k.hard, 0.05), 1.4)
+    gain = np.where(number % 2 == 1, 1.0, 0.6) * number ** -(1.35 - 0.4 * k.bright - 0.25 * touch)
+    tau = 0.75 * note.stretch / (1 + 0.2 * (number - 1))
     y = peak_normalised(modes(number * note.pitch, tau, gain, n, np.pi / 2))
-    y = oversampled(lambda v: saturated(v + 0.25 * v * v, 1.5 * 2 ** (k.drive + 0.4 * k.hard)), y, 2)
-    y = peak(y, 850.0, 3.0, 0.8) * gated(n, 0.002, 9.0, 1.0, 0.15, held)
+    y = oversampled(lambda v: saturated(v + 0.35 * v * v, 1.5 * 2 ** (k.drive + 0.4 * k.hard)), y, 2)
+    y = peak(y, 850.0, 6.0, 0.8) * gated(n, 0.002, 9.0, 1.0, 0.15, held)
     tremolo = 0.2 * np.sin(2 * np.pi * 5.6 * 2**k.speed * times(n))
     return faded(peak_normalised(y * (1 - tremolo)), head=0.001, tail=0.08)
 

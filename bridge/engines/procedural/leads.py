@@ -102,15 +102,18 @@ def hoover(note: Note) -> Signal:
 
 
 def sync(note: Note) -> Signal:
-    """Hard sync: a saw forced to restart at the note's pitch while its own pitch falls."""
+    """Hard sync: a saw forced to restart at the note's pitch while its own pitch falls, and screams on its way."""
     k = note.knobs
     held = note.seconds * note.stretch
     n = frames(held + 0.1)
-    # sixfold oversampling would be dear; eight partial-faded restarts a cycle are smooth enough under a window
+    # The saw is the sum of its partials, as many as there is room for; each is faded to nothing at the restart.
     cycle = phase(note.pitch, n) % 1.0
-    ratio = 1.6 + 3.2 * 2**k.bright * decay(n, 0.35 * note.stretch)
-    y = np.sin(2 * np.pi * ratio * cycle) * (1 - cycle) ** 0.7 * np.minimum(cycle * 24, 1)
-    y = (y + 0.35 * sine(note.pitch, n)) * gated(n, 0.003, 0.5, 0.8, 0.08, held)
+    ratio = 2.0 + 4.0 * 2**k.bright * decay(n, 0.35 * note.stretch)
+    partials = min(5, max(1, int(14_000.0 / (float(ratio.max()) * note.pitch))))
+    turn = 2 * np.pi * ratio * cycle
+    y = np.sum([np.sin(number * turn) / number for number in range(1, partials + 1)], axis=0)
+    y *= (1 - cycle) ** 0.7 * np.minimum(cycle * 24, 1)
+    y = (y + 0.3 * sine(note.pitch, n)) * gated(n, 0.003, 0.5, 0.8, 0.08, held)
     return faded(_driven(highpass(y, 60.0), 1.6 * 2**k.drive), tail=0.02)
 
 

@@ -108,9 +108,9 @@ def polished(x: Signal, knobs: Knobs, room: float, seed: int, loop: bool = False
         y = reverb(y, wet, seconds, min(max(0.45 + 0.25 * knobs.bright, 0.05), 1.0), loop=loop)
         if knobs.drive > 0.6 and wet > 0.1:  # the room rounds off what the drive has squared
             y = _pushed(y, 1.0 + 2.4 * knobs.drive, loop)
-    if loop:  # what lies under hearing in a single sound is left to the finishing
-        y = _around(y, lambda v: highpass(v, 18.0, 1), loop)
-    y = y - y.mean(axis=-1, keepdims=True)
+    y = _around(y, lambda v: highpass(v, 18.0, 1), loop)
+    if loop:
+        y = y - y.mean(axis=-1, keepdims=True)
     return peak_normalised(y, PEAK)
 
 

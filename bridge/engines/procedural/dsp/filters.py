@@ -22,19 +22,25 @@ def _butter(order: int, kind: str, low: float, high: float | None) -> Any:
     return butter(order, wn if high is not None else wn[0], kind, output="sos")
 
 
+def _filtered(x: Signal, sections: Any) -> Signal:
+    if len(sections) == 1 and sections[0, 2] == sections[0, 5] == 0:  # one pole: several times quicker this way
+        return np.asarray(lfilter(sections[0, :2], sections[0, 3:5], x, axis=-1))
+    return np.asarray(sosfilt(sections, x, axis=-1))
+
+
 def lowpass(x: Signal, pitch: float, order: int = 2) -> Signal:
     """Butterworth low-pass at ``pitch`` Hz."""
-    return np.asarray(sosfilt(_butter(order, "lowpass", round(pitch, 2), None), x, axis=-1))
+    return _filtered(x, _butter(order, "lowpass", round(pitch, 2), None))
 
 
 def highpass(x: Signal, pitch: float, order: int = 2) -> Signal:
     """Butterworth high-pass at ``pitch`` Hz."""
-    return np.asarray(sosfilt(_butter(order, "highpass", round(pitch, 2), None), x, axis=-1))
+    return _filtered(x, _butter(order, "highpass", round(pitch, 2), None))
 
 
 def bandpass(x: Signal, low: float, high: float, order: int = 2) -> Signal:
     """Butterworth band-pass from ``low`` to ``high`` Hz."""
-    return np.asarray(sosfilt(_butter(order, "bandpass", round(low, 2), round(high, 2)), x, axis=-1))
+    return _filtered(x, _butter(order, "bandpass", round(low, 2), round(high, 2)))
 
 
 def _biquad(x: Signal, b: tuple[float, float, float], a: tuple[float, float, float]) -> Signal:

@@ -259,6 +259,10 @@ class SampleService:
         spec, _, info = await self._resolve(order, 0)
         return spec, info
 
+    async def conditions(self) -> tuple[str, ...]:
+        """What the engine that makes new sounds can do with audio; see EngineInfo. Raises EngineUnavailable."""
+        return (await self.engines.info(self.choice.name)).conditions
+
     async def _resolve(self, order: Order, number: int) -> tuple[SampleSpec, str, EngineInfo]:
         spec = order.spec
         if number == 0:

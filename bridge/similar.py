@@ -1,12 +1,13 @@
 """Contract E: new audio like an uploaded one, made from what was measured of it.
 
 Tempo and key are taken as they are; timbre becomes words that any engine understands, and ten octave levels for
-engines that can follow them. ``cfg_coef`` says how strongly.
+engines that can follow them. ``cfg_coef`` says how strongly. An engine that can hear audio is given the upload itself:
+it follows its melody, goes on from its end, or varies it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,8 @@ _PACES = (("slow", 0.3, 1.2), ("fast", 7.0, 1e3))
 """By how much begins in a second."""
 _NOISY = 0.15
 """Flatness from which noise is a part of the sound."""
+_TELLING_SECONDS = 1.0
+"""Audio shorter than this is described, and not given to an engine."""
 _LASTING = 0.05
 """Sustain from which something is more than struck."""
 _SAME = {"duration": "duration_seconds", "cfg_coef": "guidance", "seed": "random_seed"}
@@ -75,8 +78,11 @@ class SimilarBody(BaseModel):
         return getattr(self, _SAME[ours]) if value is None else value
 
 
-def similar_order(document: Any, upload: Upload) -> Order:
-    """Read ``POST /api/generate/{audio_id}``. Raises InvalidRequest and pydantic's ValidationError."""
+def similar_order(document: Any, upload: Upload, conditions: Collection[str] = ()) -> Order:
+    """Read ``POST /api/generate/{audio_id}``. Raises InvalidRequest and pydantic's ValidationError.
+
+    ``conditions``: what the engine can do with the audio itself; one that can do something is given it.
+    """
     if not isinstance(document, Mapping):
         raise InvalidRequest('The body is to be a JSON object, such as {"duration": 8, "cfg_coef": 3}.')
     body = SimilarBody.model_validate({name: value for name, value in document.items() if value is not None})
@@ -94,6 +100,8 @@ def similar_order(document: Any, upload: Upload) -> Order:
         "top_p": body.top_p,
         "seed": body.same("seed"),
     }
+    if conditions and features["duration"] >= _TELLING_SECONDS:
+        fields["source"] = upload.audio_id
     return Order(spec=SampleSpec.model_validate(fields))
 
 

@@ -119,7 +119,8 @@ async def post_similar(request: web.Request) -> web.StreamResponse:
     """Have new audio made that is like the uploaded one; answered at once."""
     document = await read_json(request)
     upload = await request.app[UPLOADS].get(request.match_info["audio_id"])
-    ticket, *_ = await ask_once(request, similar_order(document, upload), priority=Priority.PLAYER)
+    order = similar_order(document, upload, await request.app[SERVICE].conditions())
+    ticket, *_ = await ask_once(request, order, priority=Priority.PLAYER)
     return json_response(
         SimilarAccepted(
             generation_id=ticket.id,

@@ -63,7 +63,7 @@ class LocalMaker:
                 while piece := await asyncio.to_thread(pieces.read, _STEP):
                     await receiver.write(piece)
             upload = await uploads.keep(receiver)
-        placed = await self._service.make(similar_order(wish, upload))
+        placed = await self._service.make(similar_order(wish, upload, await self._service.conditions()))
         path = await wav_of(self._service, uploads, placed)
         return MadeSimilar(upload.audio_id, upload.features, _made(placed), await asyncio.to_thread(path.read_bytes))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from aiohttp import FormData
 
 from bridge.app import create_app
 from bridge.service import open_service
@@ -71,3 +72,56 @@ async def test_a_folder_without_weights_is_a_503_with_a_sentence_and_kept_sounds
         assert health["status"] == "degraded"
         assert (await client.get("/health/ready")).status == 503
         assert (await client.get("/sounds/gen_tone_440_hz")).status == 200
+
+
+async def test_audio_like_an_upload_goes_on_from_it_and_names_it_as_its_parent(
+    tmp_path: Path, tiny_folder: Path, aiohttp_client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = Settings(data_dir=tmp_path / "data", model=str(tiny_folder), pregenerate=False)
+    seconds = np.arange(2 * 22_050) / 22_050
+    ids = []
+    async with open_service(settings) as service:
+        client = await aiohttp_client(create_app(service))
+        for pitch in (220.0, 1760.0):
+            file = io.BytesIO()
+            soundfile.write(file, 0.4 * np.sin(2 * np.pi * pitch * seconds), 22_050, format="WAV")
+            form = FormData()
+            form.add_field("file", file.getvalue(), filename="tone.wav")
+            upload = await (await client.post("/api/upload", data=form)).json()
+            answer = await client.post(f"/api/generate/{upload['audio_id']}", json={"duration": 5, "seed": 3})
+            accepted = await answer.json()
+            assert answer.status == 200, accepted
+            placed = service.placed(await service.queue.wait(accepted["generation_id"]))
+            facts = placed.sample.facts
+            assert facts["parents"] == [upload["audio_id"]]
+            assert facts["spec"]["source_as"] == "continuation"
+            assert (placed.sample.frames, placed.sample.rate) == (5 * 32_000, 32_000)
+            ids.append(placed.sample.sample_id)
+            # a kept sound can be gone on from as well
+            more = {"prompt": "warm pad", "duration": 0.5, "source": placed.sample.sample_id}
+            assert (await client.post("/generate", json=more)).status == 200
+        assert len(set(ids)) == 2
+        health = await (await client.get("/health")).json()
+        assert (health["precision"], health["speed"] > 0) == ("int8", True)
+        assert health["kernel"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code", "field"),
+    [
+        ({"source": "0" * 32}, 422, "cannot_use_source", "source"),
+        ({"source": "../../etc/passwd"}, 422, "invalid_request", "source"),
+        ({"source": "0" * 32, "engine": "musicgen"}, 404, "unknown_audio", "source"),
+        ({"source": "0" * 32, "engine": "musicgen", "source_as": "melody"}, 422, "cannot_use_source", "source_as"),
+    ],
+)
+async def test_audio_that_cannot_be_used_is_said_before_any_work(
+    tmp_path: Path, tiny_folder: Path, aiohttp_client, fields: dict[str, str], status: int, code: str, field: str
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data", engine="tone", model=str(tiny_folder), pregenerate=False)
+    async with open_service(settings) as service:
+        client = await aiohttp_client(create_app(service))
+        answer = await client.post("/generate", json={"prompt": "warm pad", "duration": 0.5, **fields})
+        error = (await answer.json())["error"]
+        assert (answer.status, error["code"], error["field"]) == (status, code, field), error

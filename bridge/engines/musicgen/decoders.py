@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -50,12 +51,18 @@ class Running:
 class Decoders:
     """One decoder for each precision that was asked for, loaded when it first is."""
 
-    def __init__(self, checkpoint: Source, device: str, steps: int, keep: Path | None) -> None:
-        """``steps``: positions of a row; ``keep``: folder for quantised weights, None keeps none."""
+    def __init__(
+        self, checkpoint: Source, device: str, steps: int, keep: Path | None, check: Callable[[Decoder], None]
+    ) -> None:
+        """``steps``: positions of a row; ``keep``: folder for quantised weights, None keeps none.
+
+        ``check`` tries each decoder before it is used, and raises when it is not right.
+        """
         self._checkpoint = checkpoint
         self._device = device
         self._steps = steps
         self._keep = keep
+        self._check = check
         self._running: dict[Precision, Running] = {}
         self._loading = threading.Lock()
 
@@ -65,6 +72,7 @@ class Decoders:
             if precision not in self._running:
                 weights = self._checkpoint.decoder_weights()
                 picked = pick(weights, precision, self._device, self._steps, self._keep)
+                self._check(picked.decoder)
                 self._running[precision] = Running(picked.decoder, picked.why, self._checkpoint.channels)
             return self._running[precision]
 

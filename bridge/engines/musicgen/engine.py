@@ -20,8 +20,9 @@ from bridge.engines._base import EngineInfo, Report, in_background
 from bridge.engines.musicgen import speed
 from bridge.engines.musicgen.batching import Conditioning, Sampling
 from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint
+from bridge.engines.musicgen.chroma import hears_melody
 from bridge.engines.musicgen.codec import StreamingCodec
-from bridge.engines.musicgen.decoder import Codes
+from bridge.engines.musicgen.decoder import Codes, Decoder
 from bridge.engines.musicgen.decoders import Decoders
 from bridge.engines.musicgen.licences import licence_of
 from bridge.engines.musicgen.loading import pick_device
@@ -29,12 +30,12 @@ from bridge.engines.musicgen.memory import Places
 from bridge.engines.musicgen.models import ModelRef
 from bridge.engines.musicgen.modes import MODES, mode_of
 from bridge.engines.musicgen.picking import is_out_of_memory, usual_precision
-from bridge.engines.musicgen.sources import as_prompt
+from bridge.engines.musicgen.sources import as_prompt, as_tune
 from bridge.engines.musicgen.speed import Speed
 from bridge.engines.musicgen.text import PromptEncoder
 from bridge.engines.musicgen.weights import revision
 from bridge.engines.musicgen.windows import OVERLAP_SECONDS, generate
-from bridge.errors import BadAudio, EngineError
+from bridge.errors import BadAudio, EngineError, EngineUnavailable
 from prompts import Kind, SampleSpec, SourceUse
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class OwnEngine:
         self._overlap = min(int(OVERLAP_SECONDS * per_second), self._window // 2)
         steps = self._window + checkpoint.delay + 1 + (_PREFIX_STEPS if checkpoint.melody else 0)
         keep = None if data_dir is None else data_dir / "musicgen"
-        self._decoders = Decoders(checkpoint, device, steps, keep)
+        self._decoders = Decoders(checkpoint, device, steps, keep, self._tried)
         first = self._decoders.of(usual)
         self._places = Places(first.rows // 2)
         self._busy = 0
@@ -96,7 +97,7 @@ class OwnEngine:
         self._data_dir = data_dir
         self._weights = revision(folder)
         licence = licence_of(ref, folder)
-        conditions: tuple[SourceUse, ...] = ("continuation",)
+        conditions: tuple[SourceUse, ...] = ("melody", "continuation") if checkpoint.melody else ("continuation",)
         self._info = EngineInfo(
             name="musicgen",
             # other numbers on another device, in another type or out of another kernel: other codes are drawn
@@ -140,6 +141,14 @@ class OwnEngine:
     def close(self) -> None:
         """End the decoders' threads and give their memory back."""
         self._decoders.close()
+
+    def _tried(self, decoder: Decoder) -> None:
+        """Refuse a melody model whose tunes do not reach its scores."""
+        if self._checkpoint.melody and not hears_melody(self._text, decoder):
+            raise EngineUnavailable(
+                f"two tunes give the same scores in {self._checkpoint.folder}, so its melodies are lost: download or "
+                "copy the model again, or set BRIDGE_MODEL=medium"
+            )
 
     def _stream(
         self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip | None
@@ -217,8 +226,9 @@ class OwnEngine:
 
     def _conditioning(self, spec: SampleSpec, source: Clip | None, begins: float) -> Conditioning:
         """What is heard in a window that begins at second ``begins``."""
-        del source, begins
-        return self._text.conditioning(spec.prompt)
+        if source is None or spec.source_as != "melody":
+            return self._text.conditioning(spec.prompt)
+        return self._text.conditioning(spec.prompt, as_tune(source, begins))
 
     def _codes(
         self, spec: SampleSpec, frames: int, prompt: Codes | None, report: Report, source: Clip | None

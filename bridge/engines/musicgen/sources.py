@@ -6,8 +6,9 @@ import numpy as np
 
 from bridge.audio.clip import Clip, Samples
 from bridge.audio.resample import resample
+from bridge.engines.musicgen.chroma import chroma_of
 from bridge.engines.musicgen.codec import StreamingCodec
-from bridge.engines.musicgen.decoder import Codes
+from bridge.engines.musicgen.decoder import Codes, Floats
 from bridge.errors import EngineError
 
 SHORTEST_SECONDS = 0.1
@@ -20,6 +21,13 @@ def as_prompt(source: Clip, codec: StreamingCodec, most: int) -> Codes:
     samples = _with_channels(resample(_end(source, most / codec.rate), codec.rate).samples, codec.channels)
     samples = samples[:, samples.shape[1] % codec.hop :]  # whole codes, up to the very end
     return codec.encode(np.ascontiguousarray(samples[:, -most:]))
+
+
+def as_tune(source: Clip, begins: float) -> Floats:
+    """Hear the melody of ``source`` from second ``begins`` on, going round: (frames, 12). Raises EngineError."""
+    _check(source)
+    first = round(begins * source.rate) % source.frames
+    return chroma_of(Clip(np.roll(source.samples, -first, axis=1), source.rate) if first else source)
 
 
 def _end(source: Clip, seconds: float) -> Clip:

@@ -263,6 +263,64 @@ def test_audio_that_cannot_be_continued_is_a_sentence(exact: MusicGenEngine, sam
         go_on(exact, Clip(samples, 32_000))
 
 
+# ---------------------------------------------------------------- following a melody
+
+
+@pytest.fixture(scope="module")
+def melodious(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Iterator[MusicGenEngine]:
+    engine = build(build_tiny_musicgen(tmp_path_factory.mktemp("melody") / "melody", melody=True))
+    yield engine
+    own(engine).close()
+
+
+def tune(*pitches: float, seconds: float = 0.5, rate: int = 32_000) -> Clip:
+    time = np.arange(round(seconds * rate)) / rate
+    return Clip.of(np.concatenate([0.5 * np.sin(2 * np.pi * pitch * time) for pitch in pitches]), rate)
+
+
+def follow(engine: MusicGenEngine, source: Clip, seconds: float = SECONDS, **fields: Any) -> Clip:
+    spec = wanted(source="0" * 32, source_as="melody", temperature=0, **fields)
+    return Clip.join(engine.stream_from(spec, seconds, nobody, source))
+
+
+def test_a_melody_model_follows_a_tune_and_not_its_loudness(melodious: MusicGenEngine) -> None:
+    assert melodious.info.conditions == ("melody", "continuation")
+    one, other = tune(440, 523.25, 659.26), tune(369.99, 466.16, 554.37)
+    followed = follow(melodious, one).samples
+    assert np.array_equal(followed, follow(melodious, Clip(0.5 * one.samples, one.rate)).samples)
+    assert not np.array_equal(followed, follow(melodious, other).samples)
+    assert not np.array_equal(followed, make(melodious, temperature=0).samples)
+
+
+def test_the_melody_goes_on_in_the_next_window(
+    melodious: MusicGenEngine, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[float] = []
+    conditioning = OwnEngine._conditioning
+    monkeypatch.setattr(
+        OwnEngine,
+        "_conditioning",
+        lambda self, spec, source, at: heard.append(at) or conditioning(self, spec, source, at),
+    )
+    monkeypatch.setattr(own(melodious), "_window", 60)
+    monkeypatch.setattr(own(melodious), "_overlap", 20)
+    follow(melodious, tune(440, 523.25), 2.5)
+    assert heard == [0.0, 0.8, 1.6]
+
+
+def test_a_melody_model_goes_on_from_audio_too(melodious: MusicGenEngine, asked: list[dict[str, Any]]) -> None:
+    go_on(melodious, noise(0.5), 0.3)
+    assert len(asked[0]["prompt"]) == 25
+
+
+def test_a_melody_model_to_which_all_tunes_are_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridge.engines.musicgen import chroma
+
+    monkeypatch.setattr(chroma, "_TUNES", ((0, 4), (0, 4)))
+    with pytest.raises(EngineUnavailable, match=r"same scores.*copy the model again"):
+        build(build_tiny_musicgen(tmp_path / "melody", melody=True))
+
+
 # ---------------------------------------------------------------- progress and ends
 
 

@@ -80,6 +80,21 @@ def test_a_key_is_played_in_tune(say: Say) -> None:
         assert abs(1200 * np.log2(found / expected)) < 15, (prompt, found)
 
 
+@pytest.mark.parametrize("prompt", ["electric bass", "slap bass", "upright bass"])
+def test_a_bass_has_its_fundamental_whatever_the_seed(say: Say, prompt: str) -> None:
+    for seed in (1, 3, 6):
+        x = say(prompt, kind="pitched", seed=seed).mean(axis=0)
+        power = np.abs(np.fft.rfft(x)) ** 2
+        low = np.fft.rfftfreq(len(x), 1 / RATE) < 250
+        assert power[low].sum() > 0.6 * power.sum()
+
+
+def test_a_hard_synced_lead_screams(say: Say) -> None:
+    x = say("hard sync lead", kind="pitched").mean(axis=0)
+    power = np.abs(np.fft.rfft(x)) ** 2
+    assert (power * np.fft.rfftfreq(len(x), 1 / RATE)).sum() > 450 * power.sum(), "its note is 262 Hz"
+
+
 def test_words_for_depth_do_not_put_a_pitched_sound_out_of_tune(say: Say) -> None:
     x = say("deep sub bass note", kind="pitched", key="c").mean(axis=0).astype(np.float64)
     spectrum = np.abs(np.fft.rfft(x, 1 << 19))

@@ -310,6 +310,38 @@ def test_what_fails_fails_alone_and_the_codec_goes_on(codec: StreamingCodec, mon
     assert np.array_equal(in_parts(codec, codes, 10), good)
 
 
+def test_what_fails_fails_for_all_that_are_decoded_together(
+    codec: StreamingCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, asked, failed = codec._together, threading.Semaphore(0), []
+
+    def no_memory(parts: Any) -> Any:
+        raise MemoryError
+
+    class Asked(list[Any]):
+        def append(self, wish: Any) -> None:
+            super().append(wish)
+            asked.release()
+
+    def decode() -> None:
+        try:
+            codec.decoding().push(codes_of(10))
+        except MemoryError:
+            failed.append(1)
+
+    monkeypatch.setattr(together._layers, "sound", no_memory)
+    monkeypatch.setattr(together, "_wishes", Asked())
+    threads = [threading.Thread(target=decode) for _ in range(3)]
+    with together._working:  # somebody else's sound is being decoded while all three come
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert asked.acquire(timeout=60)
+    for thread in threads:
+        thread.join()
+    assert len(failed) == 3
+
+
 def test_another_kind_of_codec_is_refused_by_a_sentence() -> None:
     config = transformers.EncodecConfig(num_filters=4, hidden_size=16, codebook_size=64, codebook_dim=16)
     with pytest.raises(EngineUnavailable, match="not the one of a MusicGen"):

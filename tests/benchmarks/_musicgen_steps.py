@@ -113,7 +113,7 @@ class OnnxRuntime:
 class OpenVino:
     """Keys and values are the model's own state; no beams, whose reordering gives wrong scores on some processors."""
 
-    def __init__(self, model: Path, precision: str, group: int) -> None:
+    def __init__(self, model: Path, precision: str) -> None:
         import openvino
 
         settings: dict[str, Any] = {
@@ -122,16 +122,23 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": precision,
             "KV_CACHE_PRECISION": "f16",
         }
-        if group >= 0:
-            settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = group
+        self._copied = lambda tensor: openvino.Tensor(np.array(tensor.data))
         self._request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
         self._position = 0
+        self._begun: dict[str, Any] = {}
 
     def begin(self, codes: Codes) -> None:
+        if len(codes) and self._begun:
+            for state in self._request.query_state():
+                state.state = self._begun[state.name]
+            self._position = len(codes)
+            return
         self._request.reset_state()
         self._position = 0
         for each in codes:
             self.step(each)
+        if len(codes):
+            self._begun = {state.name: self._copied(state.state) for state in self._request.query_state()}
 
     def step(self, codes: Codes) -> Floats:
         given = {"codes": np.stack([codes, codes]).astype(np.int64), "position": np.array([self._position])}
@@ -189,8 +196,8 @@ def _candidates(folder: Path) -> Iterator[tuple[str, Callable[[], Contestant]]]:
     if importlib.util.find_spec("onnxruntime"):
         yield "onnxruntime", partial(OnnxRuntime, folder / "int8.onnx")
     if importlib.util.find_spec("openvino"):
-        yield "openvino", partial(OpenVino, folder / "int8.xml", "f32", -1)
-        yield "openvino bf16", partial(OpenVino, folder / "int8.xml", "bf16", -1)
+        yield "openvino", partial(OpenVino, folder / "int8.xml", "f32")
+        yield "openvino bf16", partial(OpenVino, folder / "int8.xml", "bf16")
 
 
 def _block(contestant: Contestant) -> float:

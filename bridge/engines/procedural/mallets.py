@@ -70,7 +70,7 @@ def tubular(note: Note) -> Signal:
 def glockenspiel(note: Note) -> Signal:
     """Steel bars and a brass mallet."""
     return _struck(
-        note, [1, 2.76, 5.4, 8.93], [0.75, 0.35, 0.14, 0.06], [1, 0.32, 0.25, 0.12], 2.2, (3000.0, 10_000.0, 0.08)
+        note, [1, 2.76, 5.4, 8.93], [0.75, 0.4, 0.18, 0.08], [1, 0.6, 0.5, 0.3], 2.2, (3000.0, 10_000.0, 0.12)
     )
 
 

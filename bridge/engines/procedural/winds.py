@@ -44,6 +44,8 @@ def brass(note: Note) -> Signal:
         one = note.at(note.pitch * float(np.exp(note.rng.normal(0, 0.0018))))
         late = np.zeros(frames(note.rng.uniform(0.0, 0.014)))
         y = added(y, panned(np.concatenate([late, horn(one, 300.0, 9000.0, 0.05)]), position))
+    # A bell sends its lowest note badly, and what lies around 650 Hz best: that is what makes it brass.
+    y = peak(highpass(y, 200.0, 1), 650.0, 5.0, 0.7)
     return faded(oversampled(lambda v: saturated(v, 1.1 * 2**note.knobs.drive), peak_normalised(y), 2), tail=0.04)
 
 

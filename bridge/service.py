@@ -223,7 +223,10 @@ class SampleService:
         hosted = self.engines.hosted(self.choice.name) if self.choice.name in self.engines.names else None
         if hosted and hosted.note:
             return hosted.note
-        return self.engine_error.message if self.engine_error else self.choice.why
+        if self.engine_error:
+            return self.engine_error.message
+        info = hosted.info if hosted else None
+        return f"{self.choice.why}{_how(info)}" if info else self.choice.why
 
     @property
     def ready(self) -> bool:
@@ -457,6 +460,14 @@ def _takes(order: Order) -> list[tuple[SampleSpec, int]]:
         return order.takes()
     except ValidationError as error:
         raise from_validation(error) from None
+
+
+def _how(info: EngineInfo) -> str:
+    """Say what computes a model, and how fast, as a sentence after another one."""
+    if info.kernel is None:
+        return ""
+    speed = f", {info.speed:.1f} s of audio in a second" if info.speed is not None else ""
+    return f" {info.device.upper()}, {info.precision}, {info.kernel}{speed}."
 
 
 @asynccontextmanager

@@ -12,6 +12,8 @@ OVERLAP_SECONDS: Final = 0.25
 """Over which one passage becomes the next."""
 PASSAGE_SECONDS: Final = 8.0
 """Longest passage: long enough to cost little, short enough to be made while the one before plays."""
+STREAMED_SECONDS: Final = 60.0
+"""Longest passage of a model that is heard while it plays on: it remembers its music, another passage does not."""
 HEARD_SECONDS: Final = 24.0
 """A loop goes round for so long before another takes its place: to make it costs most of what a stream costs."""
 _FIRST_SECONDS = 0.5
@@ -45,7 +47,8 @@ def step(base: SampleSpec, info: EngineInfo, number: int) -> Step:
     continues it and gives time to make a long one. Each long one goes round for ``HEARD_SECONDS``.
     """
     seed = ((base.seed or 0) + max(0, number - 1) * _SEED_STEP) % 2**32
-    longest = min(PASSAGE_SECONDS, info.max_seconds - OVERLAP_SECONDS)
+    whole_pieces = info.streams and not info.instant
+    longest = min(STREAMED_SECONDS if whole_pieces else PASSAGE_SECONDS, info.max_seconds - OVERLAP_SECONDS)
     update: dict[str, Any] = {"seed": seed, "bars": None, "bpm": base.bpm}
     if not info.exact_loops:
         return Step(base.model_copy(update=update | {"kind": Kind.RAW, "duration": longest}), longest, first=not number)

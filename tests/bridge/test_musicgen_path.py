@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from aiohttp import FormData
+from aiohttp import FormData, WSMsgType
+from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
 from bridge.service import open_service
@@ -105,6 +106,9 @@ async def test_audio_like_an_upload_goes_on_from_it_and_names_it_as_its_parent(
         health = await (await client.get("/health")).json()
         assert (health["precision"], health["speed"] > 0) == ("int8", True)
         assert health["kernel"]
+        assert health["engine_reason"].endswith(
+            f"CPU, int8, {health['kernel']}, {health['speed']:.1f} s of audio in a second."
+        )
 
 
 @pytest.mark.parametrize(
@@ -125,3 +129,37 @@ async def test_audio_that_cannot_be_used_is_said_before_any_work(
         answer = await client.post("/generate", json={"prompt": "warm pad", "duration": 0.5, **fields})
         error = (await answer.json())["error"]
         assert (answer.status, error["code"], error["field"]) == (status, code, field), error
+
+
+async def test_a_stream_is_heard_while_it_is_made_in_every_quality_and_follows_an_update(
+    tmp_path: Path, tiny_folder: Path, aiohttp_client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = Settings(data_dir=tmp_path / "data", model=str(tiny_folder), pregenerate=False)
+    async with open_service(settings) as service:
+        client = await aiohttp_client(create_app(service))
+        for quality in ("draft", "balanced", "high"):
+            heard = await _streamed(client, quality)
+            assert abs(len(heard) / 2 - 2.0 * 32_000) < 16_000
+            samples = np.frombuffer(heard, "<i2").astype(np.float32) / 32767
+            assert float(samples.std()) > 0.01
+
+
+async def _streamed(client: TestClient, quality: str) -> bytes:
+    """Two seconds of one-channel PCM, in which something else is wanted after the first chunk."""
+    heard, updated = b"", False
+    async with client.ws_connect(f"/ws/stream/{quality}") as socket:
+        wanted = {"prompt": "warm pad", "chunk_duration": 0.5, "duration": 2.0, "quality_mode": quality}
+        await socket.send_json({"type": "start_streaming", "request": wanted})
+        async for message in socket:
+            if message.type is WSMsgType.BINARY:
+                heard += message.data
+                if not updated:
+                    updated = True
+                    await socket.send_json({"type": "update", "request": {"prompt": "dusty drum"}})
+                continue
+            event = message.json()
+            assert event["type"] != "error", event
+            if event["type"] == "completed":
+                break
+    return heard

@@ -297,11 +297,12 @@ def test_the_melody_goes_on_in_the_next_window(
 ) -> None:
     heard: list[float] = []
     conditioning = OwnEngine._conditioning
-    monkeypatch.setattr(
-        OwnEngine,
-        "_conditioning",
-        lambda self, spec, source, at: heard.append(at) or conditioning(self, spec, source, at),
-    )
+
+    def listen(self: OwnEngine, spec: SampleSpec, source: Clip | None, begins: float) -> Any:
+        heard.append(begins)
+        return conditioning(self, spec, source, begins)
+
+    monkeypatch.setattr(OwnEngine, "_conditioning", listen)
     monkeypatch.setattr(own(melodious), "_window", 60)
     monkeypatch.setattr(own(melodious), "_overlap", 20)
     follow(melodious, tune(440, 523.25), 2.5)

@@ -22,7 +22,7 @@ class Served:
         folder.mkdir(mode=0o700, exist_ok=True)
         self.folder = folder
         self.url = ""
-        self.children: set[int] = set()
+        self.children: set[psutil.Process] = set()
         self._options = options
         self._environment = {**os.environ, "BRIDGE_LOG_LEVEL": "error", **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
@@ -42,10 +42,14 @@ class Served:
         """Send SIGKILL, whatever it does."""
         if self._process is None:
             return
-        self.children |= {process.pid for process in self.processes()[1:]}
+        self.children |= set(self.processes()[1:])
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+
+    def orphans(self) -> list[psutil.Process]:
+        """Children of killed servers that have not ended. By the moment of their birth, too: numbers come again."""
+        return [child for child in self.children if _lives(child)]
 
     def processes(self) -> list[psutil.Process]:
         """The server, then its children."""
@@ -62,3 +66,10 @@ class Served:
     def cpu_seconds(self) -> float:
         """Processor time of all its processes, s."""
         return sum(times.user + times.system for times in (process.cpu_times() for process in self.processes()))
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -21,7 +21,7 @@ import pytest
 from cache import SampleStore
 from tests.reliability.results import note
 from tests.served import Served
-from tests.servers import is_gone, until
+from tests.servers import until
 
 FULL = os.environ.get("RELIABILITY") == "full"
 KILLS = 100 if FULL else 10
@@ -123,7 +123,7 @@ async def test_a_server_that_is_killed_makes_every_queued_sound_once(served: Ser
             left = unfinished(served.folder, tmp_path / "journal")
             broken_off += left
             idle += not left and len(client.tickets) == SOUNDS
-            await until(lambda: all(is_gone(pid) for pid in served.children))
+            await until(lambda: not served.orphans())
             await served.start()
             await client.post_missing(served.url)
             assert await client.states(served.url) == ["completed"] * SOUNDS, f"kill {number}, seed {seed}"
@@ -136,7 +136,7 @@ async def test_a_server_that_is_killed_makes_every_queued_sound_once(served: Ser
                 with wave.open(io.BytesIO(await response.read())) as file:
                     assert file.getnframes() == round(SECONDS * file.getframerate())
     await served.kill()
-    await until(lambda: all(is_gone(pid) for pid in served.children))
+    await until(lambda: not served.orphans())
     with SampleStore.open(served.folder) as store:
         assert store.verify() == {}
         assert list(store.incoming.iterdir()) == []

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from tests.reliability.results import note
 from tests.served import Served
-from tests.servers import is_gone, until
+from tests.servers import until
 
 FULL = os.environ.get("RELIABILITY") == "full"
 KILLS = 30 if FULL else 3
@@ -85,7 +85,7 @@ async def test_every_promised_request_is_finished_and_called_back_whatever_is_ki
     # A sound for each stem type, in it a slot for each request: nothing was made or placed twice.
     assert [len(sound["urls"]) for sound in sounds] == [len(promised)] * len(STEMS)
     await server.kill()
-    await until(lambda: all(is_gone(pid) for pid in server.children))
+    await until(lambda: not server.orphans())
     note(
         "kill -9 while stems are made",
         f"{KILLS} kills at random moments, {REQUESTS} requests of {len(STEMS)} stems each time: all {len(promised)} "

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -40,14 +41,54 @@ async def foreign_page() -> AsyncIterator[str]:
 
 async def test_stock_strudel_loads_the_map_and_plays(tone_bridge: Bridge, visit: Visit, foreign_page: str) -> None:
     await tone_bridge.post("/generate", {"prompt": "tone 415 hz", "name": "lab_tone", "duration": 1})
-    await visit.page.goto(foreign_page)
-    await visit.page.evaluate("started")
-    await visit.page.evaluate("initAudio()")
-    await visit.listen()
-    await visit.page.evaluate(f"samples('{tone_bridge.url}/strudel.json')")
+    await _with_stock_strudel(visit, foreign_page, tone_bridge)
     await visit.page.evaluate("evaluate('s(\"lab_tone*4\").clip(1)')")
     await visit.loud()
     await visit.hear_pitch(415)
+
+
+async def test_a_pitched_sound_is_in_tune_with_note_over_all_its_roots(
+    tone_bridge: Bridge, visit: Visit, foreign_page: str
+) -> None:
+    body = {"prompt": "marimba", "roots": ["c3", "c5"], "engine": "procedural", "name": "lab_marimba"}
+    await tone_bridge.post("/generate", body)
+    await _with_stock_strudel(visit, foreign_page, tone_bridge)
+    for note, hertz in (("g2", 98.0), ("a3", 220.0), ("e5", 659.26)):
+        await visit.page.evaluate(f'evaluate(\'note("{note}*8").s("lab_marimba").clip(1)\')')
+        await visit.hear_pitch(hertz)
+
+
+async def test_the_code_of_a_loop_plays_it_as_it_was_made_and_without_a_gap(
+    tone_bridge: Bridge, visit: Visit, foreign_page: str
+) -> None:
+    body = {"prompt": "tone 331 hz", "kind": "loop", "bars": 2, "bpm": 160, "name": "lab_loop"}
+    made = await tone_bridge.post("/generate", body)
+    assert made["strudel"] == 's("lab_loop").loopAt(2)'
+    await _with_stock_strudel(visit, foreign_page, tone_bridge)
+    await visit.page.evaluate("code => evaluate(code)", f"setcps(160/60/4)\n{made['strudel']}")
+    await visit.hear_pitch(331)  # loopAt with a wrong number would play it faster or slower
+    heard = await visit.hear(4.0)  # at least once from its end into its beginning
+    block = int(heard.rate * 0.02)
+    levels = [float(np.abs(heard.samples[at : at + block]).max()) for at in range(0, len(heard.samples) - block, block)]
+    assert min(levels) > 0.8 * max(levels)
+
+
+async def test_slices_are_played_by_their_number(tone_bridge: Bridge, visit: Visit, foreign_page: str) -> None:
+    body = {"prompt": "house beat", "kind": "loop", "bars": 1, "bpm": 120, "engine": "procedural", "name": "lab_beat"}
+    await tone_bridge.post("/generate", body)
+    cut = await tone_bridge.post("/sounds/lab_beat/slices", {})
+    last = len(cut["urls"]) - 1
+    await _with_stock_strudel(visit, foreign_page, tone_bridge)
+    await visit.page.evaluate(f"evaluate('s(\"lab_beat_sl:0 lab_beat_sl:{last}\")')")
+    await visit.loud()
+
+
+async def _with_stock_strudel(visit: Visit, page: str, bridge: Bridge) -> None:
+    await visit.page.goto(page)
+    await visit.page.evaluate("started")
+    await visit.page.evaluate("initAudio()")
+    await visit.listen()
+    await visit.page.evaluate(f"samples('{bridge.url}/strudel.json')")
 
 
 async def test_another_page_can_import_the_functions_and_ask_for_a_sound(

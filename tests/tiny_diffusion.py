@@ -12,7 +12,7 @@ RATE = 44_100
 
 
 def build_tiny(name: str, folder: Path) -> Path:
-    """Write the tiny pipeline of an engine (stable_audio, audioldm2, ace_step) into ``folder`` and return it."""
+    """Write the tiny pipeline of an engine (stable_audio, stable_audio_3, audioldm2, ace_step) into ``folder``."""
     import torch
 
     if (folder / "model_index.json").exists():
@@ -20,7 +20,13 @@ def build_tiny(name: str, folder: Path) -> Path:
     with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
-        pipeline = {"stable_audio": _stable_audio, "audioldm2": _audioldm2, "ace_step": _ace_step}[name]()
+        kinds = {
+            "stable_audio": _stable_audio,
+            "stable_audio_3": _stable_audio_3,
+            "audioldm2": _audioldm2,
+            "ace_step": _ace_step,
+        }
+        pipeline = kinds[name]()
     pipeline.save_pretrained(folder)
     return folder
 
@@ -30,7 +36,7 @@ def _codec(channels_in: int, rate: int) -> Any:
     from diffusers import AutoencoderOobleck
 
     codec = AutoencoderOobleck(
-        encoder_hidden_size=8, downsampling_ratios=[16, 16], channel_multiples=[1, 2], decoder_channels=8,
+        encoder_hidden_size=2 * channels_in, downsampling_ratios=[16, 16], channel_multiples=[1, 2], decoder_channels=8,
         decoder_input_channels=channels_in, audio_channels=2, sampling_rate=rate,
     )  # fmt: skip
     # What random weights decode is next to silence.
@@ -67,6 +73,44 @@ def _stable_audio() -> Any:
             global_states_input_dim=32, cross_attention_input_dim=16,
         ),
         scheduler=EDMDPMSolverMultistepScheduler(prediction_type="v_prediction", sigma_data=1.0),
+    )  # fmt: skip
+
+
+def _stable_audio_3() -> Any:
+    from diffusers import (
+        AutoencoderSAME,
+        FlowMatchEulerDiscreteScheduler,
+        StableAudio3DiTModel,
+        StableAudio3Pipeline,
+    )
+    from diffusers.pipelines.stable_audio_3 import StableAudio3DurationEmbedder
+    from transformers import T5GemmaConfig, T5GemmaEncoderModel, T5GemmaModuleConfig
+
+    part = T5GemmaModuleConfig(
+        vocab_size=128, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, max_position_embeddings=512, query_pre_attn_scalar=8,
+        layer_types=["full_attention"],
+    )  # fmt: skip
+    text = T5GemmaConfig(encoder=part, decoder=part, is_encoder_decoder=False, vocab_size=128)
+    vae = AutoencoderSAME(
+        patch_size=16, encoder_channels=8, encoder_c_mults=[1], encoder_strides=[16], encoder_transformer_depths=[1],
+        latent_dim=8, dim_heads=8, sampling_rate=RATE,
+    )  # fmt: skip
+    transformer = StableAudio3DiTModel(
+        io_channels=8, embed_dim=16, depth=1, num_heads=2, cond_token_dim=16, global_cond_dim=16,
+        local_add_cond_dim=9, timestep_features_dim=8, num_memory_tokens=2,
+    )  # fmt: skip
+    # What begins at zero in training would let nothing through.
+    for weights in (*vae.parameters(), *transformer.parameters()):
+        if not weights.any():
+            weights.normal_(0.0, 0.3)
+    return StableAudio3Pipeline(
+        vae=vae,
+        text_encoder=T5GemmaEncoderModel(text),
+        tokenizer=_tokenizer(),
+        duration_embedder=StableAudio3DurationEmbedder(output_dim=16, fourier_dim=8),
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0, stochastic_sampling=True),
     )  # fmt: skip
 
 

@@ -112,6 +112,18 @@ class ConditionedEngine(Engine, Protocol):
         ...
 
 
+@runtime_checkable
+class FillingEngine(Engine, Protocol):
+    """An engine that can make a part of a clip anew: seams of loops are mended with it."""
+
+    def fill(self, spec: SampleSpec, clip: Clip, start: float, end: float, report: Report) -> Clip:
+        """Answer ``clip`` with what lies between two seconds made anew, to go with the rest and with the words.
+
+        It is as long as it was; what lies outside need not be the same, and is not used.
+        """
+        ...
+
+
 in_background: ContextVar[bool] = ContextVar("in_background", default=False)
 """True while an engine works for nobody who waits (pre-generation): a player's request should go before it."""
 

@@ -33,6 +33,7 @@ from bridge.engines._base import ConditionedEngine, Engine, Report, heeding, in_
 from bridge.engines._framing import Frame, read_blocking
 from bridge.engines._notes import note_of
 from bridge.engines.candidates import best_of_takes, next_seed
+from bridge.engines.mending import mended
 from bridge.engines.passages import Passage, render
 from bridge.engines.sources import WithSource, read_source
 from bridge.errors import BadAudio, BridgeError, EngineError, EngineUnavailable, JobCancelled, StorageFull
@@ -270,6 +271,7 @@ class Host:
                 pieces.append(piece)
         note = note_of(self._engine, spec)
         finished = finish(self._joined(pieces), spec, rate=self._rate, exact_loops=info.exact_loops, note=note)
+        finished = mended(self._engine, finished, spec, report)
         finished.decisions[:0] = remarks.decisions
         finished.facts.update(remarks.facts)
         return finished

@@ -9,14 +9,14 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 
 from bridge.audio.clip import Clip
 from bridge.engines._base import EngineInfo, Report
 from bridge.errors import BadAudio, EngineError, EngineUnavailable
-from prompts import Kind, SampleSpec
+from prompts import Kind, SampleSpec, SourceUse
 
 _NEEDED: Final = ("torch", "transformers", "diffusers")
 _STEPS_SHARE: Final = 0.93
@@ -27,6 +27,12 @@ _MARGIN_SECONDS: Final = 0.05
 """Asked for in addition, since pipelines round down."""
 _USUAL_GUIDANCE: Final = 3.0
 """The default of a spec; it stands for the model's own default."""
+
+
+Stepped: TypeAlias = Callable[[int, int], None]
+"""Called at every step: (done, of)."""
+Ask: TypeAlias = Callable[[float, Any, Stepped], Any]
+"""Runs a pipeline for so many seconds, with a torch.Generator; returns its ``audios``."""
 
 
 class DiffusionEngine(ABC):
@@ -53,6 +59,8 @@ class DiffusionEngine(ABC):
     """Seconds: what is shorter is made that long, and cut."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Further packages."""
+    conditions: ClassVar[tuple[SourceUse, ...]] = ()
+    """What audio can be to it; see EngineInfo."""
 
     def __init__(
         self,
@@ -84,6 +92,7 @@ class DiffusionEngine(ABC):
             commercial=self.commercial and ours,
             model=self._model,
             device=self._device,
+            conditions=self.conditions,
         )
 
     @classmethod
@@ -100,6 +109,14 @@ class DiffusionEngine(ABC):
 
     def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
         """Yield the clip, once, at the model's rate. Raises EngineError; JobCancelled out of ``report``, at a step."""
+
+        def ask(made: float, generator: Any, stepped: Stepped) -> Any:
+            return self.ask(spec, made, generator, stepped)
+
+        yield self._clip(spec, seconds, report, ask)
+
+    def _clip(self, spec: SampleSpec, seconds: float | None, report: Report, ask: Ask) -> Clip:
+        """Have a pipeline asked for so many seconds, and cut the clip to what is wanted."""
         wanted = seconds if seconds is not None else _NATURAL_SECONDS.get(spec.kind or Kind.RAW, _OTHER_SECONDS)
         if wanted > self._info.max_seconds:
             raise EngineError(
@@ -109,12 +126,12 @@ class DiffusionEngine(ABC):
         with self._lock:
             report(0.0)
             made = min(max(wanted + _MARGIN_SECONDS, self.shortest), self._info.max_seconds)
-            samples = self._made(spec, made, report)
+            samples = self._made(spec, report, lambda generator, stepped: ask(made, generator, stepped))
         if not np.isfinite(samples).all():
             raise BadAudio(f"{self.name}'s numbers left their range and became no sound. Lower guidance.")
         report(1.0)
         frames = max(1, int(np.ceil(round(wanted * self._info.rate, 6))))
-        yield Clip(np.ascontiguousarray(samples[:, :frames]), self._info.rate)
+        return Clip(np.ascontiguousarray(samples[:, :frames]), self._info.rate)
 
     @abstractmethod
     def rate(self) -> int:
@@ -129,14 +146,16 @@ class DiffusionEngine(ABC):
         """Seconds it makes at once."""
 
     @abstractmethod
-    def ask(self, spec: SampleSpec, seconds: float, generator: Any, stepped: Callable[[int, int], None]) -> Any:
+    def ask(self, spec: SampleSpec, seconds: float, generator: Any, stepped: Stepped) -> Any:
         """Run the pipeline and return its ``audios``; call ``stepped(done, of)`` at every step."""
 
     def guided(self, spec: SampleSpec) -> float:
         """The model's own guidance, as much more or less of it as the spec's differs from its default."""
         return max(1.0, self.guidance * spec.guidance / _USUAL_GUIDANCE)
 
-    def _made(self, spec: SampleSpec, seconds: float, report: Report) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _made(
+        self, spec: SampleSpec, report: Report, ask: Callable[[Any, Stepped], Any]
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
         from bridge.engines.diffusion._loading import as_array, generator_of, quiet
 
         def stepped(done: int, of: int) -> None:
@@ -144,7 +163,7 @@ class DiffusionEngine(ABC):
 
         try:
             with quiet():
-                audio = self.ask(spec, seconds, generator_of(spec.seed or 0), stepped)
+                audio = ask(generator_of(spec.seed or 0), stepped)
         except (RuntimeError, ValueError) as error:
             if type(error).__name__ == "OutOfMemoryError":
                 raise

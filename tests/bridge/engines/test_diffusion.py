@@ -11,30 +11,31 @@ import numpy as np
 import pytest
 
 from bridge.audio.clip import Clip
-from bridge.engines import registry
+from bridge.engines import ConditionedEngine, FillingEngine, registry
 from bridge.engines.diffusion import AceStepEngine, AudioLdm2Engine, StableAudioEngine
 from bridge.engines.diffusion._engine import DiffusionEngine
 from bridge.errors import EngineError, EngineUnavailable, JobCancelled
 from prompts import SampleSpec
 
 ENGINES = {each.name: each for each in (StableAudioEngine, AudioLdm2Engine, AceStepEngine)}
+THIRD = "stable_audio_3"
 installed = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("torch", "diffusers", "torchsde")),
     reason="the extra diffusion is not installed",
 )
 
 
-@pytest.fixture(scope="module", params=list(ENGINES))
+@pytest.fixture(scope="module", params=[*ENGINES, THIRD])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DiffusionEngine:
     import torch
 
     from tests.tiny_diffusion import build_tiny
 
     torch.set_num_threads(1)
-    kind = ENGINES[request.param]
+    kind = ENGINES.get(request.param, StableAudioEngine)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kind, "needs", ())
-        made = kind(str(build_tiny(kind.name, tmp_path_factory.mktemp(kind.name))), "cpu")
+        made = kind(str(build_tiny(request.param, tmp_path_factory.mktemp(request.param))), "cpu")
     made.steps = made.quick_steps = 2  # type: ignore[misc]
     made.shortest = min(made.shortest, 1.0)  # type: ignore[misc]
     return made
@@ -115,6 +116,88 @@ def test_ace_step_is_told_bpm_key_and_meter(engine: DiffusionEngine, monkeypatch
     monkeypatch.setattr(type(engine._pipeline), "encode_prompt", encode)
     made(engine, kind="loop", bpm=97.6, key="f#m", meter="3/4", bars=1)
     assert (heard["bpm"], heard["keyscale"], heard["timesignature"]) == (98, "F# minor", "3")
+
+
+both = pytest.mark.parametrize("engine", ["stable_audio", THIRD], indirect=True, scope="module")
+
+
+SINE = Clip.of([0.3 * np.sin(2 * np.pi * 220 * np.arange(32000) / 32000)], 32000)
+NOISE = Clip.of(0.3 * np.random.default_rng(1).standard_normal((2, 44100)), 44100)
+
+
+def made_from(engine: StableAudioEngine, source: Clip, seconds: float = 0.55, **fields: Any) -> Clip:
+    asked = spec(engine, source="0" * 32, **fields)
+    (clip,) = engine.stream_from(asked, seconds, lambda _: None, source)
+    return clip
+
+
+@pytest.mark.extra
+@installed
+@both
+@pytest.mark.parametrize("use", ["variation", "continuation"])
+def test_audio_of_any_rate_and_channels_is_varied_or_continued(engine: Any, use: Any) -> None:
+    assert isinstance(engine, ConditionedEngine)
+    assert use in engine.info.conditions
+    before = made(engine)
+    one, again = (made_from(engine, SINE, source_as=use) for _ in range(2))
+    assert (one.rate, one.channels, one.frames) == (44100, 2, round(0.55 * 44100))
+    assert np.array_equal(one.samples, again.samples)
+    assert not np.array_equal(one.samples, made_from(engine, NOISE, source_as=use).samples), "the audio is heard"
+    assert not np.array_equal(one.samples, made_from(engine, SINE, source_as=use, seed=8).samples)
+    assert np.array_equal(made(engine).samples, before.samples), "and leaves nothing behind"
+
+
+@pytest.mark.extra
+@installed
+@both
+def test_the_more_guidance_the_closer_a_variation_begins_to_its_source(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels: list[float] = []
+    if engine._third:
+        from diffusers import StableAudio3AudioToAudioPipeline as Pipeline
+
+        own = Pipeline.__call__
+
+        def heard(self: Any, *words: Any, **more: Any) -> Any:
+            levels.append(more["init_noise_level"])
+            return own(self, *words, **more)
+
+        monkeypatch.setattr(Pipeline, "__call__", heard)
+    else:
+        run = engine._run
+
+        def begun(*words: Any, **more: Any) -> Any:
+            levels.append(engine._pipeline.scheduler.config.sigma_max)
+            return run(*words, **more)
+
+        monkeypatch.setattr(engine, "_run", begun)
+    for guidance in (1.0, 3.0, 10.0):
+        made_from(engine, SINE, source_as="variation", guidance=guidance)
+    assert levels == pytest.approx([10 / 11, 10 / 13, 0.5] if engine._third else [10.0, 10 / 3, 1.0])
+
+
+@pytest.mark.extra
+@installed
+@both
+def test_more_than_the_window_holds_is_not_continued(engine: Any) -> None:
+    with pytest.raises(EngineError, match="goes on for at most"):
+        made_from(engine, NOISE, engine.info.max_seconds, source_as="continuation")
+
+
+@pytest.mark.extra
+@installed
+@both
+def test_a_gap_is_made_anew_and_what_was_known_is_kept(engine: Any) -> None:
+    assert isinstance(engine, FillingEngine)
+    one, other = (engine.fill(spec(engine, seed=seed), NOISE, 0.4, 0.6, lambda _: None) for seed in (7, 8))
+    assert one.frames == NOISE.frames
+    inside, outside = slice(round(0.45 * 44100), round(0.55 * 44100)), slice(0, round(0.3 * 44100))
+    assert not np.allclose(one.samples[:, inside], other.samples[:, inside], atol=1e-3)
+    if not engine._third:  # whose random weights keep nothing: it is trained to
+        assert np.allclose(one.samples[:, outside], other.samples[:, outside], atol=1e-5)
+    with pytest.raises(EngineError, match="hears at most"):
+        engine.fill(spec(engine), Clip.of(np.zeros((2, 44100 * 130)), 44100), 0.4, 0.6, lambda _: None)
 
 
 @pytest.mark.extra

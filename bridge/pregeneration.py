@@ -23,7 +23,8 @@ async def pregenerate(service: SampleService) -> None:
     """Make the common stems that are not there yet, at once and procedurally; a player's wishes go first.
 
     One that somebody has deleted stays away until it is asked for.
-    A model's versions follow as further slots, one by one, each when nobody waits for anything.
+    A model's versions follow as further slots: one by one, each when nobody waits for anything, or as many at once as
+    an engine makes together, which lets a player's go first, less a place for that player.
     """
     # No more at a time than keep the engine busy: a queue full of them would have no place for players.
     at_once = asyncio.Semaphore(service.maker.capacity(PROCEDURAL) + 1)
@@ -32,8 +33,11 @@ async def pregenerate(service: SampleService) -> None:
             for stem in common_stems():
                 making.create_task(_make(service, stem, PROCEDURAL, at_once))
         if service.choice.name != PROCEDURAL:
-            for stem in common_stems():
-                await _make(service, stem, service.choice.name, at_once)
+            await service.engines.info(service.choice.name)
+            at_once = asyncio.Semaphore(max(1, service.maker.capacity(service.choice.name) - 1))
+            async with asyncio.TaskGroup() as making:
+                for stem in common_stems():
+                    making.create_task(_make(service, stem, service.choice.name, at_once))
     except* _HOPELESS as group:
         # The others would fail in the same way: an engine that cannot start, a full disk.
         logger.warning("The common stems are not made: %s", group.exceptions[0])

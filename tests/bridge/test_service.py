@@ -604,6 +604,18 @@ async def test_a_common_stem_that_was_deleted_stays_away_until_it_is_asked_for(f
         assert store.head() > head, "from now on it is made like the others"
 
 
+async def test_a_models_common_stems_are_made_while_nobody_waits(installed, folder, monkeypatch):
+    few = common_stems()[:2]
+    monkeypatch.setattr("bridge.pregeneration.common_stems", lambda: few)
+    async with open_service(settings_for(folder, engine="echo")) as service:
+        await pregenerate(service)
+        for each in few:
+            sound = await service.library.sound(each.sound)
+            made = await service.library.read(service.library.store.take, sound.slots[-1].spec_id)
+            assert made.facts["engine"] == "echo"
+            assert made.facts["measures"]["centroid_hz"] == pytest.approx(800, rel=0.1), "the engine was told"
+
+
 async def test_pregeneration_waits_when_players_have_filled_the_queue(folder, monkeypatch):
     few = common_stems()[:3]
     monkeypatch.setattr("bridge.pregeneration.common_stems", lambda: few)

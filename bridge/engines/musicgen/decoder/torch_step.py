@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -21,8 +21,15 @@ EPSILON: Final = 1e-5
 """What layer normalisation adds to the variance; the reference uses torch's default."""
 PRECISIONS: Final = ("float32", "bfloat16", "float16", "int8")
 
-Linear: TypeAlias = Callable[[Tensor], Tensor]
-"""(..., in) -> (..., out), without a bias."""
+
+class Linear(Protocol):
+    """A matrix, (n, in) -> (n, out), without a bias."""
+
+    def __call__(self, x: Tensor, *, apart: bool = False) -> Tensor:
+        """``apart``: no row's result may depend, not even in its last bit, on how many rows there are."""
+        ...
+
+
 Norm: TypeAlias = tuple[Tensor, Tensor]
 """Weight and bias, (H,)."""
 
@@ -80,7 +87,7 @@ def load_network(weights: DecoderWeights, max_steps: int, device: str, precision
     def linear(name: str) -> Linear:
         if precision == "int8":
             return _quantized(torch.from_numpy(weights.read(name)))
-        return _plain(tensor(name), one_by_one=device == "cpu")
+        return _plain(tensor(name))
 
     def layer(i: int) -> Layer:
         cross = shape.cross
@@ -119,21 +126,19 @@ def sinusoids(positions: int, hidden: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin(), torch.zeros(positions, hidden % 2)], dim=1)
 
 
-def _plain(weight: Tensor, *, one_by_one: bool) -> Linear:
-    """A matrix; ``one_by_one``: each row of the input on its own.
+def _plain(weight: Tensor) -> Linear:
+    """A matrix as it is.
 
-    What a product of matrices rounds depends on how many rows it has, and a row's codes must not depend on who else
-    plays. It costs little: MKL is slower with two rows than twice with one (docs/log.md).
+    What a product of matrices rounds depends on how many rows it has. Kept apart, each goes through on its own, which
+    costs little: MKL is slower with two rows than twice with one.
     """
-    if not one_by_one:
-        return lambda x: functional.linear(x, weight)
 
-    def rows(x: Tensor) -> Tensor:
-        if len(x) == 1:
+    def linear(x: Tensor, *, apart: bool = False) -> Tensor:
+        if not apart or len(x) == 1:
             return functional.linear(x, weight)
         return torch.cat([functional.linear(row, weight) for row in x.split(1)])
 
-    return rows
+    return linear
 
 
 def _quantized(weight: Tensor) -> Linear:
@@ -154,11 +159,12 @@ def _quantized(weight: Tensor) -> Linear:
     ends = torch.zeros(1, weight.shape[1])
     ends[0, 0], ends[0, 1] = -1.0, 1.0
 
-    def rows(x: Tensor) -> Tensor:
+    def linear(x: Tensor, *, apart: bool = False) -> Tensor:
+        del apart  # they always are
         loudest = x.abs().amax(1, keepdim=True).clamp_min(1e-12)
         return torch.ops.quantized.linear_dynamic(torch.cat([x / loudest, ends]), packed, True)[:-1] * loudest
 
-    return rows
+    return linear
 
 
 class TorchDecoder:
@@ -173,6 +179,7 @@ class TorchDecoder:
         shape = network.shape
         self.network = network
         self._device = device
+        self._apart = device == "cpu"
         self._precision = precision
         self._max_steps = max_steps
         self._width = shape.hidden // shape.heads
@@ -253,7 +260,7 @@ class TorchDecoder:
         shape = self.network.shape
         with computing():
             x = self._run(rows, self.network.inputs(self._codes(codes)))
-            scores = self.network.heads(layer_norm(x, self.network.norm))
+            scores = self.network.heads(layer_norm(x, self.network.norm), apart=self._apart)
             scored: Floats = scores.view(len(rows), shape.codebooks, shape.vocabulary).float().cpu().numpy()
         return scored
 
@@ -266,16 +273,18 @@ class TorchDecoder:
     def _run(self, rows: Sequence[int], x: Tensor) -> Tensor:
         """Take ``x`` (n, H) through the layers: one position of each row, or n positions of a single one."""
         count = len(x) if len(rows) == 1 else 1
+        apart = self._apart and count == 1
         firsts = [self.filled[row] for row in rows]
         if max(firsts) + count > self._max_steps:
             raise ValueError(f"a row holds {self._max_steps} positions and {max(firsts) + count} are asked for")
         at = torch.tensor([first + i for first in firsts for i in range(count)], device=self._device)
         x = x + self.network.positions[at]
         for number, layer in enumerate(self.network.layers):
-            x = x + self._self_attention(layer, number, rows, firsts, count, layer_norm(x, layer.self_norm))
+            x = x + self._self_attention(layer, number, rows, firsts, count, x)
             if any(self.cross[row] is not None for row in rows):
                 x = self._hear(layer, number, rows, count, x)
-            x = x + layer.fc2(functional.gelu(layer.fc1(layer_norm(x, layer.ffn_norm))))
+            wide = functional.gelu(layer.fc1(layer_norm(x, layer.ffn_norm), apart=apart))
+            x = x + layer.fc2(wide, apart=apart)
         for row, first in zip(rows, firsts, strict=True):
             self.filled[row] = first + count
         return x
@@ -283,7 +292,9 @@ class TorchDecoder:
     def _self_attention(
         self, layer: Layer, number: int, rows: Sequence[int], firsts: list[int], count: int, x: Tensor
     ) -> Tensor:
-        q, k, v = (part.view(len(rows), count, -1, self._width) for part in layer.qkv(x).chunk(3, dim=-1))
+        apart = self._apart and count == 1
+        qkv = layer.qkv(layer_norm(x, layer.self_norm), apart=apart)
+        q, k, v = (part.view(len(rows), count, -1, self._width) for part in qkv.chunk(3, dim=-1))
         heard = []
         for i, (row, first) in enumerate(zip(rows, firsts, strict=True)):
             past = self.past[row, number]  # (2, heads, max_steps, width)
@@ -291,7 +302,7 @@ class TorchDecoder:
             past[0, :, first:end] = k[i].transpose(0, 1)
             past[1, :, first:end] = v[i].transpose(0, 1)
             heard.append(self._attend(q[i], past[0, :, :end], past[1, :, :end], causal=count > 1))
-        return layer.self_out(torch.cat(heard))
+        return layer.self_out(torch.cat(heard), apart=apart)
 
     def _hear(self, layer: Layer, number: int, rows: Sequence[int], count: int, x: Tensor) -> Tensor:
         """Add the cross-attention to the rows that have something to hear."""
@@ -299,9 +310,12 @@ class TorchDecoder:
             return x
         hearing = [(i, cross[number]) for i, row in enumerate(rows) if (cross := self.cross[row]) is not None]
         places = torch.tensor([i * count + j for i, _ in hearing for j in range(count)], device=self._device)
-        q = layer.cross_q(layer_norm(x[places], layer.cross_norm)).view(len(hearing), count, -1, self._width)
+        apart = self._apart and count == 1
+        q = layer.cross_q(layer_norm(x[places], layer.cross_norm), apart=apart).view(
+            len(hearing), count, -1, self._width
+        )
         heard = torch.cat([self._attend(q[i], k, v) for i, (_, (k, v)) in enumerate(hearing)])
-        return x.index_add(0, places, layer.cross_out(heard))
+        return x.index_add(0, places, layer.cross_out(heard, apart=apart))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
         """``q`` (n, heads, width) to ``k``, ``v`` (heads, T, width) -> (n, H); ``causal``: q are the last n."""

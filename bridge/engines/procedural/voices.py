@@ -15,7 +15,7 @@ from .dsp.periodic import ensemble
 from .dsp.shaping import saturated
 from .dsp.signal import RATE, Signal, added, frames, peak_normalised, times
 from .dsp.space import panned
-from .instrument import Instrument, Note
+from .instrument import Instrument, Note, Play
 from .pads import sustained
 
 # vowel: (Hz, dB, bandwidth Hz) of five formants
@@ -79,6 +79,15 @@ def vocal(note: Note) -> Signal:
     """A solo voice that goes from ah over oh to eh."""
     y = peak_normalised(sung(note, str(note.rng.choice(["ao", "aoe", "oa", "ae"]))))
     return faded(y, head=0.003, tail=0.05)
+
+
+def vowel(letter: str) -> Play:
+    """Make an instrument of one vowel: a, e, i, o or u, with vibrato."""
+
+    def play(note: Note) -> Signal:
+        return faded(peak_normalised(sung(note, letter, vibrato=0.2)), head=0.003, tail=0.05)
+
+    return play
 
 
 def vocal_chop(note: Note) -> Signal:
@@ -199,6 +208,16 @@ INSTRUMENTS = (
         1.8,
         choir_bed,
         room=0.35,
+    ),
+    *(
+        Instrument(f"vowel_{letter}", (f"vowel {letter}", *words), vowel(letter), "voice", C4, 1.6, room=0.2)
+        for letter, words in (
+            ("a", ("vowel", "vowels", "vowel ah", "vowel aah")),
+            ("e", ("vowel eh", "eh")),
+            ("i", ("vowel ee", "ee", "eee")),
+            ("o", ("vowel oh",)),
+            ("u", ("vowel oo", "oo", "vowel ooh")),
+        )
     ),
     Instrument(
         "choir",

@@ -130,7 +130,7 @@ class Echo(Scripted):
             return
         report(0.5)
         pitch = 800 if in_background.get() else 400
-        yield Clip.of(0.5 * np.sin(2 * np.pi * pitch * np.arange(round(seconds * 44100)) / 44100), 44100)
+        yield Clip.of(0.5 * np.sin(2 * np.pi * pitch * np.arange(round((seconds or 1.0) * 44100)) / 44100), 44100)
 
     def stream_from(self, spec, seconds, report, source):
         report(0.5)

@@ -1,6 +1,6 @@
 """Part of the MusicGen benchmark: our engine, from words to audio.
 
-``python -P -m tests.benchmarks._musicgen_ours FOLDER whole|growth|quality``
+``python -P -m tests.benchmarks._musicgen_ours FOLDER whole|cuda|growth|sizes|quality``
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.benchmarks._musicgen_steps import Ours, distance
 from tests.benchmarks._quiet import measured
 
 SECONDS = 5.0
-TOGETHER = (1, 4, 8)
+TOGETHER = {"cpu": (1, 4, 8), "cuda": (1, 16)}
 DURATIONS = (1, 2, 5, 10, 20, 30)
 BATCHES = (1, 2, 4, 8, 16, 32)
 LAYERS = (4, 12)
@@ -37,15 +37,21 @@ _STEPS = 12
 
 def main(folder: Path, part: str) -> None:
     """Measure one part."""
-    parts = {"whole": _whole, "growth": _growth, "sizes": _sizes, "quality": _quality}
+    parts = {
+        "whole": _whole,
+        "cuda": partial(_whole, device="cuda"),
+        "growth": _growth,
+        "sizes": _sizes,
+        "quality": _quality,
+    }
     parts[part](folder)
 
 
-def _whole(folder: Path) -> None:
+def _whole(folder: Path, device: str = "cpu") -> None:
     """Samples of 5 s, alone and together; and how long it takes until the first half second can be heard."""
-    engine = _engine(folder)
+    engine = _engine(folder, device)
     _first(engine)
-    works = {str(count): partial(_make, engine, count) for count in TOGETHER}
+    works = {str(count): partial(_make, engine, count) for count in TOGETHER[device]}
     timed = measured({"first": partial(_first, engine), **works}, blocks=3, most_seconds=80)
     facts = {name: each.as_dict() for name, each in timed.items()}
     say(**facts, info={"kernel": engine.info.kernel, "precision": engine.info.precision})
@@ -99,8 +105,8 @@ def _quality(folder: Path) -> None:
     say(**facts, modes={name: each.as_dict() for name, each in timed.items()})
 
 
-def _engine(folder: Path) -> Engine:
-    return MusicGenEngine(model=str(folder), device="cpu", data_dir=folder / "data")
+def _engine(folder: Path, device: str = "cpu") -> Engine:
+    return MusicGenEngine(model=str(folder), device=device, data_dir=folder / "data")
 
 
 def _make(engine: Engine, count: int, seconds: float = SECONDS, mode: Any = "balanced") -> float:

@@ -1,6 +1,6 @@
 """Part of the MusicGen benchmark: transformers' own generate(), and the scores that every other decoder is held to.
 
-``python -P -m tests.benchmarks._musicgen_reference FOLDER float32|bfloat16 [full]``
+``python -P -m tests.benchmarks._musicgen_reference FOLDER float32|bfloat16 [full] [cuda]``
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ what is worked out for ``SECONDS`` is a lower bound, in their favour."""
 POSITIONS = 64
 
 
-def main(folder: Path, dtype: str, full: bool) -> None:
+def main(folder: Path, dtype: str, full: bool, device: str = "cpu") -> None:
     """Time generate(); in float32, write ``reference.npz``, too."""
     import torch
     from transformers import AutoTokenizer, MusicgenForConditionalGeneration
@@ -32,15 +32,15 @@ def main(folder: Path, dtype: str, full: bool) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(threads())
     torch.set_grad_enabled(False)
-    model = MusicgenForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
-    words = AutoTokenizer.from_pretrained(folder)(PROMPT, return_tensors="pt")
-    if dtype == "float32":
+    model = MusicgenForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype)).eval().to(device)
+    words = AutoTokenizer.from_pretrained(folder)(PROMPT, return_tensors="pt").to(device)
+    if (dtype, device) == ("float32", "cpu"):
         _write_scores(model, words, folder / "reference.npz")
     steps = SECONDS * FRAMES_A_SECOND + DELAY
 
     def generate(count: int) -> float:
         began = time.perf_counter()
-        model.generate(**words, max_new_tokens=count, do_sample=True, guidance_scale=3.0)
+        model.generate(**words, max_new_tokens=count, do_sample=True, guidance_scale=3.0).cpu()
         return time.perf_counter() - began
 
     generate(SHORT)
@@ -69,4 +69,4 @@ def _write_scores(model: Any, words: Any, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], "full" in sys.argv[3:])
+    main(Path(sys.argv[1]), sys.argv[2], "full" in sys.argv[3:], "cuda" if "cuda" in sys.argv[3:] else "cpu")

@@ -32,6 +32,7 @@ FULL = "BENCH_FULL"
 """Set in the environment: transformers makes all of its 5 s."""
 BETWEEN = 48.0
 """GB/s: below, the memory is like a slow one of 36 GB/s, where reading is all that counts; above, like one of 60."""
+GPUS = Path("/proc/driver/nvidia/gpus")
 _NOT_INSTALLED = "not installed: pip install '.[bench]'"
 
 
@@ -56,12 +57,17 @@ async def measure() -> dict[str, Figure]:
         whole, growth = await part("ours", folder, "whole"), await part("ours", folder, "growth")
         sizes, quality = await part("ours", folder, "sizes"), await part("ours", folder, "quality")
         host = await part("host", folder)
+        gpu: dict[str, Figure] = {}
+        if GPUS.exists():
+            eager = await part("reference", folder, "bfloat16", "full", "cuda")
+            gpu = _gpu(await part("ours", folder, "cuda"), eager)
     return {
         **_whole(whole, theirs),
         **_steps(steps, theirs),
         **_host(host),
         **_growth(growth, sizes),
         **_quality(quality),
+        **gpu,
     }
 
 
@@ -190,6 +196,25 @@ def _quality(quality: Mapping[str, Any]) -> dict[str, Figure]:
         against = _ratio(facts["value"], modes["balanced"]["value"])
         figures[f"mode {name}, cost"] = Figure(against, "x balanced", note=facts["note"])
     return figures
+
+
+def _gpu(whole: Mapping[str, Any], eager: Mapping[str, Any]) -> dict[str, Figure]:
+    """Figures of a CUDA GPU, where there is one; the bars are those of an H200."""
+    alone, together = whole.get("1", whole), whole.get("16", whole)
+    return {
+        f"GPU: {SECONDS} s, transformers generate() bfloat16": _figure(eager, "whole", "s"),
+        f"GPU: {SECONDS} s, ours against it": Figure(
+            _ratio(eager.get("whole"), alone.get("value")), "x", 12.0, "higher", void=_noisy(alone, eager)
+        ),
+        "GPU: audio a second, alone": Figure(
+            _ratio(SECONDS, alone.get("value")), "s", 30.0, "higher", str(alone.get("error", "")), void=_noisy(alone)
+        ),
+        "GPU: audio a second, 16 together": Figure(
+            _ratio(16 * SECONDS, together.get("value")), "s", 300.0, "higher", void=_noisy(together)
+        ),
+        "GPU: request to first 0.5 s, warm": _figure(whole.get("first", whole), "value", "ms", 60.0, scale=1e3),
+        "GPU: a step, at most": _figure(alone, "value", "ms", scale=1e3 / (SECONDS * 50 + 3)),
+    }
 
 
 def step_bytes() -> int:

@@ -33,7 +33,7 @@ _PARAMETERS = frozenset({*_OF_A_SPEC, *SAME, *itertools.chain(*SAME.values()), "
 """What is understood of ``parameters``; all else is ignored, and not kept."""
 _PITCHED = frozenset({"bass", "piano", "guitar", "synth", "other", "melody", "voice"})
 _CARRYING = ("drums", "bass", "piano", "guitar", "synth", "other", "melody", "voice", "fx")
-"""Who comes first: an engine that can listen to what is there hears the beat before the song."""
+"""Who comes first; the first of them that has notes is what the others follow where the engine can listen."""
 _NAMES = {
     "drums": "drums?|drum ?kits?|percussion",
     "bass": "bass(?: ?guitars?| ?lines?)?",
@@ -89,6 +89,8 @@ class PlannedStem:
     stem_type: str
     """As the caller wrote it."""
     order: Order
+    pitched: bool
+    """It has notes: the first that has is what others can follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ def _planned(given: Mapping[str, Any], types: Mapping[str, tuple[str, StemType]]
         # The chords are the spec's alone: an engine that reads "chords" as a word would play them on drums.
         fields = {"prompt": prompt, "bpm": bpm, "key": key, "chords": chords, "seed": _digest(f"{seed}/{name}")}
         order = Order(spec=SampleSpec.model_validate(dict(band) | fields))
-        stems.append(PlannedStem(asked, order))
+        stems.append(PlannedStem(asked, order, name in _PITCHED))
     parameters = {
         "target_bpm": bpm,
         "duration_seconds": band.seconds,

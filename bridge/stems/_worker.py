@@ -16,7 +16,9 @@ from bridge.callbacks import ATTEMPTS, CallbackFailed, Callbacks, wait_before
 from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, NotFound, StorageFull
 from bridge.jobs import Priority, State
 from bridge.placing import Placed
+from bridge.requests import Order
 from bridge.service import SampleService
+from bridge.stems._leader import Leader
 from bridge.stems._ledger import COMPLETED, DELIVERED, FAILED, FILE, GIVEN_UP, PROCESSING, WAITING, Ledger, Row
 from bridge.stems._request import Plan, PlannedStem, StemRequest, read_request
 from bridge.storage import Storage, stem_key
@@ -145,7 +147,8 @@ class Stems:
         done = self._done.setdefault(request_id, [])
         try:
             request, plan = read_request(row.body)
-            failures = await asyncio.gather(*(self._store(row, stem, done) for stem in plan.stems))
+            heard = await self._leader(plan)
+            failures = await asyncio.gather(*(self._store(row, stem, done, heard) for stem in plan.stems))
             failed = [failure for failure in failures if failure is not None]
             await self._finish(row, request, plan, done, failed)
         finally:
@@ -167,11 +170,30 @@ class Stems:
         callback = request.callback_url is not None
         await self._write(lambda: self._ledger.finish(row.id, state, result, time.time(), callback=callback))
 
-    async def _store(self, row: Row, stem: PlannedStem, done: list[dict[str, Any]]) -> dict[str, Any] | None:
+    async def _leader(self, plan: Plan) -> Leader | None:
+        """The stem that the others listen to: the first with notes, where the engine follows a tune."""
+        pitched = [stem for stem in plan.stems if stem.pitched]
+        if len(pitched) < 2:
+            return None
+        with contextlib.suppress(BridgeError):  # each stem will say so itself
+            _, info = await self._service.resolve(pitched[0].order)
+            if "melody" in info.conditions:
+                return Leader(pitched[0])
+        return None
+
+    async def _store(
+        self, row: Row, stem: PlannedStem, done: list[dict[str, Any]], leader: Leader | None
+    ) -> dict[str, Any] | None:
         """Make one stem and store it; what went wrong is answered, so that the others go on."""
         try:
-            # Here an engine that can listen will be given what the request has already: stems come in that order.
-            placed = await self._placed(row.id, stem)
+            if leader is None:
+                placed = await self._placed(row.id, stem, stem.order)
+            elif leader.stem is stem:
+                with leader.told():
+                    placed = await self._placed(row.id, stem, stem.order)
+                    leader.sample_id = placed.sample.sample_id
+            else:
+                placed = await self._placed(row.id, stem, await leader.followed_by(stem))
             data = await self._service.library.wav(placed.sample, CHANNELS)
             key = stem_key(row.id, stem.stem_type, placed.sample.sample_id)
             await self.storage.put(key, data)
@@ -185,11 +207,11 @@ class Stems:
         done.append({"stem_type": stem.stem_type, "key": key, "file_size_bytes": len(data), "sample_rate": rate})
         return None
 
-    async def _placed(self, request_id: str, stem: PlannedStem) -> Placed:
+    async def _placed(self, request_id: str, stem: PlannedStem, order: Order) -> Placed:
         service = self._service
         while True:
             try:
-                ticket, *_ = await service.ask(stem.order, priority=Priority.BATCH)
+                ticket, *_ = await service.ask(order, priority=Priority.BATCH)
                 break
             except Busy:  # it was promised: others fill the queue, and it empties
                 await asyncio.sleep(_BUSY_SECONDS)

@@ -22,7 +22,7 @@ from yarl import URL
 from bridge.api.keys import SERVICE
 from bridge.api.stems import STEMS
 from bridge.app import create_app
-from bridge.errors import InvalidRequest
+from bridge.errors import EngineError, InvalidRequest
 from bridge.requests import from_validation
 from bridge.service import open_service
 from bridge.settings import Settings
@@ -353,11 +353,10 @@ async def test_a_stem_that_fails_takes_no_other_with_it(
 ) -> None:
     make = worker.Stems._placed
 
-    async def placed(self, request_id: str, stem):
+    async def placed(self, request_id: str, stem, order):
         if stem.stem_type == "bass":
-            words = stem.order.spec.model_copy(update={"prompt": "tone fail"})
-            stem = worker.PlannedStem(stem.stem_type, stem.order.model_copy(update={"spec": words}))
-        return await make(self, request_id, stem)
+            order = order.model_copy(update={"spec": order.spec.model_copy(update={"prompt": "tone fail"})})
+        return await make(self, request_id, stem, order)
 
     monkeypatch.setattr(worker.Stems, "_placed", placed)
     await client.post("/generate", json=asked(callback_url=receiver.url))
@@ -368,6 +367,46 @@ async def test_a_stem_that_fails_takes_no_other_with_it(
     assert (failed["stem_type"], failed["code"]) == ("bass", "engine_failed")
     assert "asked to fail" in failed["error"]
     assert "error_message" not in document
+
+
+async def test_stems_with_notes_follow_the_first_one_where_the_engine_hears_a_tune(
+    settings: Settings, installed: Path
+) -> None:
+    async with serving(settings.model_copy(update={"engine": "echo"})) as client:
+        body = asked(
+            target_stems=["guitar", "drums", "bass", "vocals"], parameters={"duration_seconds": 1, "style": "x"}
+        )
+        await client.post("/generate", json=body)
+        document = await ended(client)
+        assert "failed_stems" not in document
+        facts = {}
+        service = client.server.app[SERVICE]
+        for ticket in service.queue.tickets():
+            spec = ticket.job.work["spec"]
+            facts[spec["prompt"].split(" stem")[0].split()[-1]] = (ticket.outcome.sample, spec["source_as"])
+        bass, _ = facts["bass"]
+        assert {player for player, (sample, _) in facts.items() if sample.facts["parents"]} == {"guitar", "voice"}
+        for player in ("guitar", "voice"):
+            sample, use = facts[player]
+            assert (sample.facts["parents"], use) == ([bass.sample_id], "melody")
+
+
+async def test_a_first_stem_that_fails_leaves_the_others_to_their_words(
+    settings: Settings, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = worker.Stems._placed
+
+    async def placed(self, request_id: str, stem, order):
+        if stem.stem_type == "bass":
+            raise EngineError("no strings left")
+        return await make(self, request_id, stem, order)
+
+    monkeypatch.setattr(worker.Stems, "_placed", placed)
+    async with serving(settings.model_copy(update={"engine": "echo"})) as client:
+        await client.post("/generate", json=asked())
+        document = await ended(client)
+        assert [stem["stem_type"] for stem in document["generated_stems"]] == ["guitar", "drums"]
+        assert [stem["error"] for stem in document["failed_stems"]] == ["no strings left"]
 
 
 async def test_when_all_fail_the_request_failed_and_may_be_sent_again(client: TestClient, receiver: Receiver) -> None:

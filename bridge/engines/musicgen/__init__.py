@@ -16,7 +16,7 @@ from bridge.engines._base import ConditionedEngine, Engine, EngineInfo, Report
 from bridge.engines.musicgen.models import SIZES, ModelRef, ModelSize, resolve_model
 from bridge.engines.musicgen.speed import forget as forget_speed
 from bridge.engines.musicgen.weights import download, find, local_folder, weights_present
-from bridge.errors import EngineError, EngineUnavailable
+from bridge.errors import BridgeError, EngineError, EngineUnavailable
 
 if TYPE_CHECKING:
     from bridge.audio.clip import Clip
@@ -91,9 +91,7 @@ class MusicGenEngine:
 
                 self._engine = TransformersEngine(ref, folder, device)
             else:
-                from bridge.engines.musicgen.engine import OwnEngine
-
-                self._engine = OwnEngine(ref, folder, device, precision, data_dir)
+                self._engine = _own(ref, folder, device, precision, data_dir)
         except ImportError as error:
             raise EngineUnavailable(f"{_NOT_INSTALLED} (what is there cannot be loaded: {error})") from error
 
@@ -111,6 +109,21 @@ class MusicGenEngine:
         if not isinstance(self._engine, ConditionedEngine):
             raise EngineError("The reference engine takes words alone: set BRIDGE_PRECISION=auto.")
         return self._engine.stream_from(spec, seconds, report, source)
+
+
+def _own(ref: ModelRef, folder: Path, device: str, precision: str, data_dir: Path | None) -> Engine:
+    """Build our own engine; when it breaks in a way that nobody foresaw, the reference stands in."""
+    from bridge.engines.musicgen.engine import OwnEngine
+
+    try:
+        return OwnEngine(ref, folder, device, precision, data_dir)
+    except (BridgeError, MemoryError):
+        raise
+    except Exception:
+        log.exception("our own decoder cannot take %s, so transformers plays it, many times slower", ref.name)
+    from bridge.engines.musicgen.reference import TransformersEngine
+
+    return TransformersEngine(ref, folder, device)
 
 
 def _fetch(ref: ModelRef) -> Path:

@@ -258,14 +258,6 @@ def open_checkpoint(folder: Path, adapter: Path | None = None) -> Checkpoint:
     return Checkpoint(folder, adapter)
 
 
-def split_adapter(name: str) -> tuple[str, Path | None]:
-    """Take the name of a model apart: ``small+./my_adapter`` is a model, and a folder with an adapter for it."""
-    model, plus, adapter = name.rpartition("+")
-    if plus and model and (Path(adapter).expanduser() / CONFIG).is_file():
-        return model, Path(adapter).expanduser().absolute()
-    return name, None
-
-
 def _model_type(folder: Path) -> str:
     try:
         kind = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]

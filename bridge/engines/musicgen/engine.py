@@ -76,7 +76,7 @@ class OwnEngine:
         """
         device = pick_device(device)
         usual = usual_precision(precision, device)
-        checkpoint = open_checkpoint(folder)
+        checkpoint = open_checkpoint(folder, ref.adapter)
         self._checkpoint = checkpoint
         self._device = device
         self._usual = usual
@@ -96,12 +96,13 @@ class OwnEngine:
         self._lock = threading.Lock()
         self._data_dir = data_dir
         self._weights = revision(folder)
+        content = self._weights if ref.adapter is None else checkpoint.digest[:12]
         licence = licence_of(ref, folder)
         conditions: tuple[SourceUse, ...] = ("melody", "continuation") if checkpoint.melody else ("continuation",)
         self._info = EngineInfo(
             name="musicgen",
             # other numbers on another device, in another type or out of another kernel: other codes are drawn
-            revision=f"{RECIPE}:{self._weights}:{first.mark}",
+            revision=f"{RECIPE}:{content}:{first.mark}",
             rate=checkpoint.rate,
             channels=checkpoint.channels,
             max_seconds=LONGEST_SECONDS,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,9 @@ SIZES: Final[dict[str, ModelSize]] = {
 }
 """The sizes a player may name; each also with ``musicgen-`` before it."""
 
+ADAPTER: Final = "adapter_config.json"
+"""File that makes a folder one with a LoRA adapter."""
+
 ALIASES: Final[dict[str, str]] = {"base": "medium"}
 
 
@@ -53,11 +57,13 @@ class ModelRef:
     """About how much is downloaded, in MB; None when nobody knows before asking the hub."""
     licence: str | None = None
     """Licence of the weights; None when only their own README can say."""
+    adapter: Path | None = None
+    """Folder of a LoRA adapter that is merged into the weights."""
 
     @property
     def name(self) -> str:
-        """Hub id or folder: what a person calls it."""
-        return self.hub_id or str(self.folder)
+        """Hub id or folder, and the adapter's: what a person calls it."""
+        return f"{self.hub_id or self.folder}{f'+{self.adapter}' if self.adapter else ''}"
 
     @property
     def download_name(self) -> str:
@@ -68,11 +74,16 @@ class ModelRef:
 def resolve_model(name: str | None) -> ModelRef:
     """Tell which model ``name`` means: a size, a hub id or a local folder; nothing = small.
 
+    ``small+./my_adapter`` is a model with a LoRA adapter, and so is a folder that holds nothing but an adapter: its
+    configuration names the model.
     No network and no look at the weights: ``weights.missing_files`` says whether a folder is complete.
 
     Raises EngineUnavailable when the name is none of the three.
     """
     wanted = (name or "").strip() or DEFAULT_SIZE
+    base, adapter = split_adapter(wanted)
+    if adapter is not None:
+        return replace(resolve_model(base), adapter=adapter)
     size = wanted.lower().removeprefix("musicgen-")
     size = ALIASES.get(size, size)
     if size in SIZES:
@@ -88,6 +99,22 @@ def resolve_model(name: str | None) -> ModelRef:
         "or a folder such as ./my_musicgen",
         sizes=list(SIZES),
     )
+
+
+def split_adapter(name: str) -> tuple[str, Path | None]:
+    """Take the name of a model apart: which weights, and the folder with an adapter for them, if there is one."""
+    model, plus, adapter = name.rpartition("+")
+    if plus and model and (folder := Path(adapter).expanduser().absolute()).joinpath(ADAPTER).is_file():
+        return model, folder
+    folder = Path(name).expanduser().absolute()
+    if name.isprintable() and (folder / ADAPTER).is_file() and not (folder / "config.json").is_file():
+        try:
+            base = json.loads((folder / ADAPTER).read_text("utf-8"))["base_model_name_or_path"]
+        except (OSError, ValueError, KeyError, TypeError):
+            base = None
+        if isinstance(base, str) and base and Path(base).expanduser().absolute() != folder:
+            return base, folder
+    return name, None
 
 
 def _published(model: ModelSize) -> ModelRef:

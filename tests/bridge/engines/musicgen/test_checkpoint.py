@@ -14,8 +14,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint, split_adapter
+from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint
 from bridge.engines.musicgen.decoder import Floats
+from bridge.engines.musicgen.models import split_adapter
 from bridge.errors import EngineUnavailable
 from tests.musicgen_reference import reference
 from tests.tiny_musicgen import build_tiny_musicgen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import json
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -109,6 +110,41 @@ def test_greedy_audio_is_that_of_transformers(exact: MusicGenEngine, tiny: Path)
         one, other = (make(each, 1.7, temperature=0, **fields).samples for each in (exact, reference))
         assert one.std() > 0.02
         assert np.abs(one - other[:, : one.shape[1]]).max() < 1e-4
+
+
+def test_an_adapter_is_heard_and_is_another_revision(exact: MusicGenEngine, tiny: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    name = "base_model.model.decoder.model.decoder.layers.0.fc1"
+    random = np.random.default_rng(0)
+    pair = {
+        f"{name}.lora_A.weight": random.standard_normal((4, 64)).astype(np.float32),
+        f"{name}.lora_B.weight": random.standard_normal((256, 4)).astype(np.float32),
+    }
+    save_file(pair, tmp_path / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 4, "base_model_name_or_path": str(tiny)}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    alone, named = build(tmp_path), build(Path(f"{tiny}+{tmp_path}"))
+    tuned = make(alone, temperature=0).samples
+    assert np.array_equal(tuned, make(named, temperature=0).samples)
+    assert not np.array_equal(tuned, make(exact, temperature=0).samples)
+    assert alone.info.revision == named.info.revision != exact.info.revision
+    assert named.info.model == f"{tiny}+{tmp_path}"
+    for engine in (alone, named):
+        own(engine).close()
+
+
+def test_where_our_own_engine_breaks_the_reference_plays(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(OwnEngine, "__init__", broken)
+    engine = MusicGenEngine(model=str(tiny), device="cpu")
+    assert (engine.info.kernel or "").startswith("transformers")
+    assert "so transformers plays it" in caplog.text
+    assert make(engine, 0.2).frames == 6_400
 
 
 # ---------------------------------------------------------------- pieces and lengths

@@ -124,8 +124,6 @@ class Settings(BaseSettings):
     """Most connected Socket.IO clients; 0 means no limit."""
     max_streams: Annotated[int, Field(ge=0)] = 64
     """Most streams that play at the same time; 0 means no limit."""
-    max_streams: Annotated[int, Field(ge=0)] = 64
-    """Most streams that play at the same time; 0 means no limit."""
 
     # --- what is kept
     data_dir: Annotated[Path, AfterValidator(_folder)] = Field(

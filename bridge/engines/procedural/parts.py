@@ -46,7 +46,7 @@ def plan(
     progression = chords_of(chords) or chords_in(prompt)
     numbers = genre.progressions[int(rng.integers(len(genre.progressions)))]
     if not progression:
-        progression = tuple(home.chord(degree, 4 if genre.sevenths else 3) for degree in numbers)
+        progression = tuple(home.harmony(degree, sevenths=genre.sevenths) for degree in numbers)
     step = 15.0 / bpm
     meter = meter or "4/4"
     steps = round(4 * bar_beats(meter))
@@ -79,10 +79,12 @@ def bass(plan: Plan, entry: Instrument) -> Iterator[Event]:
             if not (wild and mark == "." and rng.random() < 0.4):
                 continue
             mark = "R"
-        interval = {"R": 0, "8": 12, "5": 7, "3": chord.third, "7": 10}[mark]
+        interval = {"R": 0, "8": 12, "5": chord.fifth, "3": chord.third, "7": 10}[mark]
         if wild and rng.random() < 0.3:
             interval = int(rng.choice([12, 3, 7, 1, 10, 12]))
         root = near(chord.root, lowest + 5)
+        if interval not in ({0, 12} if chord.bass is not None else {0, 12, chord.third, chord.fifth}):
+            interval = plan.key.nearest(root + interval) - round(root)
         yield Event(
             plan.time(step, rng),
             entry,

@@ -45,6 +45,11 @@ class Chord:
         """Semitones from the root to the chord's second note: 3 minor, 4 major, 5 suspended."""
         return self.notes[1] - self.notes[0]
 
+    @property
+    def fifth(self) -> int:
+        """Semitones from the root to the chord's third note: 7, and 6 in a diminished chord."""
+        return self.notes[2] - self.notes[0] if len(self.notes) > 2 else 7
+
 
 @dataclass(frozen=True, slots=True)
 class Tonality:
@@ -62,6 +67,23 @@ class Tonality:
     def chord(self, degree: int, size: int = 3) -> Chord:
         """Thirds stacked on a degree."""
         return Chord(tuple(self.degree(degree + 2 * i) for i in range(size)))
+
+
+    def harmony(self, degree: int, *, sevenths: bool) -> Chord:
+        """The chord that stands for a degree: progressions are written for one scale and played in any.
+
+        A diminished triad is the upper part of the seventh chord a third below, so that one's triad is played instead.
+        Jazz, with ``sevenths``, wants it as it is.
+        """
+        if sevenths:
+            return self.chord(degree, 4)
+        triad = self.chord(degree)
+        return self.chord(degree - 2) if triad.third == 3 and triad.fifth == 6 else triad
+
+    def nearest(self, note: float) -> int:
+        """The note of the scale that is nearest to ``note``, the lower of two."""
+        tones = {(self.tonic + step) % 12 for step in _SCALES[self.scale]}
+        return next(round(note) + off for off in (0, -1, 1, -2, 2) if (round(note) + off) % 12 in tones)
 
 
 def tonality(key: str | None, default: str) -> Tonality:

@@ -10,9 +10,9 @@ import pytest
 from bridge.engines._notes import note_of
 from bridge.engines.procedural import ProceduralEngine
 from bridge.engines.procedural.asking import scored
-from bridge.engines.procedural.genres import GENRES
+from bridge.engines.procedural.genres import GENRES, Genre
 from bridge.engines.procedural.plan import Event
-from bridge.engines.procedural.theory import chords_in, chords_of, note_in, note_name
+from bridge.engines.procedural.theory import chords_in, chords_of, note_in, note_name, tonality
 from bridge.engines.procedural.words import read
 from prompts import SampleSpec
 
@@ -63,6 +63,25 @@ def test_bass_and_pad_of_one_request_stand_on_the_same_roots() -> None:
 def test_chords_of_the_words_are_played_where_no_field_names_any() -> None:
     events = events_of("piano chords, Dm7 G7 Cmaj7", bpm=120, bars=3)
     assert [classes(events, 2 * i, 2 * i + 2) for i in range(3)] == [{2, 5, 9, 0}, {7, 11, 2, 5}, {0, 4, 7, 11}]
+
+
+@pytest.mark.parametrize("key", ["am", "f", "c#m"])
+@pytest.mark.parametrize("genre", GENRES, ids=lambda genre: genre.name)
+def test_every_note_of_a_genre_is_one_of_its_scale(genre: Genre, key: str) -> None:
+    for what in ("bass line", "piano chords", "arp"):
+        prompt = f"{genre.words[0]} {what}"
+        home = tonality(key, read(prompt).scale or genre.scale)
+        scale = {home.degree(step) % 12 for step in range(7)}
+        for seed in (1, 2):
+            played = [
+                event for event in events_of(prompt, key=key, bars=4, seed=seed) if event.instrument.role != "drum"
+            ]
+            assert classes(played, 0, 60) <= scale
+
+
+def test_a_diminished_triad_gives_way_to_the_chord_that_it_is_a_part_of() -> None:
+    assert [tone % 12 for tone in tonality("g", "major").harmony(6, sevenths=False).notes] == [2, 6, 9]
+    assert len(tonality("am", "minor").harmony(1, sevenths=True).notes) == 4
 
 
 def test_where_no_chord_is_wanted_only_drums_play() -> None:

@@ -113,7 +113,7 @@ def measured(
     return done
 
 
-def wait_for_quiet(most_seconds: float = 10.0, pids: Sequence[int] = ()) -> None:
+def wait_for_quiet(most_seconds: float = 4.0, pids: Sequence[int] = ()) -> None:
     """Return when others leave the processor alone, or after ``most_seconds``."""
     deadline = time.monotonic() + most_seconds
     while time.monotonic() < deadline:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,6 +18,8 @@ from torch.nn import functional
 
 from bridge.engines.musicgen.decoder._base import Codes, DecoderShape, DecoderWeights, Floats
 from bridge.errors import EngineUnavailable
+
+log = logging.getLogger(__name__)
 
 EPSILON: Final = 1e-5
 """What layer normalisation adds to the variance; the reference uses torch's default."""
@@ -141,6 +145,16 @@ def _plain(weight: Tensor) -> Linear:
     return linear
 
 
+@functools.cache
+def has_int8() -> bool:
+    """Try whether this torch multiplies int8 matrices; it announces that it will not for ever."""
+    try:
+        with torch.inference_mode():
+            return bool(_quantized(torch.eye(4))(torch.ones(1, 4)).isfinite().all())
+    except (RuntimeError, AttributeError, NotImplementedError):
+        return False
+
+
 def _quantized(weight: Tensor) -> Linear:
     """Int8, a scale for each output, by FBGEMM: weights of -127..127, inputs quantised as they come.
 
@@ -148,7 +162,7 @@ def _quantized(weight: Tensor) -> Linear:
     -1..1, and a last row that holds both ends keeps the common scale where it is; sums of integers do not round.
     """
     scale = weight.abs().amax(1).clamp_min(1e-12) / 127
-    with warnings.catch_warnings():  # torch announces that these calls will go one day; load() then falls back
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         packed = torch.ops.quantized.linear_prepack(
             torch.quantize_per_channel(
@@ -204,9 +218,13 @@ class TorchDecoder:
     ) -> TorchDecoder:
         """Read the weights.
 
-        ``precision``: "float32", "bfloat16", "float16", or "int8" on the CPU. Raises EngineUnavailable.
+        ``precision``: "float32", "bfloat16", "float16", or "int8" on the CPU, which becomes bfloat16 where torch has
+        no int8. Raises EngineUnavailable.
         """
         with computing():
+            if precision == "int8" and not has_int8():
+                log.warning("torch %s has no products of int8 matrices: bfloat16 instead, slower", torch.__version__)
+                precision = "bfloat16"
             network = load_network(weights, max_steps, device, precision)
             return cls(network, rows=rows, max_steps=max_steps, device=device, precision=precision)
 

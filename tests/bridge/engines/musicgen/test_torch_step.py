@@ -228,3 +228,20 @@ def test_a_row_that_is_full_is_an_error(mono: Model) -> None:
 def test_an_unknown_precision_is_a_sentence(mono: Model) -> None:
     with pytest.raises(EngineUnavailable, match="float32, bfloat16, float16, int8"):
         _load(mono.checkpoint.decoder_weights(), "int3")
+
+
+def test_a_torch_without_int8_computes_in_bfloat16(mono: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridge.engines.musicgen.decoder import torch_step
+
+    weights = mono.checkpoint.decoder_weights()
+    assert _load(weights, "int8").description["precision"] == "int8"
+
+    def gone(weight: object) -> None:
+        raise AttributeError("linear_prepack")
+
+    monkeypatch.setattr(torch_step, "_quantized", gone)
+    torch_step.has_int8.cache_clear()
+    decoder = _load(weights, "int8")
+    torch_step.has_int8.cache_clear()
+    assert decoder.description["precision"] == "bfloat16"
+    assert np.isfinite(_scores(decoder, _columns(decoder.shape, 3), None)).all()

@@ -36,7 +36,7 @@ from typing import Final
 
 from bridge.audio import measures as measuring
 from bridge.audio.clip import Clip
-from bridge.audio.key import find_key, mirex_score
+from bridge.audio.key import find_key, key_match
 from bridge.audio.seam import seam_z
 from prompts import Kind, SampleSpec
 
@@ -151,5 +151,5 @@ def _measured(clip: Clip, spec: SampleSpec, kind: Kind, found: Mapping[str, floa
         taken["join_dip_db"] = measuring.join_dip_db(clip)
     if spec.key and any(rule.measure == "key_match" for rule in RULES[kind]):
         key = find_key(clip)
-        taken["key_match"] = None if key is None else mirex_score(key.name, spec.key)
+        taken["key_match"] = None if key is None else key_match(key, spec.key)
     return {name: round(float(value), 6) for name, value in taken.items() if value is not None}

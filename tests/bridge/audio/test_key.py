@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bridge.audio.clip import Clip
-from bridge.audio.key import NAMES, find_key, mirex_score
+from bridge.audio.key import NAMES, Key, find_key, key_match, mirex_score
 from tests.material import FOUR_FOUR, RATE, drum, pad, play
 
 
@@ -56,3 +56,13 @@ def test_noise_silence_and_single_hits_have_no_key():
 )
 def test_scores_are_those_of_mirex(found, wanted, score):
     assert mirex_score(found, wanted) == score
+
+
+@pytest.mark.parametrize(
+    ("wanted", "match"),
+    [("bm", 1.0), ("am", 0.3), ("c", 0.3), ("em", 0.5), ("g#m", 0.0), ("a", 0.0), ("no key", 0.0)],
+)
+def test_the_tones_of_a_scale_count_as_much_as_its_relative_key(wanted, match):
+    tones = {"b": 0.3, "d": 0.2, "f": 0.15, "a": 0.15, "e": 0.1, "g": 0.1}
+    found = Key("bm", 0.7, tuple(tones.get(name, 0.0) for name in NAMES))
+    assert key_match(found, wanted) == match

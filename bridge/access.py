@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hmac
 import ipaddress
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 from bridge.settings import Settings
 
@@ -35,11 +38,37 @@ def check_key(settings: Settings, given: str | None) -> bool:
 
     Without a set key everybody may on loopback and nobody elsewhere.
     """
-    if settings.api_key is None:
+    if not settings.all_keys:
         return not is_exposed(settings)
-    wanted = settings.api_key.get_secret_value().encode()
+    return key_name(settings, given) is not None
+
+
+def key_name(settings: Settings, given: str | None) -> str | None:
+    """Name who shows the key ``given``; empty for the one key without a name, None where it is nobody's."""
+    if given is None:
+        return None
     # surrogatepass: header bytes that are no UTF-8, and JSON's "\\ud800", arrive as lone surrogates
-    return given is not None and hmac.compare_digest(wanted, given.encode("utf-8", "surrogatepass"))
+    shown = given.encode("utf-8", "surrogatepass")
+    found = [name for name, key in settings.all_keys.items() if hmac.compare_digest(key.encode(), shown)]
+    return found[0] if found else None
+
+
+_asker: ContextVar[str | None] = ContextVar("asker", default=None)
+
+
+def current_asker() -> str | None:
+    """The name of the key with which the work at hand was asked for, None where it has none."""
+    return _asker.get()
+
+
+@contextlib.contextmanager
+def asked_by(name: str | None) -> Iterator[None]:
+    """Everything that is asked for inside is this one's; tasks that are begun inside keep it."""
+    token = _asker.set(name or None)
+    try:
+        yield
+    finally:
+        _asker.reset(token)
 
 
 def key_of_protocols(offered: str) -> str | None:
@@ -60,7 +89,7 @@ def key_of_protocols(offered: str) -> str | None:
 
 def exposure_notice(settings: Settings) -> str | None:
     """Say at start that an exposed server without a key only reads; None when there is nothing to say."""
-    if settings.api_key is not None or not is_exposed(settings):
+    if settings.all_keys or not is_exposed(settings):
         return None
     return (
         f"Listening on {settings.host or 'every address'} without a key: everybody who reaches it may listen, nobody "

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from pydantic import ValidationError
 
+from bridge.access import current_asker
 from bridge.audio.c2pa_signing import open_signer
 from bridge.audio.files import FileMaker
 from bridge.audio.processors import check_names
@@ -325,6 +326,7 @@ class SampleService:
             "session": order.session,
             "prompt": order.spec.prompt,
             "request_id": current_request(),
+            "who": current_asker(),
         }
 
     async def _stand_in(self, order: Order, name: str) -> dict[str, Any]:

@@ -62,6 +62,20 @@ def _bare_origin(text: str) -> str:
     return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS.get(scheme) else port or ''}"
 
 
+def _named_keys(secret: SecretStr) -> SecretStr:
+    if read_keys(secret) is None:
+        raise ValueError("write name=key, separated by commas, each name (letters, digits and _ . -) and each key once")
+    return secret
+
+
+def read_keys(secret: SecretStr) -> dict[str, str] | None:
+    """Read ``name=key, name=key`` into keys by name; None when it is not written so."""
+    pairs = [each.strip().partition("=") for each in secret.get_secret_value().split(",") if each.strip()]
+    keys = {name.strip(): key.strip() for name, _, key in pairs}
+    well = all(re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", name) and key for name, key in keys.items())
+    return keys if keys and well and len(keys) == len(set(keys.values())) == len(pairs) else None
+
+
 def _web_address(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text.strip(), re.IGNORECASE):
         raise ValueError("write a web address such as https://studio.example.org")
@@ -116,6 +130,8 @@ class Settings(BaseSettings):
     """Further origins of pages that may use it, besides its own page, loopback pages and https://strudel.cc."""
     api_key: _Secret | None = None
     """Key asked for on every call that is not a plain read once it is set; needed to make sounds over a network."""
+    api_keys: Annotated[_Secret, AfterValidator(_named_keys)] | None = None
+    """Further keys, each for one person or program: ``name=key``, separated by commas. The usage log has the names."""
     callback_hosts: _Names = ()
     """Hosts outside the public internet to which a ``callback_url`` may lead, such as a compose service."""
     max_body_kb: Annotated[int, Field(ge=1)] = 64
@@ -262,13 +278,21 @@ class Settings(BaseSettings):
         return values
 
     @property
+    def all_keys(self) -> Mapping[str, str]:
+        """Every key by the name of who has it; that of ``api_key`` is empty."""
+        named = read_keys(self.api_keys) if self.api_keys is not None else None
+        return ({"": self.api_key.get_secret_value()} if self.api_key is not None else {}) | (named or {})
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the log about what was found while loading: unknown names, aliases that disagree."""
         return self._notes
 
 
 FIELDS: tuple[str, ...] = tuple(Settings.model_fields)
-_SECRETS = frozenset({"api_key", "hf_token", "replicate_token", "azure_connection_string", "callback_secret"})
+_SECRETS = frozenset(
+    {"api_key", "api_keys", "hf_token", "replicate_token", "azure_connection_string", "callback_secret"}
+)
 VARIABLES: Mapping[str, str] = {compat.PREFIX + name.upper(): name for name in FIELDS}
 """Our variables and the setting of each."""
 

@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 from aiohttp import web
 
+from bridge.access import current_asker
 from bridge.engines.spending import Spending, work_of
 from bridge.errors import BridgeError
 from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
@@ -108,6 +109,7 @@ class UsageLog:
         line: dict[str, Any] = {
             "at": _now(),
             "request_id": current_request(),
+            "who": current_asker(),
             "session": session[:64] if isinstance(session, str) else None,
             "stream": stream_id,
             "state": str(state),
@@ -131,6 +133,7 @@ class UsageLog:
         line: dict[str, Any] = {
             "at": _now(),
             "request_id": asked["request_id"],
+            "who": asked.get("who"),
             "session": asked.get("session"),
             "job_id": ticket.id,
             "name": getattr(placed, "name", None) or asked.get("name"),

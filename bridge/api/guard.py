@@ -29,7 +29,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
-from bridge.access import check_key, exposure_notice, is_exposed, is_loopback, key_of_protocols
+from bridge.access import asked_by, check_key, exposure_notice, is_exposed, is_loopback, key_name, key_of_protocols
 from bridge.api.errors import error_response
 from bridge.errors import BridgeError, Forbidden, Misdirected, UnsupportedMedia
 from bridge.settings import Settings
@@ -115,7 +115,8 @@ class _Guard:
                 else:
                     if not public:
                         self._check_work(request, origin)
-                    response = await handler(request)
+                    with asked_by(self._asker(request)):
+                        response = await handler(request)
             except BridgeError as error:
                 response = error_response(error)
             except web.HTTPException as answer:
@@ -126,6 +127,9 @@ class _Guard:
             return response
 
         return guard_requests
+
+    def _asker(self, request: web.Request) -> str | None:
+        return key_name(self._settings, _shown_key(request)) if self._settings.api_keys is not None else None
 
     def _check_host(self, request: web.Request) -> None:
         hosts = request.headers.getall(hdrs.HOST, ())
@@ -191,7 +195,7 @@ class _Guard:
             )
         if path.startswith(KEY_IN_HELLO) or (path == "/ws" and request.method == hdrs.METH_GET):
             return  # the first asks for the key itself, the second only tells what goes on
-        if self._settings.api_key is None:
+        if not self._settings.all_keys:
             if self._exposed:
                 raise Forbidden(
                     "This server can be reached over the network and has no key, so it only reads. Set BRIDGE_API_KEY "

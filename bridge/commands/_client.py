@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, FormData
-from pydantic import SecretStr
 
 from bridge.audio.formats import FORMATS
 from bridge.commands._makers import MadeSimilar, MadeSound, OnProgress
@@ -121,9 +120,9 @@ class ServerMaker:
 
 
 @asynccontextmanager
-async def open_server(url: str, api_key: SecretStr | None) -> AsyncIterator[ServerMaker]:
+async def open_server(url: str, api_key: str | None) -> AsyncIterator[ServerMaker]:
     """Talk to the server at ``url``."""
-    headers = {"X-API-Key": api_key.get_secret_value()} if api_key else {}
+    headers = {"X-API-Key": api_key} if api_key else {}
     async with ClientSession(headers=headers, timeout=_TIMEOUT) as session:
         yield ServerMaker(session, url)
 

@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
     url = base_url(args.url)
     key = args.api_key
-    if key is None and (secret := load().api_key) is not None:
-        key = secret.get_secret_value()
+    if key is None:
+        key = next(iter(load().all_keys.values()), None)
     findings = asyncio.run(look(url, key, full=args.full, quiet=args.json))
     bad = [finding for finding in findings if finding.state != OK]
     if args.json:

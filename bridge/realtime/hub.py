@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bridge import __version__
-from bridge.access import check_key
+from bridge.access import asked_by, check_key, key_name
 from bridge.errors import BridgeError, Forbidden, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
 from bridge.logs import current_request, working_for
@@ -55,7 +55,8 @@ class Hub:
         self._service = service
         self._metrics = metrics or Metrics(service)
         self._sessions = Sessions()
-        self._trusted: set[str] = set()
+        self._trusted: dict[str, str] = {}
+        """Clients that have shown a key, with the name of its owner."""
         self.sio = socketio.AsyncServer(
             async_mode="aiohttp",
             transports=["websocket"],
@@ -114,17 +115,17 @@ class Hub:
         limit = self._service.settings.max_clients
         if limit and self._pages() > limit:  # it is among them already
             raise socketio.exceptions.ConnectionRefusedError("Too many pages are connected.")
-        if isinstance(auth, dict) and check_key(self._service.settings, str(auth.get("token", ""))):
-            self._trusted.add(sid)
+        if isinstance(auth, dict):
+            self._trust(sid, str(auth.get("token", "")))
         return True
 
     async def _disconnect(self, sid: str, *_: Any) -> None:
-        self._trusted.discard(sid)
+        self._trusted.pop(sid, None)
 
     async def _hello(self, sid: str, data: dict[str, Any]) -> HelloReply:
         token = data.get("token")
-        if isinstance(token, str) and check_key(self._service.settings, token):
-            self._trusted.add(sid)
+        if isinstance(token, str):
+            self._trust(sid, token)
         session = data.get("session")
         if isinstance(session, str) and session:
             await self._enter_session(sid, f"session:{session[:64]}")
@@ -151,7 +152,8 @@ class Hub:
         self._may_change(sid)
         order, _ = generate_order(data, guess_kind=True)
         order = self._sessions.fill(order, _playing_bpm(data))
-        ticket, *_ = await self._service.ask(order, standin=True)
+        with asked_by(self._trusted.get(sid)):
+            ticket, *_ = await self._service.ask(order, standin=True)
         message = job_message(ticket)
         reply = GenerateReply(job_id=ticket.id, name=message["name"], n=message["n"], state=message["state"])
         if "standin_id" in ticket.asked:
@@ -181,11 +183,16 @@ class Hub:
                 await self.sio.leave_room(sid, other)
         await self.sio.enter_room(sid, room)
 
+    def _trust(self, sid: str, token: str) -> None:
+        name = key_name(self._service.settings, token)
+        if name is not None:
+            self._trusted[sid] = name
+
     def _may_change(self, sid: str) -> None:
         settings = self._service.settings
         if sid in self._trusted or check_key(settings, None):
             return
-        if settings.api_key is None:  # reached over the network: see bridge.access
+        if not settings.all_keys:  # reached over the network: see bridge.access
             raise Forbidden("This bridge only reads: set BRIDGE_API_KEY where it runs.", code="read_only")
         raise Forbidden(
             "This bridge wants its key: open the page with #token=YOUR_KEY at the end of its address.",

@@ -111,6 +111,10 @@ def test_another_settings_file_may_be_named(folder: Path, way: str) -> None:
         ({"bridge.toml": "port = true\nhost = 3\n"}, {}, ["host", "bridge.toml"]),
         ({}, {"BRIDGE_CONFIG": "gone.toml"}, ["gone.toml", "not there", "BRIDGE_CONFIG"]),
         ({"bridge.toml": "api_key = ''\n"}, {}, ["api_key"]),
+        ({}, {"BRIDGE_API_KEYS": "geheim"}, ["api_keys", "name=key"]),
+        ({}, {"BRIDGE_API_KEYS": "ana=x,ben=x"}, ["api_keys", "each key once"]),
+        ({}, {"BRIDGE_API_KEYS": "ana=x,ana=y"}, ["api_keys", "each name"]),
+        ({}, {"BRIDGE_API_KEYS": "ana="}, ["api_keys"]),
     ],
 )
 def test_a_wrong_value_is_a_sentence_that_names_its_source(

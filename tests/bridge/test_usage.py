@@ -14,6 +14,7 @@ from bridge.service import open_service
 from bridge.settings import Settings
 from bridge.usage import FILE
 from tests.provider import Stage, say, stage, wav  # noqa: F401  a fixture
+from tests.servers import Listener, until
 
 
 async def lines(tmp_path: Path, bodies: list[dict[str, Any]], **fields: Any) -> list[dict[str, Any]]:
@@ -80,3 +81,30 @@ async def test_a_log_that_cannot_be_written_stops_no_sound(tmp_path: Path, caplo
         for _ in range(2):
             assert (await client.post("/generate", json=ASK)).status == 200
     assert caplog.text.count("usage log cannot be written") == 1
+
+
+async def test_it_says_whose_key_it_was_whichever_door_was_taken(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path, engine="tone", pregenerate=False, api_key="k0", api_keys="ana=k=1, studio = k2,"
+    )
+    async with open_service(settings) as service, TestClient(TestServer(create_app(service))) as client:
+        for number, key in enumerate(("k0", "k=1", "k2")):
+            body = {**ASK, "prompt": f"tone {number}"}
+            assert (await client.post("/generate", json=body, headers={"X-API-Key": key})).status == 200
+        assert (await client.post("/generate", json=ASK, headers={"X-API-Key": "k3"})).status == 403
+        async with client.ws_connect("/ws/stream/one", headers={"Authorization": "Bearer k2"}) as socket:
+            await socket.send_json({"type": "start_streaming", "request": {"prompt": "tone", "duration": 0.2}})
+            while '"completed"' not in str((await socket.receive()).data):
+                pass
+        listener = Listener(str(client.make_url("/")))
+        await listener.connect()
+        try:
+            assert (await listener.ask("generate", ASK))["error"]["code"] == "key_required"
+            await listener.hello(token="k=1")
+            await listener.ask("generate", {**ASK, "prompt": "tone 9"})
+            await until(lambda: [event for event in listener.of("sound") if event["prompt"] == "tone 9"])
+        finally:
+            await listener.leave()
+    found = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    assert [line["who"] for line in found] == [None, "ana", "studio", "studio", "ana"]
+    assert "k=1" not in (tmp_path / FILE).read_text()

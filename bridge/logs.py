@@ -71,16 +71,6 @@ class _Human(logging.Formatter):
         return f"{first} [{request_id}]{newline}{rest}" if request_id else text
 
 
-class _QuietBadRequests(logging.Filter):
-    """aiohttp writes a traceback for every malformed request: 5.5 MB for 10,000 of them. One line each is enough."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and record.exc_info[0] and "BadHttp" in str(record.exc_info[0].__mro__):
-            record.exc_info, record.levelno, record.levelname = None, logging.DEBUG, "DEBUG"
-            return logging.getLogger("bridge").isEnabledFor(logging.DEBUG)
-        return True
-
-
 def configure_logging(settings: Settings) -> None:
     """Set the root logger up, on stderr."""
     handler = logging.StreamHandler(sys.stderr)
@@ -88,5 +78,4 @@ def configure_logging(settings: Settings) -> None:
     handler.setFormatter(_Human("%(asctime)s %(message)s", "%H:%M:%S") if human else _Json())
     handler.addFilter(_Named())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    logging.getLogger("aiohttp.server").addFilter(_QuietBadRequests())
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Requests that reach no application; what a whole server says to them is in tests/bridge/commands/test_serve_http.py."""
+"""Requests that reach no application; a whole server is asked in tests/bridge/commands/test_serve_http.py."""
 
 from __future__ import annotations
 

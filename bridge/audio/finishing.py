@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -108,12 +108,19 @@ def needed_seconds(spec: SampleSpec, *, exact_loops: bool, longest: float) -> fl
 
 
 def finish(
-    clip: Clip, spec: SampleSpec, *, rate: int = RATE, exact_loops: bool = False, note: int | None = None
+    clip: Clip,
+    spec: SampleSpec,
+    *,
+    rate: int = RATE,
+    exact_loops: bool = False,
+    note: int | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> Finished:
     """Send what an engine made through the chain of its kind, and judge it.
 
     ``exact_loops``: loops and textures come exactly as long as asked and go round. ``note``: the MIDI number that a
-    pitched sound is, where the engine knows it; otherwise it is measured. Odd material gives the best honest
+    pitched sound is, where the engine knows it; otherwise it is measured. ``between`` is called between the steps,
+    which take seconds for a clip of minutes; it may raise, to stop them. Odd material gives the best honest
     result with its flags. Raises BadAudio for NaN, silence and an empty clip, EngineError for an effect that fails.
     """
     _check(clip)
@@ -121,7 +128,9 @@ def finish(
     take = Take(clip, spec, clip.rate if kind is Kind.RAW else rate, exact_loops, note)
     take.measures["flat_tops"] = flat_tops(clip)
     for step in CHAINS[kind]:
+        between()
         take = _done(step, take)
+    between()
     quality = judge(take.clip, spec, found=take.measures, flags=take.flags)
     return Finished(take.clip, quality, take.facts, take.decisions)
 

@@ -270,7 +270,14 @@ class Host:
                 report(0.0)
                 pieces.append(piece)
         note = note_of(self._engine, spec)
-        finished = finish(self._joined(pieces), spec, rate=self._rate, exact_loops=info.exact_loops, note=note)
+        finished = finish(
+            self._joined(pieces),
+            spec,
+            rate=self._rate,
+            exact_loops=info.exact_loops,
+            note=note,
+            between=lambda: report(1.0),
+        )
         finished = mended(self._engine, finished, spec, report)
         finished.decisions[:0] = remarks.decisions
         finished.facts.update(remarks.facts)

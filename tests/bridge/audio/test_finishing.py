@@ -12,7 +12,7 @@ from bridge.audio.clip import Clip
 from bridge.audio.finishing import CHAINS, RATE, Finished, best_of, finish, needed_seconds
 from bridge.audio.loudness import decibels, heard_loudness, true_peak
 from bridge.audio.quality import FLAGS, RULES, Quality
-from bridge.errors import BadAudio
+from bridge.errors import BadAudio, JobCancelled
 from prompts import Kind, SampleSpec
 
 EVERY_KIND = [
@@ -302,3 +302,17 @@ def test_of_several_takes_the_one_that_fits_is_kept_else_the_nearest():
 def test_every_kind_has_a_chain_and_rules():
     assert set(CHAINS) == set(RULES) == set(Kind)
     assert finishing.RATE == 44100
+
+
+def test_finishing_can_be_stopped_between_its_steps():
+    """A cancelled sound of two minutes would be finished for seconds otherwise."""
+    wanted = spec("texture", duration=1)
+    calls = []
+    finish(noise(1.0), wanted, between=lambda: calls.append(len(calls)))
+    assert len(calls) == len(CHAINS[Kind.TEXTURE]) + 1
+
+    def stop() -> None:
+        raise JobCancelled("cancelled")
+
+    with pytest.raises(JobCancelled):
+        finish(noise(1.0), wanted, between=stop)

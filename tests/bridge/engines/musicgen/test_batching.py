@@ -17,6 +17,7 @@ from bridge.engines.musicgen.batching import Batch, Conditioning, Sampling, Stre
 from bridge.engines.musicgen.checkpoint import open_checkpoint
 from bridge.engines.musicgen.decoder import Codes, DecoderShape, DecoderWeights, Floats
 from bridge.engines.musicgen.decoder.torch_step import TorchDecoder
+from bridge.engines.musicgen.sampling import draws
 from bridge.errors import EngineError, JobCancelled
 
 pytestmark = pytest.mark.torch
@@ -61,6 +62,7 @@ class WatchedDecoder:
         self._breaks: set[int] = set()
         self.asked: list[tuple[str, tuple[int, ...]]] = []
         self.nan = False
+        self.flat = False
         self.most_rows = rows
         self.gate: Gate | None = None
 
@@ -108,7 +110,7 @@ class WatchedDecoder:
                 if not self.nan:
                     raise RuntimeError("this step broke")
                 scores[place, 1, 3] = np.nan
-        return scores
+        return 0 * scores if self.flat else scores
 
     def close(self) -> None:
         self._decoder.close()
@@ -192,6 +194,14 @@ def test_twenty_requests_on_eight_rows_all_finish(batch: Batch, alone: list[Code
         for number, codes in enumerate(threads.map(lambda number: _all(_ask(batch, number)), range(20))):
             np.testing.assert_array_equal(codes, alone[number])
     assert batch.busy == 0
+
+
+def test_every_step_draws_with_its_own_random_numbers(batch: Batch, decoder: WatchedDecoder) -> None:
+    decoder.flat = True
+    codes = _all(batch.generate(_given(1), Sampling(top_k=0, seed=5), FRAMES))
+    uniform = draws(5, FRAMES + 3, 4)  # codebook k of frame f is drawn in step f + k
+    wanted = [[int(64 * uniform[frame + codebook, codebook]) for codebook in range(4)] for frame in range(FRAMES)]
+    assert codes.tolist() == wanted
 
 
 def test_steps_are_shared(batch: Batch, decoder: WatchedDecoder) -> None:

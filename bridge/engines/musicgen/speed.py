@@ -1,6 +1,7 @@
 """How fast a model is on this machine: measured, kept in the data folder, and read without loading anything.
 
-A speed is a real-time factor: seconds of audio made in a second, of one sound alone, from its words to its audio.
+A speed is a real-time factor: seconds of audio made in a second, of one sound alone, from its words to its audio. What
+is told is the median of the last measurements, since the machine is now and then busy with something else.
 """
 
 from __future__ import annotations
@@ -10,19 +11,23 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 FILE: Final = "musicgen-speed.json"
 """In the data folder."""
 _MOST: Final = 32
-"""Measurements that are kept, the youngest."""
+"""Models whose speeds are kept, the youngest."""
+_RECENT: Final = 5
+"""Measurements of one model that count."""
+_WHAT: Final = ("device", "precision", "kernel")
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """One measurement, and what was measured."""
+    """What was measured, and of what."""
 
     factor: float
     device: str
@@ -39,18 +44,24 @@ class Speed:
 
 
 def kept(data_dir: Path, weights: str) -> Speed | None:
-    """What was measured last of the weights named ``weights`` on this machine, None when nothing was."""
+    """What was measured of the weights named ``weights`` on this machine, None when nothing was."""
+    entry: Any = _read(data_dir).get(_key(weights))
     try:
-        return Speed(**_read(data_dir)[_key(weights)])
-    except (KeyError, TypeError):
+        return Speed(median(entry["factors"]), *(str(entry[name]) for name in _WHAT))
+    except (KeyError, TypeError, ValueError):  # StatisticsError is a ValueError
         return None
 
 
 def keep(data_dir: Path, weights: str, speed: Speed) -> None:
-    """Keep a measurement in the place of the one before. A folder that cannot be written keeps nothing."""
-    document = _read(data_dir)
-    document.pop(_key(weights), None)
-    document[_key(weights)] = asdict(speed)
+    """Keep a measurement beside the ones before, if those are of the same device, precision and kernel.
+
+    A folder that cannot be written keeps nothing.
+    """
+    document, what = _read(data_dir), {name: getattr(speed, name) for name in _WHAT}
+    before = document.pop(_key(weights), None)
+    same = isinstance(before, dict) and {name: before.get(name) for name in _WHAT} == what
+    factors = list(before["factors"]) if same and isinstance(before.get("factors"), list) else []
+    document[_key(weights)] = {**what, "factors": [*factors, speed.factor][-_RECENT:]}
     youngest = dict(list(document.items())[-_MOST:])
     part = data_dir / f"{FILE}.{os.getpid()}.part"
     with contextlib.suppress(OSError):

@@ -83,7 +83,7 @@ def test_the_speed_of_other_weights_or_another_machine_says_nothing(
     assert choose(Settings(data_dir=machine)).name == "procedural"
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"x": 1}', "{", '{"000000000000@m": {"factor": 9}}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"x": 1}', "{", '{"000000000000@m": {"factors": "9"}}'])
 def test_a_file_of_speeds_that_cannot_be_read_says_nothing_and_is_written_anew(
     machine: Path, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +92,14 @@ def test_a_file_of_speeds_that_cannot_be_read_says_nothing_and_is_written_anew(
     assert choose(Settings(data_dir=machine)).name == "procedural"
     measured(machine, 2.0)
     assert choose(Settings(data_dir=machine)).name == "musicgen"
+
+
+def test_a_machine_that_is_busy_now_and_then_is_as_quick_as_it_mostly_is(machine: Path) -> None:
+    for factor in (0.3, 1.5, 1.6, 1.4, 0.4, 1.5):
+        measured(machine, factor)
+    assert speed.kept(machine, COMMIT[:12]) == Speed(1.5, "cpu", "int8", "avx512vnni")
+    speed.keep(machine, COMMIT[:12], Speed(0.5, "cpu", "bfloat16", "avx512vnni"))
+    assert speed.kept(machine, COMMIT[:12]) == Speed(0.5, "cpu", "bfloat16", "avx512vnni"), "that is something else"
 
 
 def test_only_the_youngest_speeds_are_kept(machine: Path) -> None:

@@ -542,6 +542,7 @@ def test_a_new_machine_is_measured_once_and_remembered(
 def test_a_sound_that_was_alone_tells_how_fast_it_is(tiny: Path, tmp_path: Path) -> None:
     engine = build(tiny, data_dir=tmp_path)
     name, kernel = engine.info.revision.split(":")[1], engine.info.kernel or ""
+    speed.forget(tmp_path)
     speed.keep(tmp_path, name, Speed(1e-3, "cpu", "float32", kernel))
 
     def factor() -> float:

@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -70,7 +71,13 @@ def _named_keys(secret: SecretStr) -> SecretStr:
 
 def read_keys(secret: SecretStr) -> dict[str, str] | None:
     """Read ``name=key, name=key`` into keys by name; None when it is not written so."""
-    pairs = [each.strip().partition("=") for each in secret.get_secret_value().split(",") if each.strip()]
+    return _keys_in(secret.get_secret_value())
+
+
+@lru_cache(maxsize=8)
+def _keys_in(text: str) -> dict[str, str] | None:
+    # Read with every call that is no plain read.
+    pairs = [each.strip().partition("=") for each in text.split(",") if each.strip()]
     keys = {name.strip(): key.strip() for name, _, key in pairs}
     well = all(re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", name) and key for name, key in keys.items())
     return keys if keys and well and len(keys) == len(set(keys.values())) == len(pairs) else None

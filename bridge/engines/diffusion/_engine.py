@@ -59,6 +59,8 @@ class DiffusionEngine(ABC):
     """Seconds: what is shorter is made that long, and cut."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Further packages."""
+    version: ClassVar[str] = "1"
+    """Changes when the same spec comes out otherwise."""
     conditions: ClassVar[tuple[SourceUse, ...]] = ()
     """What audio can be to it; see EngineInfo."""
 
@@ -80,7 +82,7 @@ class DiffusionEngine(ABC):
         ours = self._model.partition("/")[0] == self.default.partition("/")[0]
         self._info = EngineInfo(
             name=self.name,
-            revision=f"1:{_mark(self._model)}:{self._device}-{kind}",
+            revision=f"{self.version}:{_mark(self._model)}:{self._device}-{kind}",
             rate=self.rate(),
             channels=self.channels(),
             max_seconds=self.longest(),

@@ -36,6 +36,7 @@ class StableAudioEngine(DiffusionEngine):
     guidance = 7.0
     steps = 100
     needs = ("torchsde",)
+    version = "2"  # seams are mended
     conditions = ("variation", "continuation")
 
     @property

@@ -20,6 +20,7 @@ CONTEXT_SECONDS = 0.25
 """Audio that is stretched along on both sides, so that no window of the stretcher meets an edge."""
 
 _CROSSFADE_SECONDS = 0.012
+_LEAD_SECONDS = 0.03
 _REACH_SECONDS = 0.015
 """How far from its bar line a first hit may stand and still be it."""
 
@@ -57,7 +58,8 @@ def cut_loop(
 
     From the first bar line that leaves enough, begun 1 ms before its attack, with 0.25 s of context on both sides,
     stretched to the tempo. The last 12 ms are faded into the audio that comes before bar one, so that the end goes on
-    into the beginning as the clip did. ``grid`` is what ``fit_grid`` said, when somebody has asked it already.
+    into the beginning as the clip did; where the clip begins with bar one, what follows the last bar is faded into the
+    first 12 ms instead. ``grid`` is what ``fit_grid`` said, when somebody has asked it already.
     """
     bpm = float(np.clip(bpm, SLOWEST, FASTEST)) if np.isfinite(bpm) else 120.0
     bars = max(1, bars)
@@ -100,6 +102,11 @@ def _start(clip: Clip, grid: Grid, bars: int) -> tuple[float | None, str]:
 def _cut(clip: Clip, line: float, seconds: float, frames: int) -> tuple[Clip, float, float]:
     """Cut ``seconds`` from ``line`` and make them ``frames``: (loop, where it begins in seconds, stretch ratio)."""
     rate = clip.rate
+    begins = line < _CROSSFADE_SECONDS + PRE_ROLL_SECONDS
+    if begins:  # with silence before it, so that its attack is found and the loop can begin before that
+        silence = round(_LEAD_SECONDS * rate)
+        clip = Clip(np.pad(clip.samples, ((0, 0), (silence, 0))), rate)
+        line += silence / rate
     start = _begun_at_attack(clip, line)
     first = max(0, round(start * rate))
     length = seconds * rate
@@ -113,15 +120,20 @@ def _cut(clip: Clip, line: float, seconds: float, frames: int) -> tuple[Clip, fl
     if core.shape[1] < frames:  # the clip ends with its last bar, a few frames early
         core = np.pad(core, ((0, 0), (0, frames - core.shape[1])))
     core = core.copy()
+    shortest = max(1, round(0.002 * rate))
     fade = min(round(_CROSSFADE_SECONDS * rate), head, frames // 4)
-    if fade >= round(0.002 * rate) and fade > 0:
+    follows = stretched[:, head + frames :][:, : min(round(_CROSSFADE_SECONDS * rate), frames // 4)]
+    if fade >= shortest and not begins:
         core[:, frames - fade :], _ = crossfade(core[:, frames - fade :], stretched[:, head - fade : head])
+    elif follows.shape[1] >= shortest:
+        fade = follows.shape[1]
+        core[:, :fade], _ = crossfade(follows, core[:, :fade])
     else:  # nothing comes before bar one: it begins out of silence, and the end goes there
         rise = min(round(PRE_ROLL_SECONDS / 2 * rate), frames)
         core[:, :rise] *= np.arange(rise, dtype=np.float32) / max(1, rise)
         fade = min(round(_CROSSFADE_SECONDS * rate), frames // 4)
         core[:, frames - fade :] *= (np.cos(np.linspace(0, np.pi / 2, fade)) ** 2).astype(np.float32)
-    return Clip(np.ascontiguousarray(core), rate), first / rate, ratio
+    return Clip(np.ascontiguousarray(core), rate), max(0.0, first / rate - begins * _LEAD_SECONDS), ratio
 
 
 def _begun_at_attack(clip: Clip, line: float) -> float:

@@ -94,6 +94,17 @@ def test_a_clip_that_begins_on_its_first_beat_loses_nothing():
     assert seam_z(loop) <= 3
 
 
+@pytest.mark.parametrize("genre", ["house", "rock", "keys", "boombap"])
+def test_a_clip_that_begins_on_its_first_beat_goes_round_into_what_follows_its_last(genre):
+    played = play(genre, 120, error=0.01, seconds=5.5)
+    loop, facts = cut_loop(played.clip, bars=2, bpm=120)
+    assert facts.start_s == pytest.approx(0.0, abs=0.002)
+    assert facts.seam_z <= 1.6
+    end = round((facts.start_s + 2 * 240 / played.bpm - 0.001) * RATE)
+    last, meant = loop.samples[:, -64:], played.clip.samples[:, end - 64 : end]
+    assert np.abs(last).mean() > 0.5 * np.abs(meant).mean(), "its end is not faded out"
+
+
 def test_stereo_stays_stereo():
     wave = play("house", 120, error=0.02, lead=0.1).clip.samples[0]
     loop, _ = cut_loop(Clip.of(np.stack([wave, 0.5 * wave]), RATE), bars=1, bpm=120)

@@ -34,7 +34,7 @@ from bridge.engines._framing import Frame, read_blocking
 from bridge.engines._notes import note_of
 from bridge.engines.candidates import best_of_takes, next_seed
 from bridge.engines.mending import mended
-from bridge.engines.passages import Passage, render
+from bridge.engines.passages import Passage, heard_before, render
 from bridge.engines.sources import WithSource, read_source
 from bridge.errors import BadAudio, BridgeError, EngineError, EngineUnavailable, JobCancelled, StorageFull
 from prompts import SampleSpec
@@ -198,10 +198,16 @@ class Host:
     def _play(self, request: _Request, passage: Passage) -> None:
         report = self._reporter(request)
         report(0.0)
-        for rate, pcm in render(self._engine_for(request.spec), request.spec, passage, request.tail, report):
+        engine, spec = self._engine_for(request.spec), request.spec
+        heard = heard_before(passage, request.tail)
+        if heard is not None and isinstance(self._engine, ConditionedEngine):
+            engine = WithSource(self._engine, heard)
+            spec = spec.model_copy(update={"source_as": "continuation"})
+        for rate, pcm in render(engine, spec, passage, request.tail[passage.context :], report):
             report(0.0)
             head = {"type": "piece", "id": request.id, "rate": rate, "channels": pcm.shape[1]}
             self._line.send(head, pcm.tobytes())
+            self._relax(request.id)  # the silence is over
 
     def _make(self, request: _Request) -> dict[str, Any]:
         finished, seed = self._fitting(request)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the server writes down what it wants, and gets by without n
     import numpy as np
     import numpy.typing as npt
 
-    from bridge.audio.clip import Samples
+    from bridge.audio.clip import Clip, Samples
     from bridge.engines._base import Engine, Report
 
     Pcm: TypeAlias = npt.NDArray[np.int16]
@@ -44,6 +44,9 @@ class Passage:
     """1 or 2; None: as the engine makes it."""
     tail_rate: int = 0
     tail_channels: int = 0
+    context: int = 0
+    """Bytes in front of the tail, in its shape, that were heard before the passage begins: an engine that can goes on
+    from them, so that the next passage is the same music."""
     urgent: bool = False
     """True: silence lasts until it is there. Other work of the process pauses for it."""
 
@@ -80,6 +83,18 @@ def render(
         yield rate, np.round(np.clip(piece, -1.0, 1.0) * 32767.0).astype("<i2").T
     if loudest < _SILENT:
         raise BadAudio(f"Engine '{engine.info.name}' made silence of these words. Try others.")
+
+
+def heard_before(passage: Passage, tail: bytes) -> Clip | None:
+    """Take what was heard before the passage out of what comes with it; None when it is to go on from nothing."""
+    import numpy as np
+
+    from bridge.audio.clip import Clip
+
+    if not passage.context or not passage.tail_channels:
+        return None
+    samples = np.frombuffer(tail[: passage.context], dtype="<i2").reshape(-1, passage.tail_channels).T
+    return Clip(np.ascontiguousarray(samples, dtype=np.float32) / np.float32(32767.0), passage.tail_rate)
 
 
 def _pieces(engine: Engine, spec: SampleSpec, passage: Passage, report: Report) -> Iterator[tuple[int, Samples, bool]]:

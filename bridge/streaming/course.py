@@ -10,6 +10,8 @@ from prompts import Kind, SampleSpec
 
 OVERLAP_SECONDS: Final = 0.25
 """Over which one passage becomes the next."""
+CONTEXT_SECONDS: Final = 5.0
+"""How much of what was heard a model goes on from, where it can."""
 PASSAGE_SECONDS: Final = 8.0
 """Longest passage: long enough to cost little, short enough to be made while the one before plays."""
 STREAMED_SECONDS: Final = 60.0

@@ -20,7 +20,7 @@ from bridge.requests import from_validation, generate_order
 from bridge.service import SampleService
 from prompts import SampleSpec
 
-from .course import OVERLAP_SECONDS, step
+from .course import CONTEXT_SECONDS, OVERLAP_SECONDS, step
 from .passages import SAMPLE_BYTES, Take, Takes
 
 READY_SECONDS: Final = 8.0
@@ -288,6 +288,10 @@ class Stream:
             left = plan.seconds - begins
             ends = left <= seconds + 1e-6
             seconds = max(0.01, min(left, seconds))
+        context = b""
+        if before is not None and self._number and plan.spec.source is None and "continuation" in plan.info.conditions:
+            frames = min(there // max(1, before.frame_bytes), round(CONTEXT_SECONDS * before.rate))
+            context = before.read(there - frames * before.frame_bytes, frames * before.frame_bytes)
         passage = Passage(
             seconds=seconds,
             overlap=OVERLAP_SECONDS,
@@ -296,11 +300,12 @@ class Stream:
             channels=self.channels,
             tail_rate=before.rate if before and tail else 0,
             tail_channels=before.channels if before and tail else 0,
+            context=len(context),
             urgent=wanted.first,
         )
         self._number += 1
         self.works.add(work_of(wanted.spec))
-        take = self._streams.takes.join(plan.engine, plan.info, wanted.spec, passage, tail, wanted.round)
+        take = self._streams.takes.join(plan.engine, plan.info, wanted.spec, passage, context + tail, wanted.round)
         return _Heard(take, wanted.again)
 
 

@@ -16,7 +16,7 @@ from bridge.settings import Settings
 from bridge.streaming import Chunk, Stream, Streams
 from bridge.streaming import course as courses
 from bridge.streaming.course import step
-from bridge.streaming.passages import Take
+from bridge.streaming.passages import Take, Takes
 from prompts import Kind, SampleSpec
 
 BEAT = 22050
@@ -151,3 +151,29 @@ async def test_a_stream_begins_beside_whatever_else_the_process_makes(service, s
     await asyncio.gather(*working, return_exceptions=True)
     for one in long:
         await one.aclose()
+
+
+async def test_a_model_that_can_goes_on_from_what_was_heard(installed: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(courses, "PASSAGE_SECONDS", 1.5)
+    monkeypatch.setattr("bridge.streaming.stream.CONTEXT_SECONDS", 1.0)
+    asked: list[tuple[int, int]] = []
+    join = Takes.join
+
+    def spy(self, engine, info, spec, passage, tail, round_):
+        asked.append((passage.context, len(tail)))
+        return join(self, engine, info, spec, passage, tail, round_)
+
+    monkeypatch.setattr(Takes, "join", spy)
+    settings = Settings(data_dir=tmp_path / "data", engine="echo", pregenerate=False)
+    async with open_service(settings) as service:
+        stream = await Streams(service).open("one", {"prompt": "tone", "chunk_duration": 0.5})
+        heard = samples(*[await stream.chunk() for _ in range(4)])
+        await stream.update({"prompt": "another tone"})
+        await stream.chunk()
+        stream.close()
+    second, overlap = 2 * 44100, 2 * round(0.25 * 44100)
+    assert asked[:2] == [(0, 0), (second, second + overlap)]
+    assert asked[-1] == (0, overlap), "a change is not kept waiting by listening"
+    # the engine answers with the end of what it was given: a tone of 400 Hz and nothing else
+    spectrum = np.abs(np.fft.rfft(heard[-22050:] * np.hanning(22050)))
+    assert spectrum.argmax() * 44100 / 22050 == 400

@@ -22,7 +22,7 @@ from bridge.engines.musicgen.decoder._base import Codes, Floats
 from tests.benchmarks._bandwidth import bandwidth
 from tests.benchmarks._figure import median
 from tests.benchmarks._musicgen_model import SIZES, say, threads
-from tests.benchmarks._quiet import measured
+from tests.benchmarks._quiet import measured, ratio
 
 GUIDANCE = 3.0
 FIRST, STEPS = 100, 50
@@ -165,6 +165,8 @@ def main(folder: Path) -> None:
     )
     for name, blocks in timed.items():
         checked[name] |= blocks.as_dict()
+        if "ours" in timed:
+            checked[name]["ratio"] = ratio(blocks, timed["ours"])
         checked[name]["blocks"] = [(block.value, block.probe, block.others) for block in blocks.best]
     say(**checked)
 

@@ -67,6 +67,15 @@ class Blocks:
         return {"value": self.value, "note": self.note, "probe": median(probes) if probes else None}
 
 
+def ratio(above: Blocks, below: Blocks) -> float:
+    """Median of what one work took against another in the same round; see ``Blocks.best`` for which rounds count."""
+    rounds = [
+        Block(one.value / other.value, max(one.others, other.others))
+        for one, other in zip(above.all, below.all, strict=True)
+    ]
+    return Blocks(rounds).value
+
+
 class Watch:
     """Says what share of the processor others have taken since it was made."""
 

@@ -8,7 +8,7 @@ import pytest
 from tests.benchmarks import musicgen
 from tests.benchmarks._musicgen_model import SIZES, RandomWeights
 from tests.benchmarks._musicgen_steps import distance
-from tests.benchmarks._quiet import Block, Blocks, measured
+from tests.benchmarks._quiet import Block, Blocks, measured, ratio
 
 
 def test_blocks_that_others_disturbed_do_not_count():
@@ -22,6 +22,14 @@ def test_a_machine_that_is_never_quiet_is_said_to_be_noisy():
     assert blocks.value == 2.0
     assert blocks.note == "NOISY: others took up to 40% of the processor"
     assert musicgen._noisy(blocks.as_dict())
+
+
+def test_ratios_are_taken_within_a_round():
+    slow_then_quick = [2.0, 2.0, 1.0, 1.0]
+    ours = Blocks([Block(each, 0.0) for each in slow_then_quick])
+    theirs = Blocks([Block(3.0 * each, 0.0) for each in slow_then_quick])
+    theirs.all[0] = Block(99.0, 0.5)
+    assert ratio(theirs, ours) == 3.0
 
 
 def test_works_are_done_in_turn_and_the_probe_is_asked_around_each(monkeypatch):
@@ -76,7 +84,7 @@ def test_what_is_not_installed_says_how_to_install_it():
 
 def test_the_bar_follows_the_memory_bandwidth_of_the_run():
     slow, fast = (
-        musicgen._steps({"ours": {"value": 0.01, "probe": probe}, "onnxruntime": {"value": 0.014}}, {})
+        musicgen._steps({"ours": {"value": 0.01, "probe": probe}, "onnxruntime": {"value": 0.014, "ratio": 1.4}}, {})
         for probe in (36.0, 60.0)
     )
     name = "a step, ours against onnxruntime 8 bit"

@@ -40,7 +40,7 @@ class StreamingCodec:
     ) -> None:
         """Take the decoder out of ``model``, transformers' EncodecModel; what is computed is computed on its device.
 
-        ``precision``: "float32", or "bfloat16", which is quicker and whose error is 45 dB below the music; a processor
+        ``precision``: "float32", or "bfloat16", which is quicker and whose error is 44 dB below the music; a processor
         that has no bfloat16 computes float32. ``channels``: 1, or 2 for a stereo MusicGen, whose codes of left and
         right alternate. ``threads``: of the kernel; None leaves a core free where there are more than two.
         ``load_encoder`` returns an EncodecModel with an encoder; ``model`` is not kept then, and need not have one.

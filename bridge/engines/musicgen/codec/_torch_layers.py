@@ -19,6 +19,7 @@ class TorchLayers(Layers):
         self._taps = (int(layers.first.weights.shape[1]), int(layers.last.weights.shape[1]))
         self._first = self._product(layers.first)
         self._lstm = copy.deepcopy(layers.lstm).requires_grad_(False).to(device, dtype)
+        self._lstm.flatten_parameters()  # on CUDA they lie together; elsewhere this does nothing
         self._levels = [
             (level.stride, self._product(level.up), self._product(level.narrow), self._product(level.widen))
             for level in layers.levels

@@ -7,6 +7,7 @@ import hashlib
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -32,21 +33,22 @@ def codec_library(folder: Path | None = None, isa: str | None = None) -> Path | 
     ``folder`` is where it is built when the package's own cannot be written. ``isa`` forces an instruction set:
     "avx512bf16", "avx2" or "portable"; this processor must have it.
     """
+    wanted = [isa] if isa else instruction_sets()
     places = [BUILT, *([folder] if folder is not None else [])]
+    for name in wanted:
+        for place in places:
+            if (library := place / library_name(name)).is_file() and fits(library):
+                return library
     why = ""
     for place in places:
-        for name in [isa] if isa else instruction_sets():
-            library = place / library_name(name)
-            if library.is_file() and fits(library):
-                return library
-    for place in places:
         try:
-            built = build_codec(place, [isa] if isa else instruction_sets())
+            for name in wanted:  # only as many as it takes to find the one for this processor
+                if fits(library := build_codec(place, [name])[0]):
+                    return library
         except BuildFailed as error:
             why = str(error)
-            continue
-        found = next((library for library in built if fits(library)), None)
-        return found or f"this processor has no {isa}"
+        else:
+            return f"this processor has no {isa}"
     return why
 
 
@@ -75,10 +77,10 @@ def fits(library: Path) -> bool:
         return False
 
 
-def build_codec(folder: Path, isas: list[str]) -> list[Path]:
-    """Compile what is not there yet into ``folder``. Raises BuildFailed."""
+def build_codec(folder: Path, isas: Sequence[str], *, extra: Sequence[str] = ()) -> list[Path]:
+    """Compile what is not there yet into ``folder``. ``extra`` are more compiler options. Raises BuildFailed."""
     libraries = [folder / library_name(isa) for isa in isas]
-    missing = [(isa, library) for isa, library in zip(isas, libraries, strict=True) if not library.is_file()]
+    missing = [(isa, library) for isa, library in zip(isas, libraries, strict=True) if extra or not library.is_file()]
     if not missing:
         return libraries
     compiler = _compiler()
@@ -88,7 +90,9 @@ def build_codec(folder: Path, isas: list[str]) -> list[Path]:
             tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as scratch,
             ThreadPoolExecutor(len(missing)) as pool,
         ):
-            for made, library in pool.map(lambda job: (_compile(compiler, Path(scratch), job[0]), job[1]), missing):
+            for made, library in pool.map(
+                lambda job: (_compile(compiler, Path(scratch), job[0], extra), job[1]), missing
+            ):
                 made.replace(library)  # another process that builds the same never sees half of it
                 for old in folder.glob(library.name.rpartition("-")[0] + "-*.so"):
                     if old != library:
@@ -98,7 +102,7 @@ def build_codec(folder: Path, isas: list[str]) -> list[Path]:
     return libraries
 
 
-def _compile(compiler: str, scratch: Path, isa: str) -> Path:
+def _compile(compiler: str, scratch: Path, isa: str, extra: Sequence[str]) -> Path:
     """Compile one library. Only decode.cpp may use what the processor may lack."""
     jobs = [
         (CODEC_SOURCES / "decode.cpp", _WANTS[isa]),
@@ -108,7 +112,7 @@ def _compile(compiler: str, scratch: Path, isa: str) -> Path:
     objects = []
     for source, flags in jobs:
         objects.append(str(scratch / f"{isa}-{source.stem}.o"))
-        _run([compiler, *_COMMON, *flags, "-c", str(source), "-o", objects[-1]])
+        _run([compiler, *_COMMON, *flags, *extra, "-c", str(source), "-o", objects[-1]])
     library = scratch / f"{isa}.so"
-    _run([compiler, "-shared", "-pthread", *objects, "-o", str(library)])
+    _run([compiler, "-shared", "-pthread", *extra, *objects, "-o", str(library)])
     return library

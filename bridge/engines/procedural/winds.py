@@ -158,7 +158,7 @@ def didgeridoo(note: Note) -> Signal:
     n = frames(held + 0.2)
     t = times(n)
     y = saw(_blown(note, n, 0.05, 0.1, 0.6), n)
-    mouth = 480 + 420 * np.sin(2 * np.pi * 1.4 * 2**k.speed * t + note.rng.uniform(0, 6)) ** 3
+    mouth = 650 + 330 * np.sin(2 * np.pi * 1.4 * 2**k.speed * t + note.rng.uniform(0, 6)) ** 3
     throat = sweep(y, (mouth + 900) * 2 ** (0.7 * k.bright), q=6.0, mode="band")
     lips = sweep(y, mouth * 2 ** (0.7 * k.bright), q=4.0, mode="band")
     y = 0.4 * lowpass(y, 320.0 * 2**k.bright) + 2.2 * lips + 1.4 * throat

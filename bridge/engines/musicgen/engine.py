@@ -102,7 +102,7 @@ class OwnEngine:
         self._info = EngineInfo(
             name="musicgen",
             # other numbers on another device, in another type or out of another kernel: other codes are drawn
-            revision=f"{RECIPE}:{content}:{first.mark}",
+            revision=f"{RECIPE}:{content}:{first.mark}:{_mark(self._codec.description)}",
             rate=checkpoint.rate,
             channels=checkpoint.channels,
             max_seconds=LONGEST_SECONDS,
@@ -317,6 +317,10 @@ class OwnEngine:
         if self._data_dir is not None:
             measured = Speed(round(factor, 3), self._device, description["precision"], description["kernel"])
             speed.keep(self._data_dir, self._weights, measured)
+
+
+def _mark(description: str) -> str:
+    return description.replace(",", "").replace(" ", "_")
 
 
 def open_codec(checkpoint: Checkpoint, device: str, precision: str) -> StreamingCodec:

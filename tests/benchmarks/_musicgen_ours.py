@@ -80,13 +80,14 @@ def _sizes(folder: Path) -> None:
         sized = [type(shape)(layers, *_rest(shape), cross=True) for layers in counts]
         decoders = [KernelDecoder.load(RandomWeights(each), rows=2, max_steps=256) for each in sized]
         works = {str(each.shape.layers): partial(_step, each, 2) for each in decoders}
-        values = [each.value for each in measured(works, blocks=3, most_seconds=15).values()]
+        timed = list(measured(works, blocks=3, most_seconds=15).values())
+        values = [each.value for each in timed]
         for each in decoders:
             each.close()
         if len(values) > 1:
             layer = (values[1] - values[0]) / (counts[1] - counts[0])
             values = [values[1] + (shape.layers - counts[1]) * layer]
-        facts[name] = {"value": values[0], "layers": list(counts), "of": shape.layers}
+        facts[name] = {"value": values[0], "layers": list(counts), "of": shape.layers, "note": timed[-1].note}
     say(**facts)
 
 

@@ -175,8 +175,8 @@ def _growth(growth: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Fi
         if isinstance(facts, dict):
             all_of_it = len(facts["layers"]) == 1
             counts = " and ".join(map(str, facts["layers"]))
-            note = "" if all_of_it else f"worked out from {counts} of its {facts['of']} layers"
-            figures[f"a step, {name}"] = Figure(facts["value"] * 1e3, "ms", note=note)
+            note = "" if all_of_it else f"worked out from {counts} of its {facts['of']} layers; "
+            figures[f"a step, {name}"] = Figure(facts["value"] * 1e3, "ms", note=note + facts["note"])
     return figures
 
 

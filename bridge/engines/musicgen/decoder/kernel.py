@@ -246,7 +246,7 @@ class KernelDecoder:
         wanted = _tensor_shape(self._shape, kind)
         if tensor.shape != wanted:
             raise EngineUnavailable(f"{name} of the model is of shape {tensor.shape}, and not {wanted}")
-        if not np.isfinite(tensor.sum()):
+        if not np.isfinite(tensor).all():
             raise EngineUnavailable(f"{name} of the model is damaged: it has numbers that are not finite")
         self._library.musicgen_pack(self._open(), library.TENSORS.index(kind), layer, tensor.ctypes.data)
 

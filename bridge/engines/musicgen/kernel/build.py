@@ -43,7 +43,7 @@ class BuildFailed(Exception):
 def library_name() -> str:
     """Name of the library of these sources on this kind of machine."""
     digest = hashlib.sha256()
-    for path in sorted([*SOURCES.iterdir(), Path(__file__)]):
+    for path in sorted([*SOURCES.iterdir(), Path(__file__)], key=lambda path: path.name):
         if path.suffix in {".cpp", ".h", ".py"}:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return f"step-{sys.platform}-{platform.machine().lower()}-{digest.hexdigest()[:16]}.so"

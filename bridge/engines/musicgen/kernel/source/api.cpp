@@ -75,7 +75,7 @@ class Handle {
     weights.precision = precision;
     weight_memory_ = Arena(lay_out(weights, layers_.data(), nullptr));
     lay_out(weights, layers_.data(), weight_memory_.data());
-    past_blocks_ = (max_steps + kLanes - 1) / kLanes;
+    past_blocks_ = (max_steps + kPastBlock - 1) / kPastBlock;
     row_bytes_ = past_bytes(past_blocks_);
     past_memory_ = Arena(row_bytes_ * static_cast<size_t>(rows));
     decoder_.threads = &threads_;
@@ -103,7 +103,7 @@ class Handle {
   int listen(int row, const float* memory, int length) {
     if (row < 0 || row >= rows_ || length < 0 || !decoder_.weights.shape.cross) return MUSICGEN_BAD_ROW;
     const size_t number = static_cast<size_t>(row);
-    const int blocks = (length + kLanes - 1) / kLanes;
+    const int blocks = (length + kPastBlock - 1) / kPastBlock;
     const size_t bytes = past_bytes(blocks);
     if (memories_[number].bytes() < bytes) {
       memories_[number] = Arena();  // first the old one goes
@@ -172,7 +172,7 @@ class Handle {
       row.codes = from.codes;
       row.embedding = from.embedding;
       if (from.hears && memory_lengths_[number] > 0) {
-        row.memory = past(memories_[number].data(), (memory_lengths_[number] + kLanes - 1) / kLanes);
+        row.memory = past(memories_[number].data(), (memory_lengths_[number] + kPastBlock - 1) / kPastBlock);
         row.memory_length = memory_lengths_[number];
         pass.hearing[pass.hearing_count++] = i;
       }
@@ -185,7 +185,7 @@ class Handle {
 
   size_t head_bytes() const {
     const Weights& weights = decoder_.weights;
-    return size_t{2} * kLanes * static_cast<size_t>(weights.padded_head) * (weights.precision == kFloat32 ? 4 : 2);
+    return size_t{2} * kPastBlock * static_cast<size_t>(weights.padded_head) * (weights.precision == kFloat32 ? 4 : 2);
   }
 
   Past past(uint8_t* data, int blocks) const {

@@ -11,12 +11,19 @@
 namespace musicgen {
 namespace {
 
+// The 16 positions around `position`.
+template <class Kept>
+inline Kept* sixteen(Past past, int layer, int head, int position, int padded) {
+  uint8_t* block =
+      past.data + layer * past.layer_bytes + position / kPastBlock * past.block_bytes + head * past.head_bytes;
+  return reinterpret_cast<Kept*>(block) + position % kPastBlock / kLanes * (2 * kLanes * padded);
+}
+
 // Writes key and value, `width` numbers each, at `position`.
 template <class Kept>
 inline void keep(Past past, int layer, int head, int position, int width, int padded, const float* key,
                  const float* value) {
-  Kept* keys = reinterpret_cast<Kept*>(past.data + layer * past.layer_bytes + position / kLanes * past.block_bytes +
-                                       head * past.head_bytes);
+  Kept* keys = sixteen<Kept>(past, layer, head, position, padded);
   Kept* values = keys + padded * kLanes + position % kLanes * padded;
   keys += position % kLanes;
   Kept narrow[kLanes];
@@ -28,23 +35,23 @@ inline void keep(Past past, int layer, int head, int position, int width, int pa
   }
 }
 
-// out[0..width) = attention of `query` over positions 0..length-1. Parts = padded width / 16.
+// out[0..width) = attention of `query` over positions 0..length-1. Parts = padded width / 16. `later`: the first keys of
+// who attends next. What comes next is fetched evenly while this is worked on.
 template <class Kept, int Parts>
-inline void attend_parts(Past past, int layer, int head, int length, int width, const float* query, float* out) {
+inline void attend_parts(Past past, int layer, int head, int length, int width, const float* query, float* out,
+                         const Kept* later) {
   constexpr int kPadded = Parts * kLanes;
-  const uint8_t* chunk = past.data + layer * past.layer_bytes + head * past.head_bytes;
+  constexpr int kLine = 64 / sizeof(Kept);
   Lanes::Floats gathered[Parts];
   for (Lanes::Floats& part : gathered) part = Lanes::zero();
   Lanes::Floats weight_sum = Lanes::zero();
   float most = -3e38f;
-  for (int begin = 0; begin < length; begin += kLanes, chunk += past.block_bytes) {
-    const Kept* keys = reinterpret_cast<const Kept*>(chunk);
-    const uint8_t* next = chunk + past.block_bytes;  // a whole page further: the processor does not guess it
+  const Kept* keys = sixteen<Kept>(past, layer, head, 0, kPadded);
+  for (int begin = 0; begin < length; begin += kLanes) {
+    const Kept* next = begin + kLanes < length ? sixteen<Kept>(past, layer, head, begin + kLanes, kPadded) : later;
     Lanes::Floats score[4] = {Lanes::zero(), Lanes::zero(), Lanes::zero(), Lanes::zero()};
     for (int i = 0; i < kPadded; i += 4) {
-      if (begin + kLanes < length)
-        for (size_t line = 0; line < 4; ++line)
-          __builtin_prefetch(next + (static_cast<size_t>(i) + line) * 2 * kLanes * sizeof(Kept));
+      for (int line = 0; line < 4 * kLanes; line += kLine) __builtin_prefetch(next + i * kLanes + line);
       for (int j = 0; j < 4; ++j)
         score[j] = Lanes::fma(Lanes::load(keys + (i + j) * kLanes), Lanes::set(query[i + j]), score[j]);
     }
@@ -64,10 +71,14 @@ inline void attend_parts(Past past, int layer, int head, int length, int width, 
     float weight[kLanes];
     Lanes::store(weight, weights);
     const Kept* values = keys + kPadded * kLanes;
-    for (int position = 0; position < count; ++position, values += kPadded)
+    for (int position = 0; position < count; ++position, values += kPadded) {
+      for (int line = 0; line < kPadded; line += kLine)
+        __builtin_prefetch(next + (kLanes + position) * kPadded + line);
       for (int part = 0; part < Parts; ++part)
         gathered[part] =
             Lanes::fma(Lanes::load(values + part * kLanes), Lanes::set(weight[position]), gathered[part]);
+    }
+    keys = next;
   }
   const Lanes::Floats inverse = Lanes::set(1.0f / Lanes::sum(weight_sum));
   if (width == kPadded) {
@@ -80,15 +91,17 @@ inline void attend_parts(Past past, int layer, int head, int length, int width, 
 }
 
 template <class Kept>
-inline void attend(Past past, int layer, int head, int length, int width, int padded, const float* query, float* out) {
+inline void attend(Past past, int layer, int head, int length, int width, int padded, const float* query, float* out,
+                   Past later) {
+  const Kept* next = sixteen<Kept>(later, layer, head, 0, padded);
   alignas(64) float scaled[kHeadWidth] = {};
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(width));
   for (int i = 0; i < width; ++i) scaled[i] = query[i] * scale;
   switch (padded / kLanes) {
-    case 1: return attend_parts<Kept, 1>(past, layer, head, length, width, scaled, out);
-    case 2: return attend_parts<Kept, 2>(past, layer, head, length, width, scaled, out);
-    case 4: return attend_parts<Kept, 4>(past, layer, head, length, width, scaled, out);
-    default: return attend_parts<Kept, 8>(past, layer, head, length, width, scaled, out);
+    case 1: return attend_parts<Kept, 1>(past, layer, head, length, width, scaled, out, next);
+    case 2: return attend_parts<Kept, 2>(past, layer, head, length, width, scaled, out, next);
+    case 4: return attend_parts<Kept, 4>(past, layer, head, length, width, scaled, out, next);
+    default: return attend_parts<Kept, 8>(past, layer, head, length, width, scaled, out, next);
   }
 }
 

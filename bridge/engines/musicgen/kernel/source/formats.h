@@ -11,14 +11,13 @@ namespace musicgen {
 namespace {
 
 constexpr int kStepBytes = 128;
-constexpr int kAhead = 4096;  // bytes that are fetched before they are needed
+constexpr int kAhead = 4096;  // bytes; so much later is needed what is fetched now
 
-template <bool Fetch>
-inline void fetch_ahead(const uint8_t* weights) {
-  if constexpr (Fetch) {
-    __builtin_prefetch(weights + kAhead);
-    __builtin_prefetch(weights + kAhead + 64);
-  }
+// Fetches, in one step of a group, its share of what comes kAhead later: both of the step's lines, one, or none.
+template <int Fetch>
+inline void fetch_share(const uint8_t*& ahead) {
+  for (int line = 0; line < Fetch; ++line) __builtin_prefetch(ahead + line * 64);
+  ahead += Fetch * 64;
 }
 
 inline int32_t load_int(const uint8_t* p) {
@@ -69,14 +68,14 @@ struct Float32 {
                   static_cast<size_t>(smaller(kInputs, count - k)) * sizeof(float));
   }
 
-  template <int Rows, int Blocks, bool Fetch>
+  template <int Rows, int Blocks, int Fetch>
   static void multiply(const uint8_t* weights, const uint8_t* inputs, const float*, const int32_t*, int count,
-                       float* sums, int stride) {
+                       float* sums, int stride, const uint8_t* ahead) {
     Lanes::Floats total[Rows][Blocks];
     for (int row = 0; row < Rows; ++row)
       for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::load(sums + row * stride + b * kLanes);
     for (int k = 0; k < count; ++k, weights += kStepBytes) {
-      fetch_ahead<Fetch>(weights);
+      fetch_share<Fetch>(ahead);
       Lanes::Floats w[Blocks];
       for (int b = 0; b < Blocks; ++b) w[b] = Lanes::load(reinterpret_cast<const float*>(weights) + b * kLanes);
       for (int row = 0; row < Rows; ++row) {
@@ -106,14 +105,14 @@ struct Bfloat16 {
     }
   }
 
-  template <int Rows, int Blocks, bool Fetch>
+  template <int Rows, int Blocks, int Fetch>
   static void multiply(const uint8_t* weights, const uint8_t* inputs, const float*, const int32_t*, int count,
-                       float* sums, int stride) {
+                       float* sums, int stride, const uint8_t* ahead) {
     Lanes::Floats total[Rows][Blocks];
     for (int row = 0; row < Rows; ++row)
       for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::load(sums + row * stride + b * kLanes);
     for (int k = 0; k < count; k += 2, weights += kStepBytes) {
-      fetch_ahead<Fetch>(weights);
+      fetch_share<Fetch>(ahead);
       Lanes::Bfloats w[Blocks];
       for (int b = 0; b < Blocks; ++b) w[b] = Lanes::load_bfloats(weights + b * 64);
       for (int row = 0; row < Rows; ++row) {
@@ -136,14 +135,14 @@ struct Int8 {
     quantise<kInputs>(inputs, row, rows, values, count);
   }
 
-  template <int Rows, int Blocks, bool Fetch>
+  template <int Rows, int Blocks, int Fetch>
   static void multiply(const uint8_t* weights, const uint8_t* inputs, const float* scales, const int32_t* input_sums,
-                       int count, float* sums, int stride) {
+                       int count, float* sums, int stride, const uint8_t* ahead) {
     Lanes::Ints total[Rows][Blocks];
     for (int row = 0; row < Rows; ++row)
       for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(times(-Lanes::kByteOffset, input_sums[row]));
     for (int k = 0; k < count; k += 4, weights += kStepBytes) {
-      fetch_ahead<Fetch>(weights);
+      fetch_share<Fetch>(ahead);
       Lanes::Bytes w[Blocks];
       for (int b = 0; b < Blocks; ++b) w[b] = Lanes::load_bytes(weights + b * 64);
       for (int row = 0; row < Rows; ++row) {
@@ -172,16 +171,16 @@ struct Int4 {
     quantise<kInputs>(inputs, row, rows, values, count);
   }
 
-  template <int Rows, int Blocks, bool Fetch>
+  template <int Rows, int Blocks, int Fetch>
   static void multiply(const uint8_t* weights, const uint8_t* inputs, const float* scales, const int32_t* input_sums,
-                       int count, float* sums, int stride) {
+                       int count, float* sums, int stride, const uint8_t* ahead) {
     const float* weight_scales = reinterpret_cast<const float*>(weights);
     weights += kTile * sizeof(float);
     Lanes::Ints total[Rows][Blocks];
     for (int row = 0; row < Rows; ++row)
       for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(times(-8, input_sums[row]));
     for (int k = 0; k < count; k += 8, weights += kStepBytes) {
-      fetch_ahead<Fetch>(weights);
+      fetch_share<Fetch>(ahead);
       Lanes::Nibbles low[Blocks], high[Blocks];
       for (int b = 0; b < Blocks; ++b) Lanes::load_nibbles(weights + b * 64, low[b], high[b]);
       for (int row = 0; row < Rows; ++row) {

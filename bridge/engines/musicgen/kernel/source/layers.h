@@ -154,7 +154,8 @@ class PassOnThread {
       }
       for (int row = 0; row < pass.count; ++row)
         attend<Kept>(pass.rows[row].past, number, head, pass.rows[row].position + 1, width, padded,
-                     own_.values + row * wide, decoder_.attended + row * hidden_ + head * width);
+                     own_.values + row * wide, decoder_.attended + row * hidden_ + head * width,
+                     pass.rows[smaller(row + 1, pass.count - 1)].past);
     }
     meet(layer.self_out);
   }
@@ -168,7 +169,7 @@ class PassOnThread {
       for (int i = 0; i < pass.hearing_count; ++i) {
         const Row& row = pass.rows[pass.hearing[i]];
         attend<Kept>(row.memory, number, head, row.memory_length, width, weights_.padded_head, own_.values + i * wide,
-                     decoder_.attended + i * hidden_ + head * width);
+                     decoder_.attended + i * hidden_ + head * width, row.memory);
       }
     }
     meet(layer.cross_out);

@@ -5,29 +5,31 @@
 namespace musicgen {
 namespace {
 
-// Some rows from `row` on, with one group of weights.
-template <class Format, int Rows, bool Fetch>
-inline void multiply_rows(const uint8_t* weights, Inputs inputs, int group, int row, int rows, int count, float* sums,
-                          int stride) {
+// Some rows from `row` on, with one group of weights; `ahead` is where to begin with fetching what comes later.
+template <class Format, int Rows, int Fetch>
+inline int multiply_rows(const uint8_t* weights, Inputs inputs, int group, int row, int rows, int count, float* sums,
+                         int stride, const uint8_t* ahead) {
   const uint8_t* bytes = inputs.bytes + (static_cast<size_t>(group) * rows + row) * kGroupBytes;
   const float* scales = inputs.scales + group * kPassRows + row;
   const int32_t* input_sums = inputs.sums + group * kPassRows + row;
   sums += row * stride;
-  for (int block = 0; block < 2; block += Lanes::kBlocks)
-    Format::template multiply<Rows, Lanes::kBlocks, Fetch>(weights + block * 64, bytes, scales, input_sums, count,
-                                                           sums + block * kLanes, stride);
+  Format::template multiply<Rows, Lanes::kBlocks, Fetch>(weights, bytes, scales, input_sums, count, sums, stride, ahead);
+  if constexpr (Lanes::kBlocks == 1)
+    Format::template multiply<Rows, 1, 0>(weights + 64, bytes, scales, input_sums, count, sums + kLanes, stride, ahead);
+  return Rows;
 }
 
-template <class Format, bool Fetch>
+// As many rows as fit the registers; returns how many.
+template <class Format, int Fetch>
 inline int multiply_most(const uint8_t* weights, Inputs inputs, int group, int row, int rows, int count, float* sums,
-                          int stride) {
+                         int stride, const uint8_t* ahead) {
   const int left = rows - row;
   if constexpr (Lanes::kRowsAtOnce >= 8)
-    if (left >= 8) return multiply_rows<Format, 8, Fetch>(weights, inputs, group, row, rows, count, sums, stride), 8;
+    if (left >= 8) return multiply_rows<Format, 8, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
   if constexpr (Lanes::kRowsAtOnce >= 4)
-    if (left >= 4) return multiply_rows<Format, 4, Fetch>(weights, inputs, group, row, rows, count, sums, stride), 4;
-  if (left >= 2) return multiply_rows<Format, 2, Fetch>(weights, inputs, group, row, rows, count, sums, stride), 2;
-  return multiply_rows<Format, 1, Fetch>(weights, inputs, group, row, rows, count, sums, stride), 1;
+    if (left >= 4) return multiply_rows<Format, 4, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
+  if (left >= 2) return multiply_rows<Format, 2, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
+  return multiply_rows<Format, 1, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
 }
 
 // sums[row * stride + 0..31] = one tile of the matrix times each row. The weights of a group, 8 kB, stay in the nearest cache while
@@ -40,8 +42,16 @@ inline void multiply_tile(const Matrix& matrix, int tile, Inputs inputs, int row
     for (int i = 0; i < kTile; i += kLanes) Lanes::store(sums + row * stride + i, Lanes::zero());
   for (int group = 0; group * Format::kInputs < matrix.inputs; ++group) {
     const int count = smaller(Format::kInputs, matrix.inputs - group * Format::kInputs);
-    int row = multiply_most<Format, true>(weights, inputs, group, 0, rows, count, sums, stride);
-    while (row < rows) row += multiply_most<Format, false>(weights, inputs, group, row, rows, count, sums, stride);
+    const uint8_t* ahead = weights + kAhead;
+    int row;
+    if (rows <= Lanes::kRowsAtOnce) {
+      row = multiply_most<Format, 2>(weights, inputs, group, 0, rows, count, sums, stride, ahead);
+    } else {  // fetching takes turns with multiplying: half of it while each of the first two lots of rows passes
+      row = multiply_most<Format, 1>(weights, inputs, group, 0, rows, count, sums, stride, ahead);
+      ahead += Format::kGroupSize(count) / 2;
+      row += multiply_most<Format, 1>(weights, inputs, group, row, rows, count, sums, stride, ahead);
+    }
+    while (row < rows) row += multiply_most<Format, 0>(weights, inputs, group, row, rows, count, sums, stride, ahead);
     weights += Format::kGroupSize(count);
   }
   if constexpr (Format::kScaled)

@@ -52,9 +52,11 @@ struct Weights {
   Matrix heads;  // (codebooks * vocabulary, hidden)
 };
 
-// Keys and values of one sequence: [layer][16 positions][head]{ key [padded_head][16], value [16][padded_head] },
-// halves, or floats in kFloat32. What one head reads of 16 positions lies together, and memory is touched as the
-// sequence grows.
+// Keys and values of one sequence, halves, or floats in kFloat32:
+// [layer][kPastBlock positions][head][16 positions]{ key [padded_head][16], value [16][padded_head] }.
+// What one head reads of a block lies together, and memory is touched as the sequence grows.
+constexpr int kPastBlock = 64;
+
 struct Past {
   uint8_t* data;
   size_t layer_bytes, block_bytes, head_bytes;

@@ -68,7 +68,6 @@ class Tonality:
         """Thirds stacked on a degree."""
         return Chord(tuple(self.degree(degree + 2 * i) for i in range(size)))
 
-
     def harmony(self, degree: int, *, sevenths: bool) -> Chord:
         """The chord that stands for a degree: progressions are written for one scale and played in any.
 

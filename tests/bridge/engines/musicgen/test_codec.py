@@ -18,9 +18,9 @@ import torch
 import transformers
 
 from bridge.engines.musicgen.codec import StreamingCodec, _streaming
-from bridge.engines.musicgen.codec._layers import Remembering, read_layers
+from bridge.engines.musicgen.codec._layers import Layers, Remembering, read_layers
 from bridge.engines.musicgen.codec._native_layers import native_layers
-from bridge.engines.musicgen.codec._together import Together
+from bridge.engines.musicgen.codec._torch_layers import TorchLayers
 from bridge.engines.musicgen.decoder._base import Codes, Floats
 from bridge.engines.musicgen.kernel.codec_library import codec_library, instruction_sets
 from bridge.errors import EngineError, EngineUnavailable
@@ -51,17 +51,17 @@ def codec(model: Any) -> StreamingCodec:
 
 
 def computed_by(way: str, model: Any, precision: str = "float32", channels: int = 1) -> StreamingCodec:
-    codec = StreamingCodec(model, precision, channels=channels)
-    layers = read_layers(model)
+    layers: Layers | str
     if way == "torch":
         kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        codec._together = Together(_streaming.TorchLayers(layers, torch.device("cpu"), kind))
-        return codec
-    native = native_layers(layers, precision, threads=2, isa=way)
-    if isinstance(native, str):
-        pytest.skip(f"{way}: {native}")
-    codec._together = Together(native)
-    return codec
+        layers = TorchLayers(read_layers(model), torch.device("cpu"), kind)
+    else:
+        layers = native_layers(read_layers(model), precision, threads=2, isa=way)
+        if isinstance(layers, str):
+            pytest.skip(f"{way}: {layers}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_streaming, "_choose", lambda *_, **__: layers)
+        return StreamingCodec(model, precision, channels=channels)
 
 
 def codes_of(count: int, codebooks: int = 4, seed: int = 0, vocabulary: int = VOCABULARY) -> Codes:
@@ -102,16 +102,18 @@ def test_a_sound_may_be_as_short_as_one_code(model: Any, way: str, count: int) -
     assert error(in_parts(computed_by(way, model), codes, 2), whole(model, codes)) < EXACT
 
 
+@pytest.fixture(scope="module")
+def stereo(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return codec_of(build_tiny_musicgen(tmp_path_factory.mktemp("stereo") / "musicgen", channels=2))
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_a_stereo_models_codes_are_left_and_right_in_turn(
-    way: str, one_thread: None, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    model = codec_of(build_tiny_musicgen(tmp_path_factory.mktemp("stereo") / "musicgen", channels=2))
+def test_a_stereo_models_codes_are_left_and_right_in_turn(stereo: Any, way: str) -> None:
     codes = codes_of(40, codebooks=8)
-    codec = computed_by(way, model, channels=2)
+    codec = computed_by(way, stereo, channels=2)
     made = in_parts(codec, codes, 9)
     assert made.shape == (2, 40 * codec.hop)
-    assert error(made, whole(model, codes)) < EXACT
+    assert error(made, whole(stereo, codes)) < EXACT
     assert error(made[:1], made[1:]) > 0.1
 
 
@@ -134,18 +136,24 @@ def real_size(one_thread: None) -> Any:
     return model
 
 
+@pytest.fixture(scope="module")
+def real_sound(real_size: Any) -> tuple[Codes, Floats]:
+    codes = codes_of(36, vocabulary=2048)
+    return codes, whole(real_size, codes)
+
+
 @pytest.mark.parametrize(
     ("way", "precision", "most"),
     [(way, "float32", 2e-6) for way in WAYS] + [(way, "bfloat16", 8e-3) for way in ("torch", "avx512bf16")],
 )
 def test_at_its_real_size_the_error_is_that_of_the_precision(
-    real_size: Any, way: str, precision: str, most: float
+    real_size: Any, real_sound: tuple[Codes, Floats], way: str, precision: str, most: float
 ) -> None:
-    codes = codes_of(36, vocabulary=2048)
-    made, wanted = in_parts(computed_by(way, real_size, precision), codes, 25), whole(real_size, codes)
+    codec, (codes, wanted) = computed_by(way, real_size, precision), real_sound
+    made = in_parts(codec, codes, 25)
     noise = float(np.sqrt(np.mean((made - wanted) ** 2)) / wanted.std())
     assert noise < most
-    if precision == "bfloat16" and "bfloat16" in computed_by(way, real_size, precision).description:
+    if "bfloat16" in codec.description:
         assert noise > 1e-5, "that is float32"
 
 

@@ -2,9 +2,9 @@
 
 | mode | weights on a CPU | guidance | on a CPU costs, against balanced |
 |---|---|---|---|
-| draft | as balanced | off: one row a sound instead of two | about 0.7 of it |
+| draft | as balanced | off: one row a sound instead of two | 0.9 alone (reading the weights is most of it), 0.6 of eight at once |
 | balanced | int8 | as asked | 1 |
-| high | bfloat16, or better where that is set | as asked | about 2, and its weights are loaded beside the others' |
+| high | bfloat16, or better where that is set | as asked | 1.4 to 1.8, and its weights are loaded beside the others' |
 
 On a GPU every mode runs in its 16-bit type, since anything else is not quicker there at small batches; draft is
 unguided there, too. Measured costs and distances from float32 stand in docs/engines-musicgen.md.

@@ -2,7 +2,7 @@
 
 | mode | weights on a CPU | guidance | on a CPU costs, against balanced |
 |---|---|---|---|
-| draft | as balanced | off: one row a sound instead of two | 0.9 alone (reading the weights is most of it), 0.6 of eight at once |
+| draft | as balanced | off: one row a sound instead of two | 0.9 alone, 0.6 of eight at once |
 | balanced | int8 | as asked | 1 |
 | high | bfloat16, or better where that is set | as asked | 1.4 to 1.8, and its weights are loaded beside the others' |
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import errno
 import json
 import logging
@@ -24,6 +23,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from bridge.engines._lifeline import die_with_parent
+
+if __name__ == "__main__":
+    # Before all that takes a second to import: a server that is killed meanwhile leaves nothing behind.
+    die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
 from bridge.audio import codecs
 from bridge.audio.clip import Clip
@@ -50,7 +55,6 @@ ATTEMPTS = 3
 """A loop that no stretching brings to its tempo is made so often, each time with another seed."""
 _NICENESS = 5
 """Making a sound yields the processor to the server, the browser and the audio card."""
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -324,13 +328,6 @@ def _failure(request_id: str, kind: str, code: str, message: str) -> dict[str, A
     return {"type": "failed", "id": request_id, "error": kind, "code": code, "message": message}
 
 
-def _die_with_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(0)  # it died before the kernel was told to tell us
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Build the engine, describe it, serve."""
     parser = argparse.ArgumentParser(prog="bridge.engines.host")
@@ -341,7 +338,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=int, default=RATE, help="Hz of finished samples")
     parser.add_argument("--options", default="{}", help="keyword arguments of the engine, as JSON")
     options = parser.parse_args(arguments)
-    _die_with_parent(options.parent)
+    die_with_parent(options.parent)
     os.nice(_NICENESS)
     # The parent decides when we end; Ctrl-C in a terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

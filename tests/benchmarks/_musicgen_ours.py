@@ -49,9 +49,9 @@ def main(folder: Path, part: str) -> None:
 
 def _whole(folder: Path, device: str = "cpu") -> None:
     """Samples of 5 s, alone and together; and how long it takes until the first half second can be heard."""
-    engine = _engine(folder, device)
+    engine = open_engine(folder, device)
     _first(engine)
-    works = {str(count): partial(_make, engine, count) for count in TOGETHER[device]}
+    works = {str(count): partial(make, engine, count) for count in TOGETHER[device]}
     timed = measured({"first": partial(_first, engine), **works}, blocks=3, most_seconds=80)
     facts = {name: each.as_dict() for name, each in timed.items()}
     say(**facts, info={"kernel": engine.info.kernel, "precision": engine.info.precision})
@@ -59,9 +59,9 @@ def _whole(folder: Path, device: str = "cpu") -> None:
 
 def _growth(folder: Path) -> None:
     """Whole sounds of several lengths, and a step with more and more samples in it."""
-    engine = _engine(folder)
+    engine = open_engine(folder)
     _first(engine)
-    works = {str(seconds): partial(_make, engine, 1, float(seconds)) for seconds in DURATIONS}
+    works = {str(seconds): partial(make, engine, 1, float(seconds)) for seconds in DURATIONS}
     durations = measured(works, blocks=1, most_seconds=1)
     _close(engine)
     decoder = KernelDecoder.load(RandomWeights(SIZES["small"]), rows=2 * max(BATCHES), max_steps=256)
@@ -99,18 +99,19 @@ def _quality(folder: Path) -> None:
         ours = Ours(folder, precision)
         facts[precision] = distance(reference["codes"], reference["scores"], ours)
         ours.close()
-    engine = _engine(folder)
+    engine = open_engine(folder)
     for mode in MODES:  # the first request loads what the mode needs
-        _make(engine, 1, 0.5, mode)
-    timed = measured({mode: partial(_make, engine, 1, 2.0, mode) for mode in MODES}, blocks=3, most_seconds=45)
+        make(engine, 1, 0.5, mode)
+    timed = measured({mode: partial(make, engine, 1, 2.0, mode) for mode in MODES}, blocks=3, most_seconds=45)
     say(**facts, modes={name: each.as_dict() for name, each in timed.items()})
 
 
-def _engine(folder: Path, device: str = "cpu") -> Engine:
+def open_engine(folder: Path, device: str = "cpu") -> Engine:
+    """Load our engine; what it keeps, it keeps in the model's folder."""
     return MusicGenEngine(model=str(folder), device=device, data_dir=folder / "data")
 
 
-def _make(engine: Engine, count: int, seconds: float = SECONDS, mode: Any = "balanced") -> float:
+def make(engine: Engine, count: int, seconds: float = SECONDS, mode: Any = "balanced") -> float:
     """Seconds until so many samples are there that were asked for at once."""
     began = time.perf_counter()
     with ThreadPoolExecutor(count) as pool:

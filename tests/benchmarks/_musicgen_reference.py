@@ -1,4 +1,4 @@
-"""Part of the MusicGen benchmark: transformers' own generate(), and the scores that every other decoder is held to.
+"""Part of the MusicGen benchmark: transformers' generate() in turn with our engine, and the scores all are held to.
 
 ``python -P -m tests.benchmarks._musicgen_reference FOLDER float32|bfloat16 [full] [cuda]``
 """
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks._musicgen_model import DELAY, FRAMES_A_SECOND, PROMPT, SEED, SIZES, say, threads
-from tests.benchmarks._quiet import measured
+from tests.benchmarks._musicgen_ours import make, open_engine
+from tests.benchmarks._quiet import Block, Blocks, measured, ratio
 
 SECONDS = 5
 SHORT, LONG = 13, 53
@@ -43,14 +44,24 @@ def main(folder: Path, dtype: str, full: bool, device: str = "cpu") -> None:
         model.generate(**words, max_new_tokens=count, do_sample=True, guidance_scale=3.0).cpu()
         return time.perf_counter() - began
 
+    engine = open_engine(folder, device)
+    make(engine, 1, 1.0)
     generate(SHORT)
-    timed = measured({"short": partial(generate, SHORT), "long": partial(generate, LONG)}, blocks=3, most_seconds=90)
-    step = (timed["long"].value - timed["short"].value) / (LONG - SHORT)
-    facts: dict[str, Any] = {"step": step, "whole": timed["long"].value + (steps - LONG) * step}
-    facts["note"] = f"worked out from {SHORT} and {LONG} of {steps} steps, {timed['long'].note}"
-    if full:
-        facts |= {"whole": generate(steps), "note": f"all {steps} steps, one run"}
-    say(**facts, tokens=int(words["input_ids"].shape[1]))
+    works = {"whole": partial(generate, steps)} if full else {str(n): partial(generate, n) for n in (SHORT, LONG)}
+    timed = measured(works | {"ours": partial(make, engine, 1, SECONDS)}, blocks=1 if full else 3, most_seconds=90)
+    whole = timed["whole"] if full else _worked_out(timed[str(SHORT)], timed[str(LONG)], steps)
+    how = f"all {steps} steps" if full else f"worked out from {SHORT} and {LONG} of {steps} steps"
+    facts = {"whole": whole.value, "step": whole.value / steps, "note": f"{how}, {whole.note}"}
+    say(**facts, ours=timed["ours"].value, ratio=ratio(whole, timed["ours"]), tokens=int(words["input_ids"].shape[1]))
+
+
+def _worked_out(short: Blocks, long: Blocks, steps: int) -> Blocks:
+    """What ``steps`` steps would have taken in each round."""
+    rounds = []
+    for few, many in zip(short.all, long.all, strict=True):
+        step = (many.value - few.value) / (LONG - SHORT)
+        rounds.append(Block(many.value + (steps - LONG) * step, max(few.others, many.others)))
+    return Blocks(rounds)
 
 
 def _write_scores(model: Any, words: Any, path: Path) -> None:

@@ -98,11 +98,11 @@ async def part(name: str, *arguments: object) -> dict[str, Any]:
 def _whole(whole: Mapping[str, Any], theirs: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
     figures = {}
     for dtype, bar in (("float32", 13.0), ("bfloat16", 5.2)):
-        name = f"{SECONDS} s, transformers generate() {dtype}"
-        figures[name] = _figure(theirs[dtype], "whole", "s")
-        ratio = _ratio(theirs[dtype].get("whole"), whole.get("1", {}).get("value"))
+        facts = theirs.get(dtype, {})
+        figures[f"{SECONDS} s, transformers generate() {dtype}"] = _figure(facts, "whole", "s")
+        figures[f"{SECONDS} s, ours in turn with {dtype}"] = _figure(facts, "ours", "s")
         figures[f"{SECONDS} s, ours against it, {dtype}"] = Figure(
-            ratio, "x", bar, "higher", void=_noisy(theirs[dtype], whole.get("1", {}))
+            facts.get("ratio"), "x", bar, "higher", "int8, rounds in turn", void=_noisy(facts)
         )
     for count, bar in ((1, 1.5), (4, 3.2), (8, 3.8)):
         facts = whole.get(str(count), whole)
@@ -204,9 +204,7 @@ def _gpu(whole: Mapping[str, Any], eager: Mapping[str, Any]) -> dict[str, Figure
     alone, together = whole.get("1", whole), whole.get("16", whole)
     return {
         f"GPU: {SECONDS} s, transformers generate() bfloat16": _figure(eager, "whole", "s"),
-        f"GPU: {SECONDS} s, ours against it": Figure(
-            _ratio(eager.get("whole"), alone.get("value")), "x", 12.0, "higher", void=_noisy(alone, eager)
-        ),
+        f"GPU: {SECONDS} s, ours against it": Figure(eager.get("ratio"), "x", 12.0, "higher", void=_noisy(eager)),
         "GPU: audio a second, alone": Figure(
             _ratio(SECONDS, alone.get("value")), "s", 30.0, "higher", str(alone.get("error", "")), void=_noisy(alone)
         ),

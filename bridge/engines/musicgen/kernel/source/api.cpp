@@ -177,7 +177,8 @@ class Handle {
         pass.hearing[pass.hearing_count++] = i;
       }
       if (from.scores >= 0) {
-        row.scores = scores + static_cast<size_t>(from.scores) * static_cast<size_t>(shape.codebooks * shape.vocabulary);
+        const size_t wide = static_cast<size_t>(shape.codebooks * shape.vocabulary);
+        row.scores = scores + static_cast<size_t>(from.scores) * wide;
         pass.scored[pass.scored_count++] = i;
       }
     }
@@ -228,13 +229,16 @@ class Handle {
     room_bytes_ = parts.used();
   }
 
-  // Sinusoids as MusicGen has them: cosines in the first half, sines in the second; frequencies 10000^(-i / (half - 1)).
+  // Sinusoids as MusicGen has them: cosines in the first half, sines in the second, of frequencies
+  // 10000^(-i / (half - 1)). Rounded to float where the model's own are.
   void fill_positions() {
     const int hidden = decoder_.weights.shape.hidden, half = hidden / 2;
     const float step = static_cast<float>(-std::log(10000.0) / (half - 1));
     std::vector<float> frequency(static_cast<size_t>(half));
-    for (int i = 0; i < half; ++i)
-      frequency[static_cast<size_t>(i)] = static_cast<float>(std::exp(static_cast<double>(static_cast<float>(i) * step)));
+    for (int i = 0; i < half; ++i) {
+      const float exponent = static_cast<float>(i) * step;
+      frequency[static_cast<size_t>(i)] = static_cast<float>(std::exp(static_cast<double>(exponent)));
+    }
     for (int position = 0; position < max_steps_; ++position) {
       float* row = positions_ + static_cast<size_t>(position) * static_cast<size_t>(hidden);
       for (int i = 0; i < half; ++i) {

@@ -31,8 +31,8 @@ typedef struct {
   const float* embedding;   // (hidden), position not yet added
 } musicgen_row;
 
-// A decoder without weights. `precision`: 0 float32, 1 bfloat16, 2 int8, 3 int4. `isa`: a name, or empty for the best that
-// this processor has. Null when it cannot be; `error` then says why.
+// A decoder without weights. `precision`: 0 float32, 1 bfloat16, 2 int8, 3 int4. `isa`: a name, or empty for the best
+// that this processor has. Null when it cannot be; `error` then says why.
 MUSICGEN_API void* musicgen_open(const musicgen_shape* shape, int32_t precision, int32_t rows, int32_t max_steps,
                                  int32_t threads, const char* isa, char* error, size_t error_bytes);
 MUSICGEN_API void musicgen_close(void* decoder);

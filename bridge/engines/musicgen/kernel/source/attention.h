@@ -35,8 +35,8 @@ inline void keep(Past past, int layer, int head, int position, int width, int pa
   }
 }
 
-// out[0..width) = attention of `query` over positions 0..length-1. Parts = padded width / 16. `later`: the first keys of
-// who attends next. What comes next is fetched evenly while this is worked on.
+// out[0..width) = attention of `query` over positions 0..length-1. Parts = padded width / 16. `later`: the first keys
+// of who attends next. What comes next is fetched evenly while this is worked on.
 template <class Kept, int Parts>
 inline void attend_parts(Past past, int layer, int head, int length, int width, const float* query, float* out,
                          const Kept* later) {

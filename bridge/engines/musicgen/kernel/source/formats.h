@@ -26,16 +26,13 @@ inline int32_t load_int(const uint8_t* p) {
   return x;
 }
 
-// Product that may overflow, of what came of NaN.
-inline int32_t times(int32_t a, int32_t b) {
-  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
-}
-
 // Integers for kInputs values at a time, with one scale: the largest becomes 127. When all are NaN (normalise() makes
 // them so if one is), the scale is NaN too, and so will be what is multiplied: max() takes its second when in doubt.
+// The integers stay small.
 template <int Group>
 inline void quantise(Inputs inputs, int row, int rows, const float* values, int count) {
   const Lanes::Floats shift = Lanes::set(12582912.0f);  // see exponential()
+  const Lanes::Floats least = Lanes::set(12582912.0f - 127.0f);
   for (int group = 0; group * Group < count; ++group) {
     const float* from = values + group * Group;
     const int size = smaller(Group, count - group * Group);
@@ -46,7 +43,7 @@ inline void quantise(Inputs inputs, int row, int rows, const float* values, int 
     Lanes::Ints sum = Lanes::set_ints(0);
     int8_t* to = reinterpret_cast<int8_t*>(inputs.bytes) + (static_cast<size_t>(group) * rows + row) * kGroupBytes;
     for (int k = 0; k < size; k += kLanes) {
-      const Lanes::Floats rounded = Lanes::fma(Lanes::load(from + k), inverse, shift);
+      const Lanes::Floats rounded = Lanes::max(Lanes::fma(Lanes::load(from + k), inverse, shift), least);
       const Lanes::Ints whole = Lanes::sub(Lanes::bits(rounded), Lanes::set_ints(0x4b400000));
       sum = Lanes::add(sum, whole);
       Lanes::store_bytes(to + k, whole);
@@ -140,7 +137,7 @@ struct Int8 {
                        int count, float* sums, int stride, const uint8_t* ahead) {
     Lanes::Ints total[Rows][Blocks];
     for (int row = 0; row < Rows; ++row)
-      for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(times(-Lanes::kByteOffset, input_sums[row]));
+      for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(-Lanes::kByteOffset * input_sums[row]);
     for (int k = 0; k < count; k += 4, weights += kStepBytes) {
       fetch_share<Fetch>(ahead);
       Lanes::Bytes w[Blocks];
@@ -158,7 +155,8 @@ struct Int8 {
   }
 };
 
-// A group begins with its 32 scales, so that a block's scales and its steps are both 64 bytes after the other's; a step holds 8 inputs: bytes of 4 in the low, of the next 4 in the high halves.
+// A group begins with its 32 scales, so that a block's scales and its steps are both 64 bytes after the other's. A step
+// holds 8 inputs: 4 in the low halves of its bytes, the next 4 in the high ones.
 struct Int4 {
   using Kept = uint16_t;
   static constexpr int kInputs = 64;
@@ -178,7 +176,7 @@ struct Int4 {
     weights += kTile * sizeof(float);
     Lanes::Ints total[Rows][Blocks];
     for (int row = 0; row < Rows; ++row)
-      for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(times(-8, input_sums[row]));
+      for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(-8 * input_sums[row]);
     for (int k = 0; k < count; k += 8, weights += kStepBytes) {
       fetch_share<Fetch>(ahead);
       Lanes::Nibbles low[Blocks], high[Blocks];

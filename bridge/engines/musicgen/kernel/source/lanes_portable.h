@@ -87,9 +87,9 @@ struct Lanes {
   static Ints to_exponent(Ints a) { return {a.v << 23}; }
   static Floats to_floats(Ints a) { return {__builtin_convertvector(a.v, RawFloats)}; }
   static int32_t sum(Ints a) {
-    uint32_t total = 0;  // of what came of NaN it may overflow
-    for (int i = 0; i < kLanes; ++i) total += static_cast<uint32_t>(a.v[i]);
-    return static_cast<int32_t>(total);
+    int32_t total = 0;
+    for (int i = 0; i < kLanes; ++i) total += a.v[i];
+    return total;
   }
   static void store_bytes(int8_t* p, Ints a) {
     for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(a.v[i]);
@@ -118,7 +118,8 @@ struct Lanes {
   }
   static Floats dot(Floats sums, const Bfloats& weights, int32_t two) {
     const uint32_t pair = static_cast<uint32_t>(two);
-    const Ints even = set_ints(static_cast<int32_t>(pair << 16)), odd = set_ints(static_cast<int32_t>(pair & 0xffff0000u));
+    const Ints even = set_ints(static_cast<int32_t>(pair << 16));
+    const Ints odd = set_ints(static_cast<int32_t>(pair & 0xffff0000u));
     return fma(weights.odd, from_bits(odd), fma(weights.even, from_bits(even), sums));
   }
 

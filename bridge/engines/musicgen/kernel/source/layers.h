@@ -56,7 +56,8 @@ class PassOnThread {
 
   void step() {
     const Pass& pass = decoder_.pass;
-    for (int row = thread_; row < pass.count; row += threads_.count()) enter(pass.rows[row], decoder_.x + row * hidden_);
+    for (int row = thread_; row < pass.count; row += threads_.count())
+      enter(pass.rows[row], decoder_.x + row * hidden_);
     meet(weights_.layers[0].qkv);
     for (int i = 0; i < weights_.shape.layers; ++i) {
       const Layer& layer = weights_.layers[i];
@@ -197,7 +198,8 @@ class PassOnThread {
       multiply_tile<Format>(layer.fc1, tile, inputs, pass.count, own_.values, kTile);
       for (int row = 0; row < pass.count; ++row)
         for (int i = 0; i < kTile && tile * kTile + i < wide; i += kLanes)
-          Lanes::store(decoder_.inner + row * wide + tile * kTile + i, gelu(Lanes::load(own_.values + row * kTile + i)));
+          Lanes::store(decoder_.inner + row * wide + tile * kTile + i,
+                       gelu(Lanes::load(own_.values + row * kTile + i)));
     }
     meet(layer.fc2);
   }

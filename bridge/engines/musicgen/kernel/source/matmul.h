@@ -13,7 +13,8 @@ inline int multiply_rows(const uint8_t* weights, Inputs inputs, int group, int r
   const float* scales = inputs.scales + group * kPassRows + row;
   const int32_t* input_sums = inputs.sums + group * kPassRows + row;
   sums += row * stride;
-  Format::template multiply<Rows, Lanes::kBlocks, Fetch>(weights, bytes, scales, input_sums, count, sums, stride, ahead);
+  Format::template multiply<Rows, Lanes::kBlocks, Fetch>(weights, bytes, scales, input_sums, count, sums, stride,
+                                                          ahead);
   if constexpr (Lanes::kBlocks == 1)
     Format::template multiply<Rows, 1, 0>(weights + 64, bytes, scales, input_sums, count, sums + kLanes, stride, ahead);
   return Rows;
@@ -25,18 +26,19 @@ inline int multiply_most(const uint8_t* weights, Inputs inputs, int group, int r
                          int stride, const uint8_t* ahead) {
   const int left = rows - row;
   if constexpr (Lanes::kRowsAtOnce >= 8)
-    if (left >= 8) return multiply_rows<Format, 8, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
+    if (left >= 8)
+      return multiply_rows<Format, 8, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
   if constexpr (Lanes::kRowsAtOnce >= 4)
-    if (left >= 4) return multiply_rows<Format, 4, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
+    if (left >= 4)
+      return multiply_rows<Format, 4, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
   if (left >= 2) return multiply_rows<Format, 2, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
   return multiply_rows<Format, 1, Fetch>(weights, inputs, group, row, rows, count, sums, stride, ahead);
 }
 
-// sums[row * stride + 0..31] = one tile of the matrix times each row. The weights of a group, 8 kB, stay in the nearest cache while
-// the rows pass by.
+// sums[row * stride + 0..31] = one tile of the matrix times each row. The weights of a group, 8 kB, stay in the nearest
+// cache while the rows pass by.
 template <class Format>
-inline void multiply_tile(const Matrix& matrix, int tile, Inputs inputs, int rows, float* sums,
-                          int stride) {
+inline void multiply_tile(const Matrix& matrix, int tile, Inputs inputs, int rows, float* sums, int stride) {
   const uint8_t* weights = matrix.tiles + static_cast<size_t>(tile) * matrix.tile_bytes;
   for (int row = 0; row < rows; ++row)
     for (int i = 0; i < kTile; i += kLanes) Lanes::store(sums + row * stride + i, Lanes::zero());

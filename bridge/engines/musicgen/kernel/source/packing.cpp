@@ -20,7 +20,10 @@ size_t tile_bytes(int precision, int inputs) {
     case kFloat32: return k * kTile * 4;
     case kBfloat16: return k * kTile * 2;
     case kInt8: return k * kTile;
-    default: return k * kTile / 2 + static_cast<size_t>(round_up(inputs, kInt4Group) / kInt4Group) * kTile * sizeof(float);
+    default: {
+      const size_t groups = static_cast<size_t>(round_up(inputs, kInt4Group) / kInt4Group);
+      return k * kTile / 2 + groups * kTile * sizeof(float);
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -80,8 +81,6 @@ class OwnEngine:
         self._checkpoint = checkpoint
         self._device = device
         self._usual = usual
-        self._text = PromptEncoder(checkpoint, device=device, dtype="float32" if usual == "float32" else None)
-        self._codec = open_codec(checkpoint, device, "float32" if usual == "float32" else "bfloat16")
         per_second = checkpoint.rate / checkpoint.hop
         positions = checkpoint.decoder_weights().shape.positions
         fits = positions - checkpoint.delay - 1
@@ -90,7 +89,12 @@ class OwnEngine:
         steps = self._window + checkpoint.delay + 1 + (_PREFIX_STEPS if checkpoint.melody else 0)
         keep = None if data_dir is None else data_dir / "musicgen"
         self._decoders = Decoders(checkpoint, device, steps, keep, self._tried)
-        first = self._decoders.of(usual)
+        with ThreadPoolExecutor(1) as beside:
+            # its weights come from the disk while transformers is imported; a melody model's is tried with words
+            loading = None if checkpoint.melody else beside.submit(self._decoders.of, usual)
+            self._text = PromptEncoder(checkpoint, device=device, dtype="float32" if usual == "float32" else None)
+            self._codec = open_codec(checkpoint, device, "float32" if usual == "float32" else "bfloat16")
+            first = loading.result() if loading else self._decoders.of(usual)
         self._places = Places(first.rows // 2)
         self._busy = 0
         self._lock = threading.Lock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import json
 import math
+import platform
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -488,6 +489,23 @@ def test_what_was_heard_already_is_not_begun_again(tiny: Path, monkeypatch: pyte
     out_of_memory(engine, monkeypatch, 1, after_a_piece=True)
     with pytest.raises(EngineError, match="the memory is full"):
         make(engine)
+    own(engine).close()
+
+
+@pytest.mark.parametrize("isa", ["portable", "avx2"])
+def test_an_old_processor_computes_too_and_is_another_revision(
+    exact: MusicGenEngine, tiny: Path, isa: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isa == "avx2" and platform.machine().lower() not in {"x86_64", "amd64"}:
+        pytest.skip("avx2 is of other processors")
+    if not (exact.info.kernel or "").startswith("own"):
+        pytest.skip("there is no kernel here")
+    monkeypatch.setenv("MUSICGEN_KERNEL_ISA", isa)
+    engine = build(tiny)
+    assert engine.info.kernel == f"own {isa}"
+    assert isa in engine.info.revision
+    one, other = (make(each, temperature=0).samples for each in (engine, exact))
+    assert np.abs(one - other).max() < 1e-3
     own(engine).close()
 
 

@@ -10,7 +10,8 @@ the same codes for the same captured sizes only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 import numpy as np
@@ -58,6 +59,8 @@ class GraphDecoder:
         self._scores = torch.zeros(plain.rows, shape.codebooks, shape.vocabulary, device=device)
         self._number = 0
         self._graphs: _Graphs | None = _Graphs() if capture else None
+        # of its own, and before the codec's: all that comes and goes are arrays of the host
+        self._stream = torch.cuda.Stream(priority=-1) if capture else None
 
     @classmethod
     def load(
@@ -76,7 +79,9 @@ class GraphDecoder:
             network = load_network(weights, positions, device, precision)
             plain = TorchDecoder(network, rows=rows, max_steps=positions, device=device, precision=precision)
             decoder = cls(plain, max_steps=max_steps, device=device, capture=capture)
-            if capture:  # those of a single request, so that the first one does not wait for them
+        if capture:  # those of a single request, so that the first one does not wait for them
+            torch.cuda.synchronize()
+            with decoder._computing():
                 for reach in _REACHES:
                     decoder._compute_or_replay(min(2, rows), min(reach, positions), _MEMORIES[0])
         return decoder
@@ -104,8 +109,8 @@ class GraphDecoder:
 
     def begin(self, row: int, memory: Floats | None) -> None:
         """Forget the row's past, and let it hear ``memory`` (S, H)."""
-        self._plain.begin(row, memory)
-        with computing():
+        with self._computing():
+            self._plain.begin(row, memory)
             self._plain.past[row].zero_()  # a number out of range would be heard through any mask
             cross, self._plain.cross[row] = self._plain.cross[row], None
             length = 1
@@ -121,17 +126,19 @@ class GraphDecoder:
 
     def embed(self, codes: Codes) -> Floats:
         """Codes (T, K) -> inputs (T, H)."""
-        return self._plain.embed(codes)
+        with self._computing():
+            return self._plain.embed(codes)
 
     def prefill(self, row: int, inputs: Floats) -> None:
         """Add T positions at once."""
-        self._plain.prefill(row, inputs)
+        with self._computing():
+            self._plain.prefill(row, inputs)
 
     def step(self, rows: Sequence[int], codes: Codes) -> Floats:
         """Add a position to each of ``rows``; ``codes`` (n, K) -> scores (n, K, V)."""
         nothing = np.zeros(self.shape.codebooks)
         self.draw([Turn([row], given, nothing, 1.0, 1, _OFF, 1.0) for row, given in zip(rows, codes, strict=True)])()
-        with computing():
+        with self._computing():
             scores: Floats = self._scores[list(rows)].cpu().numpy()
         return scores
 
@@ -146,7 +153,7 @@ class GraphDecoder:
         telling = self._tellings[self._number % _IN_FLIGHT]
         answer = self._answers[self._number % _IN_FLIGHT]
         self._write(telling.numpy(), turns)
-        with computing():
+        with self._computing():
             self._told.copy_(telling, non_blocking=True)
             self._compute_or_replay(
                 _rounded(1 + max(rows), _ROWS, self.rows),
@@ -174,6 +181,11 @@ class GraphDecoder:
         self._graphs = None
         self._plain.close()
         self._memory = self._scores = torch.empty(0)
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        with computing(), nullcontext() if self._stream is None else torch.cuda.stream(self._stream):
+            yield
 
     def _write(self, telling: Floats, turns: Sequence[Turn]) -> None:
         """Write what the device has to know of each row; ``_compute`` reads it in the same order."""
@@ -208,8 +220,8 @@ class GraphDecoder:
         codes = torch.where(given < 0, self._drawn[:rows].clamp_min(0), given)
         at = told[:, 2 * codebooks].long()
         x = network.inputs(codes) + network.positions[at]
-        visible = (torch.arange(reach, device=self._device) <= at[:, None])[:, None, None]
-        audible = (torch.arange(heard, device=self._device) < self._heard[:rows, None])[:, None, None]
+        visible = self._mask(torch.arange(reach, device=self._device) <= at[:, None])
+        audible = self._mask(torch.arange(heard, device=self._device) < self._heard[:rows, None])
         for number, layer in enumerate(network.layers):
             qkv = layer.qkv(layer_norm(x, layer.self_norm)).view(rows, 3, -1, 1, self._width)
             past = self._plain.past[:rows, number]  # (rows, 2, heads, positions, width)
@@ -221,6 +233,11 @@ class GraphDecoder:
         scores = network.heads(layer_norm(x, network.norm)).view(rows, codebooks, -1).float()
         self._scores[:rows] = scores
         self._drawn[:rows] = _drawn(scores, told[:, codebooks:])
+
+    def _mask(self, allowed: Tensor) -> Tensor:
+        """``allowed`` (n, T) -> what the attention adds to its scores, made once for all layers, (n, 1, 1, T)."""
+        closed = torch.where(allowed, 0.0, -torch.inf)
+        return closed.to(self._plain.network.embed.dtype)[:, None, None]
 
     def _hear(self, layer: Layer, number: int, x: Tensor, heard: int, audible: Tensor) -> Tensor:
         if layer.cross_norm is None or layer.cross_q is None or layer.cross_out is None:
@@ -248,7 +265,8 @@ class _Graphs:
             torch.cuda.current_stream().wait_stream(aside)
             drawn.copy_(before)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
+            # other threads may go on with the codec and the text meanwhile
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 compute()
             self._captured[sizes] = graph
         graph.replay()

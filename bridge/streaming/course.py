@@ -14,8 +14,9 @@ CONTEXT_SECONDS: Final = 5.0
 """How much of what was heard a model goes on from, where it can."""
 PASSAGE_SECONDS: Final = 8.0
 """Longest passage: long enough to cost little, short enough to be made while the one before plays."""
-STREAMED_SECONDS: Final = 60.0
-"""Longest passage of a model that is heard while it plays on: it remembers its music, another passage does not."""
+STREAMED_SECONDS: Final = 24.0
+"""Longest passage of a model that is heard while it is made: with what it goes on from it fits into the 30 s that
+MusicGen hears at once."""
 HEARD_SECONDS: Final = 24.0
 """A loop goes round for so long before another takes its place: to make it costs most of what a stream costs."""
 _FIRST_SECONDS = 0.5

@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,28 @@ def test_a_download_shows_its_progress(
     out = capsys.readouterr().out
     assert out.count("\r" if live else "\n") == (101 if live else 11)
     assert out.endswith("100 % of 2000 MB\n")
+
+
+@pytest.mark.torch
+def test_measuring_loads_the_model_and_keeps_how_fast_it_is(
+    machine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from tests.tiny_musicgen import build_tiny_musicgen
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    folder = build_tiny_musicgen(machine / "tiny")
+    assert "not measured yet" in _said(capsys, "--model", str(folder))
+    said = _said(capsys, "--measure", "--model", str(folder))
+    assert re.search(r"MusicGen makes \d+\.\d s of audio in a second here \(cpu, int8, ", said)
+    assert said.splitlines()[-1].rstrip(".") in _said(capsys, "--model", str(folder))
+
+
+def test_what_cannot_be_measured_is_a_sentence(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--measure", "--model", str(machine / "nowhere")) == 1
+    assert capsys.readouterr().err.startswith("! ")
+
+
+def _said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert run(*words) == 0
+    return capsys.readouterr().out

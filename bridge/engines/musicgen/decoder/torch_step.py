@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -166,24 +166,40 @@ def _quantized(weight: Tensor) -> Linear:
     FBGEMM takes one scale for all rows of the input. So that they do not hear each other, each is brought to the range
     -1..1, and a last row that holds both ends keeps the common scale where it is; sums of integers do not round.
     """
-    scale = weight.abs().amax(1).clamp_min(1e-12) / 127
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        packed = torch.ops.quantized.linear_prepack(
-            torch.quantize_per_channel(
-                weight, scale.double(), torch.zeros(len(weight), dtype=torch.long), 0, torch.qint8
-            ),
-            None,
-        )
+    packed, sums = _packed(weight)
+    fewer_bits = not _holds_eight_bits()
     ends = torch.zeros(1, weight.shape[1])
     ends[0, 0], ends[0, 1] = -1.0, 1.0
 
     def linear(x: Tensor, *, apart: bool = False) -> Tensor:
         del apart  # they always are
-        loudest = x.abs().amax(1, keepdim=True).clamp_min(1e-12)
-        return torch.ops.quantized.linear_dynamic(torch.cat([x / loudest, ends]), packed, True)[:-1] * loudest
+        lowest, highest = x.aminmax(dim=1, keepdim=True)
+        middle, reach = (highest + lowest) / 2, ((highest - lowest) / 2).clamp_min(1e-12)
+        rows = torch.cat([((x - middle) / reach).clamp(-1.0, 1.0), ends])  # rounding could leave the range
+        return torch.ops.quantized.linear_dynamic(rows, packed, fewer_bits)[:-1] * reach + middle * sums
 
     return linear
+
+
+def _packed(weight: Tensor) -> tuple[Any, Tensor]:
+    """Return the matrix as FBGEMM wants it, and the sum of each output's weights, (out,)."""
+    scale = weight.abs().amax(1).clamp_min(1e-12) / 127
+    zeros = torch.zeros(len(weight), dtype=torch.long)
+    with warnings.catch_warnings():  # torch announces that these calls will go one day
+        warnings.simplefilter("ignore")
+        quantized = torch.quantize_per_channel(weight, scale.double(), zeros, 0, torch.qint8)
+        return torch.ops.quantized.linear_prepack(quantized, None), quantized.dequantize().sum(1)
+
+
+@functools.cache
+def _holds_eight_bits() -> bool:
+    """Try whether inputs may have all eight bits: without VNNI a sum of two products leaves its 16, and is cut."""
+    width = 64
+    loudest = torch.ones(1, width)
+    both_ends = torch.cat([loudest, -loudest])
+    packed, _ = _packed(torch.ones(16, width))
+    product = torch.ops.quantized.linear_dynamic(both_ends, packed, False)
+    return bool((product[0] - width).abs().max() < 0.02 * width)
 
 
 class TorchDecoder:

@@ -51,7 +51,7 @@ inline void attend_parts(Past past, int layer, int head, int length, int width, 
     const Kept* next = begin + kLanes < length ? sixteen<Kept>(past, layer, head, begin + kLanes, kPadded) : later;
     Lanes::Floats score[4] = {Lanes::zero(), Lanes::zero(), Lanes::zero(), Lanes::zero()};
     for (int i = 0; i < kPadded; i += 4) {
-      for (int line = 0; line < 4 * kLanes; line += kLine) __builtin_prefetch(next + i * kLanes + line);
+      for (int line = 0; line < 4 * kLanes; line += kLine) __builtin_prefetch(next + i * kLanes + line, 0, 2);
       for (int j = 0; j < 4; ++j)
         score[j] = Lanes::fma(Lanes::load(keys + (i + j) * kLanes), Lanes::set(query[i + j]), score[j]);
     }
@@ -73,7 +73,7 @@ inline void attend_parts(Past past, int layer, int head, int length, int width, 
     const Kept* values = keys + kPadded * kLanes;
     for (int position = 0; position < count; ++position, values += kPadded) {
       for (int line = 0; line < kPadded; line += kLine)
-        __builtin_prefetch(next + (kLanes + position) * kPadded + line);
+        __builtin_prefetch(next + (kLanes + position) * kPadded + line, 0, 2);
       for (int part = 0; part < Parts; ++part)
         gathered[part] =
             Lanes::fma(Lanes::load(values + part * kLanes), Lanes::set(weight[position]), gathered[part]);

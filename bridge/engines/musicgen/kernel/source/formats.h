@@ -11,12 +11,19 @@ namespace musicgen {
 namespace {
 
 constexpr int kStepBytes = 128;
-constexpr int kAhead = 4096;  // bytes; so much later is needed what is fetched now
+// How many bytes ahead weights are fetched: with few rows just before they are needed, into the nearest cache; with many
+// rows, which take longer, further ahead into the next one, whose room for what is under way is larger. Measured.
+constexpr int kAheadOfFew = 4096, kAheadOfMany = 16384;
 
-// Fetches, in one step of a group, its share of what comes kAhead later: both of the step's lines, one, or none.
+// Fetches, in one step of a group, its share of what comes later: both of the step's lines, one, or none.
 template <int Fetch>
 inline void fetch_share(const uint8_t*& ahead) {
-  for (int line = 0; line < Fetch; ++line) __builtin_prefetch(ahead + line * 64);
+  if constexpr (Fetch == 2) {
+    __builtin_prefetch(ahead);
+    __builtin_prefetch(ahead + 64);
+  } else if constexpr (Fetch == 1) {
+    __builtin_prefetch(ahead, 0, 2);
+  }
   ahead += Fetch * 64;
 }
 

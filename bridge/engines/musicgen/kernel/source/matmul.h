@@ -44,10 +44,10 @@ inline void multiply_tile(const Matrix& matrix, int tile, Inputs inputs, int row
     for (int i = 0; i < kTile; i += kLanes) Lanes::store(sums + row * stride + i, Lanes::zero());
   for (int group = 0; group * Format::kInputs < matrix.inputs; ++group) {
     const int count = smaller(Format::kInputs, matrix.inputs - group * Format::kInputs);
-    const uint8_t* ahead = weights + kAhead;
+    const uint8_t* ahead = weights + kAheadOfMany;
     int row;
     if (rows <= Lanes::kRowsAtOnce) {
-      row = multiply_most<Format, 2>(weights, inputs, group, 0, rows, count, sums, stride, ahead);
+      row = multiply_most<Format, 2>(weights, inputs, group, 0, rows, count, sums, stride, weights + kAheadOfFew);
     } else {  // fetching takes turns with multiplying: half of it while each of the first two lots of rows passes
       row = multiply_most<Format, 1>(weights, inputs, group, 0, rows, count, sums, stride, ahead);
       ahead += Format::kGroupSize(count) / 2;

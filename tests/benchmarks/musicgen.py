@@ -100,7 +100,7 @@ def _whole(whole: Mapping[str, Any], theirs: Mapping[str, Mapping[str, Any]]) ->
     for dtype, bar in (("float32", 13.0), ("bfloat16", 5.2)):
         facts = theirs.get(dtype, {})
         figures[f"{SECONDS} s, transformers generate() {dtype}"] = _figure(facts, "whole", "s")
-        figures[f"{SECONDS} s, ours in turn with {dtype}"] = _figure(facts, "ours", "s")
+        figures[f"{SECONDS} s, ours in turn with {dtype}"] = Figure(facts.get("ours"), "s")
         figures[f"{SECONDS} s, ours against it, {dtype}"] = Figure(
             facts.get("ratio"), "x", bar, "higher", "int8, rounds in turn", void=_noisy(facts)
         )
@@ -170,7 +170,7 @@ def _host(host: Mapping[str, Any]) -> dict[str, Figure]:
 def _growth(growth: Mapping[str, Any], sizes: Mapping[str, Any]) -> dict[str, Figure]:
     figures = {f"making {name} s": _figure(facts, "value", "s") for name, facts in growth.get("durations", {}).items()}
     for name, facts in growth.get("batches", {}).items():
-        figures[f"a step of {name}"] = _figure(facts, "value", "ms", scale=1e3)
+        figures[f"a step, {name} together"] = _figure(facts, "value", "ms", scale=1e3)
     for name, facts in sizes.items():
         if isinstance(facts, dict):
             all_of_it = len(facts["layers"]) == 1

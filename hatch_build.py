@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -35,4 +36,6 @@ class KernelBuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unuse
             inside = library.relative_to(Path(self.root)).as_posix()
             build_data["force_include"][str(library)] = inside
             build_data["pure_python"] = False
-            build_data["infer_tag"] = True
+            # any Python: the library is called with ctypes
+            system = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+            build_data["tag"] = f"py3-none-{system}"

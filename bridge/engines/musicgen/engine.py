@@ -93,7 +93,8 @@ class OwnEngine:
             # its weights come from the disk while transformers is imported; a melody model's is tried with words
             loading = None if checkpoint.melody else beside.submit(self._decoders.of, usual)
             self._text = PromptEncoder(checkpoint, device=device, dtype="float32" if usual == "float32" else None)
-            self._codec = open_codec(checkpoint, device, "float32" if usual == "float32" else "bfloat16")
+            codec_precision = "float32" if usual == "float32" else "bfloat16"
+            self._codec = open_codec(checkpoint, device, codec_precision, keep)
             first = loading.result() if loading else self._decoders.of(usual)
         self._places = Places(first.rows // 2)
         self._busy = 0
@@ -276,13 +277,12 @@ class OwnEngine:
         yield from generate(window, frames, prompt, self._window, self._overlap, share)
 
     def _sounding(self, codes: Iterator[Codes], prompt: Codes | None) -> Generator[Samples, None, None]:
-        """Decode codes as they come: what is ready for the first piece, then for each further one."""
+        """Decode codes as they come, in pieces of the same lengths however slowly they are read."""
         stream = self._codec.decoding()
         per_second = self._checkpoint.rate / self._checkpoint.hop
-        before = np.zeros((0, self._codec.codebooks), np.int32) if prompt is None else prompt[-_HEARD_BEFORE:]
-        unheard = len(before) * self._checkpoint.hop
-        waiting, ready = [before], 0
-        enough = round(FIRST_SECONDS * per_second) + _LOOK_AHEAD
+        waiting = np.zeros((0, self._codec.codebooks), np.int32) if prompt is None else prompt[-_HEARD_BEFORE:]
+        unheard = len(waiting) * self._checkpoint.hop
+        enough = len(waiting) + round(FIRST_SECONDS * per_second) + _LOOK_AHEAD
 
         def decoded(samples: Samples) -> Samples:
             nonlocal unheard
@@ -290,13 +290,11 @@ class OwnEngine:
             return samples[:, skipped:]
 
         for piece in codes:
-            waiting.append(piece)
-            ready += len(piece)
-            if ready >= enough:
-                yield decoded(stream.push(np.concatenate(waiting)))
-                waiting, ready = [], 0
-                enough = round(PIECE_SECONDS * per_second)
-        last = stream.push(np.concatenate(waiting)) if waiting else np.zeros((self._codec.channels, 0), np.float32)
+            waiting = np.concatenate([waiting, piece])
+            while len(waiting) >= enough:
+                yield decoded(stream.push(waiting[:enough]))
+                waiting, enough = waiting[enough:], round(PIECE_SECONDS * per_second)
+        last = stream.push(waiting) if len(waiting) else np.zeros((self._codec.channels, 0), np.float32)
         yield decoded(np.concatenate([last, stream.finish()], axis=1))
 
     def _known_speed(self, description: dict[str, str]) -> float | None:
@@ -327,14 +325,17 @@ def _mark(description: str) -> str:
     return description.replace(",", "").replace(" ", "_")
 
 
-def open_codec(checkpoint: Checkpoint, device: str, precision: str) -> StreamingCodec:
+def open_codec(checkpoint: Checkpoint, device: str, precision: str, keep: Path | None) -> StreamingCodec:
     """Take the decoding half of a checkpoint's codec; the other half is read when audio is to be continued.
 
-    ``precision``: "float32", or "bfloat16", whose error lies 45 dB below the music.
+    ``precision``: "float32", or "bfloat16", whose error lies 44 dB below the music. ``keep``: folder for its
+    kernel, where the package came without.
     """
 
     @functools.cache
     def whole() -> object:
         return checkpoint.codec().to(device)
 
-    return StreamingCodec(checkpoint.codec().to(device), precision, channels=checkpoint.channels, load_encoder=whole)
+    return StreamingCodec(
+        checkpoint.codec().to(device), precision, channels=checkpoint.channels, load_encoder=whole, keep=keep
+    )

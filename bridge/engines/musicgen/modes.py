@@ -2,9 +2,9 @@
 
 | mode | weights on a CPU | guidance | on a CPU costs, against balanced |
 |---|---|---|---|
-| draft | as balanced | off: one row a sound instead of two | 0.9 alone, 0.6 of eight at once |
+| draft | as balanced | off: one row a sound instead of two | as much alone, less of several at once |
 | balanced | int8 | as asked | 1 |
-| high | bfloat16, or better where that is set | as asked | 1.4 to 1.8, and its weights are loaded beside the others' |
+| high | bfloat16, or better where that is set | as asked | 1.7, and its weights are loaded beside the others' |
 
 On a GPU every mode runs in its 16-bit type, since anything else is not quicker there at small batches; draft is
 unguided there, too. Measured costs and distances from float32 stand in docs/engines-musicgen.md.

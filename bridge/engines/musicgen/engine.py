@@ -30,7 +30,7 @@ from bridge.engines.musicgen.loading import pick_device
 from bridge.engines.musicgen.memory import Places
 from bridge.engines.musicgen.models import ModelRef
 from bridge.engines.musicgen.modes import MODES, mode_of
-from bridge.engines.musicgen.picking import is_out_of_memory, usual_precision
+from bridge.engines.musicgen.picking import is_out_of_memory, loads_beside, usual_precision
 from bridge.engines.musicgen.sources import as_prompt, as_tune
 from bridge.engines.musicgen.speed import Speed
 from bridge.engines.musicgen.text import PromptEncoder
@@ -91,7 +91,8 @@ class OwnEngine:
         self._decoders = Decoders(checkpoint, device, steps, keep, self._tried)
         with ThreadPoolExecutor(1) as beside:
             # its weights come from the disk while transformers is imported; a melody model's is tried with words
-            loading = None if checkpoint.melody else beside.submit(self._decoders.of, usual)
+            apart = not checkpoint.melody and loads_beside(usual, device, keep)
+            loading = beside.submit(self._decoders.of, usual) if apart else None
             self._text = PromptEncoder(checkpoint, device=device, dtype="float32" if usual == "float32" else None)
             codec_precision = "float32" if usual == "float32" else "bfloat16"
             self._codec = open_codec(checkpoint, device, codec_precision, keep)

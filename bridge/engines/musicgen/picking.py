@@ -80,6 +80,13 @@ def pick(weights: DecoderWeights, precision: Precision, device: str, steps: int,
     return Picked(decoder, f"The kernel {decoder.description['kernel']} computes in {precision}.")
 
 
+def loads_beside(precision: Precision, device: str, keep: Path | None) -> bool:
+    """May the decoder be loaded in another thread while transformers is imported? Only the kernel's: two threads that
+    import parts of torch find them half made.
+    """
+    return device == "cpu" and precision != "float16" and not isinstance(kernel_library(keep), str)
+
+
 def _in_torch(weights: DecoderWeights, precision: Precision, steps: int, why: str) -> Picked:
     from bridge.engines.musicgen.decoder.torch_step import TorchDecoder
 

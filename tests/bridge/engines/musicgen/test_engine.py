@@ -551,7 +551,8 @@ def test_a_new_machine_is_measured_once_and_remembered(
     assert first.info.speed is not None
     assert first.info.speed > 0
     assert caplog.text.count("measuring how fast") == 1
-    assert build(tiny, data_dir=tmp_path).info.speed == first.info.speed
+    # kept with three digits, said with two
+    assert build(tiny, data_dir=tmp_path).info.speed == pytest.approx(first.info.speed, abs=0.011)
     assert caplog.text.count("measuring how fast") == 1
     build(tiny, "bfloat16", data_dir=tmp_path)
     assert caplog.text.count("measuring how fast") == 2, "in another precision it is another speed"

@@ -7,8 +7,6 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -34,14 +32,6 @@ WORK: tuple[tuple[dict[str, Any], float, float], ...] = (
 )
 
 pytestmark = pytest.mark.reliability
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = Served(tmp_path / "data", "--engine", "tone")
-    await served.start()
-    yield served
-    await served.kill()
 
 
 def worked(served: Served) -> dict[int, float]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -18,14 +16,6 @@ FULL = os.environ.get("RELIABILITY") == "full"
 REQUESTS = 1000 if FULL else 100
 
 pytestmark = pytest.mark.reliability
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = Served(tmp_path / "data", "--engine", "tone")
-    await served.start()
-    yield served
-    await served.kill()
 
 
 @pytest.mark.timeout(600)

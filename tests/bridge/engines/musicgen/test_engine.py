@@ -7,7 +7,7 @@ import json
 import math
 import platform
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bridge.engines.musicgen.engine import OwnEngine
 from bridge.engines.musicgen.speed import Speed
 from bridge.errors import BadAudio, EngineError, EngineUnavailable, JobCancelled
 from prompts import SampleSpec
+from tests.cancelling import after
 from tests.tiny_musicgen import build_tiny_musicgen
 
 torch = pytest.importorskip("torch")
@@ -368,18 +369,6 @@ def test_progress_rises_from_0_to_1_with_every_step(engine: MusicGenEngine) -> N
     assert heard == sorted(heard)
     assert (heard[0], heard[-1]) == (0.0, 1.0)
     assert len(heard) > 10
-
-
-def after(calls: int) -> tuple[Callable[[float], None], list[float]]:
-    """A report that cancels at its n-th call, and what it heard."""
-    heard: list[float] = []
-
-    def report(progress: float) -> None:
-        heard.append(progress)
-        if len(heard) == calls:
-            raise JobCancelled("nobody listens any more")
-
-    return report, heard
 
 
 @pytest.mark.parametrize("calls", [1, 2, 10])

@@ -80,19 +80,28 @@ class Placer:
         """
         spec_id = new.spec_id if new else kept.spec_id if kept else ""
 
+        def targets() -> list[Target]:
+            listed = [_target(ticket, spec_id) for ticket in tickets]
+            alone = [self._alone(target) for ticket, target in zip(tickets, listed, strict=True)
+                     if ticket.asked["numbered"]]  # fmt: skip
+            return [*listed, *alone]
+
+        def shown() -> Published | None:
+            return self._library.store.shown(targets())
+
         def publish() -> Published:
             if new:
                 self._library.tag(new)
-            targets = [_target(ticket, spec_id) for ticket in tickets]
-            alone = [self._alone(target) for ticket, target in zip(tickets, targets, strict=True)
-                     if ticket.asked["numbered"]]  # fmt: skip
             jobs = [_completed(ticket) for ticket in tickets] if ends else []
-            return self._library.store.publish(new, [*targets, *alone], job=jobs)
+            return self._library.store.publish(new, targets(), job=jobs)
 
         placing = {ticket.id for ticket in tickets}
         self._placing |= placing
         try:
-            published = await _not_to_be_cancelled(self._library.change(publish))
+            # what is in its slots already does not wait for others that are being published
+            published = None if new or ends else await self._library.read(shown)
+            if published is None:
+                published = await _not_to_be_cancelled(self._library.change(publish))
         except BaseException:
             if new:
                 remove_files([new])

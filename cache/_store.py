@@ -156,6 +156,23 @@ class SampleStore:
         with self._files():
             return taken if taken and _adopting.whole(self._folder.master(taken.sample_id), taken.bytes) else None
 
+    def shown(self, targets: Sequence[Target]) -> Published | None:
+        """Answer what ``publish`` of kept takes would, when it would change nothing; None when it has to be done.
+
+        Reads only: it never waits for who is writing.
+        """
+        with self._db.read() as con:
+            places = [_writing.shown(con, target) for target in targets]
+            if not targets or None in places:
+                return None
+            found = [place for place in places if place is not None]
+            sounds = {sound.name: sound for sound, _ in found}
+            slots = tuple((sound.name, n) for sound, n in found)
+            sample = _reading.take(con, targets[0].spec_id or "")
+        for name in sounds:
+            self.touch(name)
+        return Published(tuple(sounds.values()), slots, (), sample)
+
     def sample(self, sample_id: str) -> Sample | None:
         """Return a sample; where several specs gave the same audio, with the facts of the first."""
         with self._db.read() as con:

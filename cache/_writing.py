@@ -33,6 +33,31 @@ def place(con: sqlite3.Connection, target: Target, spec_id: str, now: float) -> 
     return _reading.sound(con, number), slot, event
 
 
+def shown(con: sqlite3.Connection, target: Target) -> tuple[Sound, int] | None:
+    """Say where ``place`` would find that all is so already: (the sound, the slot); None where it would change it."""
+    taken = _reading.take(con, target.spec_id or "")
+    number = _reading.find(con, target.name)
+    if taken is None or number is None:
+        return None
+    sound = _reading.sound(con, number)
+    if (
+        target.n is not None
+        and not target.standin
+        and 0 <= target.n < len(sound.slots)
+        and sound.slots[target.n].standin
+    ):
+        return None
+    slot = next((slot for slot in sound.slots if slot.spec_id == taken.spec_id), None)
+    if slot is None or slot.sample_id != taken.sample_id or (slot.standin and not target.standin):
+        return None
+    if any(_reading.find(con, alias) is None for alias in target.aliases):
+        return None
+    kept = dict(con.execute("SELECT term, weight FROM terms WHERE sound = ?", (number,)).fetchall())
+    if any(kept.get(term, 0.0) < weight for term, weight in target.terms.items()):
+        return None
+    return sound, slot.n
+
+
 def announce(con: sqlite3.Connection, number: int, now: float) -> Event:
     """Count a change of a sound, and number the event that pictures it."""
     con.execute(

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bridge.requests import Order, from_validation, generate_order
 from prompts import SampleSpec
 
-FIELDS = ("duration", "kind", "bars", "bpm", "key", "seed")
+FIELDS = ("duration", "kind", "bars", "bpm", "key", "seed", "quality_mode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,9 @@ def add_spec_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--bpm", type=float, metavar="B", help="beats per minute, 20 to 400")
     group.add_argument("--key", metavar="K", help='key, such as "C minor", fm or F#')
     group.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same sound")
+    group.add_argument(
+        "--quality-mode", metavar="Q", help="draft, balanced or high: how exactly a model computes, where it can choose"
+    )
 
 
 def spec_fields(args: argparse.Namespace) -> dict[str, Any]:

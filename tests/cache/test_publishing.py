@@ -93,6 +93,65 @@ def test_a_stand_in_that_is_wanted_itself_is_one_no_more(store, make):
     assert len(published.events) == 1
 
 
+@pytest.mark.parametrize(
+    ("target", "so_already"),
+    [
+        (Target("gen_x"), True),
+        (Target("gen_x", standin=True), True),
+        (Target("dusty", aliases=("gen_x", "bd"), terms={"vinyl": 1.0}), True),
+        (Target("gen_other"), False),
+        (Target("gen_x", aliases=("new_alias",)), False),
+        (Target("gen_x", terms={"tape": 1.0}), False),
+        (Target("gen_x", terms={"vinyl": 3.0}), False),
+        (Target("gen_x", n=0), False),
+        (Target("gen_empty"), False),
+    ],
+    ids=["same", "as a stand-in", "by its alias", "no such sound", "alias", "word", "weight", "stand-in", "elsewhere"],
+)
+def test_what_is_shown_already_is_found_without_writing(store, make, target, so_already):
+    store.publish(make(store, "bass drum"), [Target("gen_empty", aliases=("bd",))])
+    store.publish(make(store, "quick"), [Target("gen_x", standin=True, aliases=("dusty",))])
+    new = make(store, "dusty")
+    store.publish(new, [Target("gen_x", terms={"vinyl": 2.0})])
+    target = replace(target, spec_id=new.spec_id)
+
+    found = store.shown([target])
+    assert (found is not None) == so_already
+    if found is not None:
+        assert found == store.publish(None, [target])
+        assert found.slots == (("gen_x", 1),)
+
+
+def test_a_stand_in_that_is_wanted_itself_and_a_lost_master_have_to_be_published(store, make):
+    new = make(store, "quick")
+    store.publish(new, [Target("gen_x", standin=True)])
+    assert store.shown([Target("gen_x", spec_id=new.spec_id, standin=True)]) is not None
+    assert store.shown([Target("gen_x", spec_id=new.spec_id)]) is None
+    assert store.shown([Target("gen_x", spec_id="f" * 32)]) is None
+    assert store.shown([]) is None
+
+
+def test_what_is_shown_is_found_while_somebody_writes(store, make):
+    new = make(store, "one")
+    store.publish(new, [Target("gen_x")])
+    with store._db.write() as con:
+        con.execute("UPDATE sounds SET revision = 99")
+        assert store.shown([Target("gen_x", spec_id=new.spec_id)]).slots == (("gen_x", 0),)
+
+
+def test_what_is_found_counts_as_used(store, make, clock, folder):
+    new = make(store, "one")
+    store.publish(new, [Target("gen_old")])
+    clock.now += 1
+    store.publish(make(store, "two"), [Target("gen_new")])
+    clock.now += 1
+    store.shown([Target("gen_old", spec_id=new.spec_id)])
+    store.log("job", {})
+    with sqlite3.connect(folder / "catalogue.sqlite3") as con:
+        used = dict(con.execute("SELECT name, used FROM sounds"))
+    assert used["gen_old"] > used["gen_new"]
+
+
 def test_one_sample_may_go_into_several_sounds(store, make):
     new = make(store, "one")
     published = store.publish(new, [Target("gen_a"), Target("gen_b"), Target("gen_a")])

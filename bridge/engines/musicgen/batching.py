@@ -6,16 +6,17 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from bridge.engines.musicgen.decoder import Codes, Decoder
-from bridge.engines.musicgen.decoder._drawing import DrawingDecoder, Drawn
+from bridge.engines.musicgen.decoder._drawing import DrawingDecoder, Drawn, PickingDecoder
 from bridge.engines.musicgen.pattern import DelayPattern
 from bridge.engines.musicgen.request import Conditioning, Request
-from bridge.engines.musicgen.sampling import Sampling
+from bridge.engines.musicgen.sampling import Pick, Sampling, pick
 from bridge.errors import EngineError
 
 __all__ = ["Batch", "Conditioning", "Sampling", "Stream"]
@@ -37,10 +38,20 @@ class Batch:
     those are needed: then it is made again up to where it was, and goes on from there with the same codes.
     """
 
-    def __init__(self, decoder: Decoder, *, channels: int | None = None) -> None:
-        """``channels``: of the audio; None = 2 for eight codebooks, as in the stereo models, else 1."""
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        channels: int | None = None,
+        turn: AbstractContextManager[None] | None = None,
+    ) -> None:
+        """``channels``: of the audio; None = 2 for eight codebooks, as in the stereo models, else 1.
+
+        ``turn``: is held while the decoder computes; see ``Turns``.
+        """
         shape = decoder.shape
         self._decoder = decoder
+        self._turn = turn or nullcontext()
         self._pattern = DelayPattern(
             codebooks=shape.codebooks,
             channels=channels or (2 if shape.codebooks == 8 else 1),
@@ -49,6 +60,7 @@ class Batch:
         self._free = list(range(decoder.rows))
         self._waiting: deque[Request] = deque()
         self._running: list[Request] = []  # in the order in which they were seated
+        self._pick: Pick = decoder.pick if isinstance(decoder, PickingDecoder) else pick
         self._drawing = decoder if isinstance(decoder, DrawingDecoder) else None
         self._under_way: _UnderWay | None = None
         self._closed = False
@@ -137,7 +149,8 @@ class Batch:
         joining = next((request for request in turn if request.joining), None)
         if joining is not None:
             try:
-                joining.join(self._decoder, PIECE)
+                with self._turn:
+                    joining.join(self._decoder, PIECE)
             except Exception as error:  # whatever it was, the others go on
                 self._fail([joining], error)
         stepping = [request for request in turn if not (request.joining or request.over or request.asked)]
@@ -154,14 +167,15 @@ class Batch:
         rows = [row for request in stepping for row in request.rows]
         codes = np.stack([request.column() for request in stepping for _ in request.rows])
         try:
-            scores = self._decoder.step(rows, codes)
+            with self._turn:
+                scores = self._decoder.step(rows, codes)
         except Exception as error:  # whatever it was, the batch goes on
             self._fail(stepping, error)
             return
         first = 0
         for request in stepping:
             try:
-                request.draw(scores[first : first + request.width])
+                request.draw(scores[first : first + request.width], self._pick)
             except ValueError as error:
                 self._fail([request], error)
             first += request.width

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -29,8 +30,8 @@ class Source(Protocol):
 class Running:
     """A decoder and the batch that steps it."""
 
-    def __init__(self, decoder: Decoder, why: str, channels: int) -> None:
-        self.batch = Batch(decoder, channels=channels)
+    def __init__(self, decoder: Decoder, why: str, channels: int, turn: AbstractContextManager[None] | None) -> None:
+        self.batch = Batch(decoder, channels=channels, turn=turn)
         self.why = why
         self.rows = decoder.rows
         self.description = decoder.description
@@ -52,17 +53,24 @@ class Decoders:
     """One decoder for each precision that was asked for, loaded when it first is."""
 
     def __init__(
-        self, checkpoint: Source, device: str, steps: int, keep: Path | None, check: Callable[[Decoder], None]
+        self,
+        checkpoint: Source,
+        device: str,
+        steps: int,
+        keep: Path | None,
+        check: Callable[[Decoder], None],
+        turn: AbstractContextManager[None] | None = None,
     ) -> None:
         """``steps``: positions of a row; ``keep``: folder for quantised weights, None keeps none.
 
-        ``check`` tries each decoder before it is used, and raises when it is not right.
+        ``check`` tries each decoder before it is used, and raises when it is not right. ``turn``: see ``Batch``.
         """
         self._checkpoint = checkpoint
         self._device = device
         self._steps = steps
         self._keep = keep
         self._check = check
+        self._turn = turn
         self._running: dict[Precision, Running] = {}
         self._loading = threading.Lock()
 
@@ -73,7 +81,7 @@ class Decoders:
                 weights = self._checkpoint.decoder_weights()
                 picked = pick(weights, precision, self._device, self._steps, self._keep)
                 self._check(picked.decoder)
-                self._running[precision] = Running(picked.decoder, picked.why, self._checkpoint.channels)
+                self._running[precision] = Running(picked.decoder, picked.why, self._checkpoint.channels, self._turn)
             return self._running[precision]
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,7 @@ from bridge.engines.musicgen.picking import is_out_of_memory, loads_beside, usua
 from bridge.engines.musicgen.sources import as_prompt, as_tune
 from bridge.engines.musicgen.speed import Speed
 from bridge.engines.musicgen.text import PromptEncoder
+from bridge.engines.musicgen.turns import Turns
 from bridge.engines.musicgen.weights import revision
 from bridge.engines.musicgen.windows import OVERLAP_SECONDS, generate
 from bridge.errors import BadAudio, EngineError, EngineUnavailable
@@ -41,7 +42,7 @@ from prompts import Kind, SampleSpec, SourceUse
 
 log = logging.getLogger(__name__)
 
-RECIPE: Final = "own-1"
+RECIPE: Final = "own-2"
 """Goes up when the same weights and spec would give other audio."""
 WINDOW_SECONDS: Final = 30.0
 """Longest music MusicGen was trained on (Copet et al. 2023, section 3.1)."""
@@ -88,14 +89,16 @@ class OwnEngine:
         self._overlap = min(int(OVERLAP_SECONDS * per_second), self._window // 2)
         steps = self._window + checkpoint.delay + 1 + (_PREFIX_STEPS if checkpoint.melody else 0)
         keep = None if data_dir is None else data_dir / "musicgen"
-        self._decoders = Decoders(checkpoint, device, steps, keep, self._tried)
+        turn = Turns() if device == "cpu" else None
+        self._decoders = Decoders(checkpoint, device, steps, keep, self._tried, turn)
         with ThreadPoolExecutor(1) as beside:
             # its weights come from the disk while transformers is imported; a melody model's is tried with words
             apart = not checkpoint.melody and loads_beside(usual, device, keep)
             loading = beside.submit(self._decoders.of, usual) if apart else None
-            self._text = PromptEncoder(checkpoint, device=device, dtype="float32" if usual == "float32" else None)
+            text_type = "float32" if usual == "float32" else None
+            self._text = PromptEncoder(checkpoint, device=device, dtype=text_type, turn=turn)
             codec_precision = "float32" if usual == "float32" else "bfloat16"
-            self._codec = open_codec(checkpoint, device, codec_precision, keep)
+            self._codec = open_codec(checkpoint, device, codec_precision, keep, turn)
             first = loading.result() if loading else self._decoders.of(usual)
         self._places = Places(first.rows // 2)
         self._busy = 0
@@ -326,11 +329,17 @@ def _mark(description: str) -> str:
     return description.replace(",", "").replace(" ", "_")
 
 
-def open_codec(checkpoint: Checkpoint, device: str, precision: str, keep: Path | None) -> StreamingCodec:
+def open_codec(
+    checkpoint: Checkpoint,
+    device: str,
+    precision: str,
+    keep: Path | None,
+    turn: AbstractContextManager[None] | None = None,
+) -> StreamingCodec:
     """Take the decoding half of a checkpoint's codec; the other half is read when audio is to be continued.
 
     ``precision``: "float32", or "bfloat16", whose error lies 44 dB below the music. ``keep``: folder for its
-    kernel, where the package came without.
+    kernel, where the package came without. ``turn``: see ``StreamingCodec``.
     """
 
     @functools.cache
@@ -338,5 +347,10 @@ def open_codec(checkpoint: Checkpoint, device: str, precision: str, keep: Path |
         return checkpoint.codec().to(device)
 
     return StreamingCodec(
-        checkpoint.codec().to(device), precision, channels=checkpoint.channels, load_encoder=whole, keep=keep
+        checkpoint.codec().to(device),
+        precision,
+        channels=checkpoint.channels,
+        load_encoder=whole,
+        keep=keep,
+        turn=turn,
     )

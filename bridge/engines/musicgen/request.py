@@ -11,7 +11,7 @@ import numpy as np
 from bridge.engines.musicgen.decoder import Codes, Decoder, Floats
 from bridge.engines.musicgen.decoder._drawing import Turn
 from bridge.engines.musicgen.pattern import DelayPattern
-from bridge.engines.musicgen.sampling import COLD, Draws, Sampling, Used, draws, guided, note, pick
+from bridge.engines.musicgen.sampling import COLD, Draws, Pick, Sampling, Used, draws, note
 from bridge.errors import EngineError
 
 
@@ -131,13 +131,12 @@ class Request:
         codes: Codes = self._columns[self._column]
         return codes
 
-    def draw(self, scores: Floats) -> None:
+    def draw(self, scores: Floats, pick: Pick) -> None:
         """Draw the next column out of ``scores`` (rows, K, V). Raises ValueError when they are no numbers."""
         self._column += 1
         codes = None
         if self._column > self._drawn:
-            mine = scores[0].copy() if self.width == 1 else guided(scores[0], scores[1], self.sampling.guidance)
-            codes = pick(mine, self.sampling, self._uniform[self._column - 1], self._used)
+            codes = pick(scores, self.sampling, self._uniform[self._column - 1], self._used)
         self._place(self._column, codes)
 
     def turn(self) -> Turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -13,6 +14,7 @@ from bridge.engines.musicgen.decoder import Codes, Floats
 __all__ = [
     "COLD",
     "Draws",
+    "Pick",
     "Sampling",
     "Used",
     "draws",
@@ -25,6 +27,8 @@ Draws: TypeAlias = npt.NDArray[np.float64]
 """Random numbers, uniform in 0 <= u < 1."""
 Used: TypeAlias = npt.NDArray[np.bool_]
 """(K, V): which codes a codebook has used."""
+Pick: TypeAlias = Callable[[Floats, "Sampling", Draws, Used | None], Codes]
+"""``pick``, or what does the same more quickly."""
 
 COLD: Final = 1e-3
 """Below this temperature only the likeliest code is ever drawn, and the division would leave the range of floats."""
@@ -74,12 +78,18 @@ def guided(conditional: Floats, unconditional: Floats, guidance: float) -> Float
 
 
 def pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None = None) -> Codes:
-    """Draw a code for each codebook: ``scores`` (K, V), ``uniform`` (K,) -> (K,).
+    """Draw a code for each codebook: ``scores`` (rows, K, V), ``uniform`` (K,), ``used`` (K, V) -> (K,).
 
-    In the order of the reference: repetition penalty, temperature, top-k, top-p. ``scores`` is overwritten.
+    Two rows are guided: one that hears the prompt and one that does not. In the order of the reference: guidance,
+    repetition penalty, temperature, top-k, top-p.
 
     Raises ValueError when the scores are no numbers.
     """
+    mine = scores[0].copy() if len(scores) == 1 else guided(scores[0], scores[1], sampling.guidance)
+    return _pick(mine, sampling, uniform, used)
+
+
+def _pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None) -> Codes:
     if used is not None and sampling.repetition_penalty != 1.0:
         _penalise(scores, used, sampling.repetition_penalty)
     loudest = scores.max(axis=-1, keepdims=True)  # NaN if there is one

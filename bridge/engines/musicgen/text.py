@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,17 +25,26 @@ _REMEMBERED: Final = 64
 class PromptEncoder:
     """The text encoder of a checkpoint, with the projection behind it. For several threads."""
 
-    def __init__(self, checkpoint: Checkpoint, *, device: str = "cpu", dtype: str | None = None) -> None:
-        """``dtype``: "float32", "bfloat16", "float16"; None = what is quicker here, see ``quick_dtype``."""
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "cpu",
+        dtype: str | None = None,
+        turn: AbstractContextManager[None] | None = None,
+    ) -> None:
+        """``dtype``: "float32", "bfloat16", "float16"; None = what is quicker here, see ``quick_dtype``.
+
+        ``turn``: is held while a text is encoded; see ``Turns``.
+        """
         self._device = device
         self._tokenizer = checkpoint.tokenizer()
         self._encoder = checkpoint.text_encoder(dtype or quick_dtype(device)).to(device)
         self._projection = checkpoint.projection
         self._melody = MelodyPrefix(checkpoint) if checkpoint.melody else None
         self._remembered: OrderedDict[str, Floats] = OrderedDict()
-        self._lock = (
-            threading.Lock()
-        )  # the tokenizer is not for several threads, and two encoders share the cores badly
+        self._turn = turn or nullcontext()
+        self._lock = threading.Lock()  # the tokenizer is not for several threads
 
     def memory(self, prompt: str) -> Floats:
         """Return what the decoder hears of a prompt, (S, H): a state for each token, the end of the text included."""
@@ -62,7 +72,7 @@ class PromptEncoder:
         text = self._tokenizer(
             prompt[:_MOST_CHARACTERS], return_tensors="pt", truncation=True, max_length=MOST_TOKENS
         ).to(self._device)
-        with torch.inference_mode():
+        with self._turn, torch.inference_mode():
             states = self._encoder(input_ids=text["input_ids"], attention_mask=text["attention_mask"])
             # one prompt at a time has no padding: nothing is to be masked
             return self._projection(np.ascontiguousarray(states.last_hidden_state[0].float().cpu().numpy()))

@@ -118,6 +118,7 @@ BAD = {
     "bars": (["kick", "--bars", "65"], "invalid_request"),
     "bpm": (["kick", "--bpm", "1000"], "invalid_request"),
     "seed": (["kick", "--seed", "-1"], "invalid_request"),
+    "quality": (["kick", "--quality-mode", "best"], "invalid_request"),
     "name": (["kick", "--name", "no good!"], "invalid_request"),
     "variations": (["kick", "--variations", "0"], "invalid_request"),
     "engine": (["kick", "--engine", "no_such"], "unknown_engine"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from bridge.engines.musicgen.codec._layers import Layers
@@ -21,8 +22,9 @@ class _Wish:
 class Together:
     """Decodes for several threads. It needs none of its own: whoever comes while nobody works, works for all."""
 
-    def __init__(self, layers: Layers) -> None:
+    def __init__(self, layers: Layers, turn: AbstractContextManager[None] | None = None) -> None:
         self._layers = layers
+        self._turn = turn or nullcontext()
         self._wishes: list[_Wish] = []
         self._wishing = threading.Lock()
         self._working = threading.Lock()
@@ -37,7 +39,7 @@ class Together:
         wish = _Wish(tracks, last)
         with self._wishing:
             self._wishes.append(wish)
-        with self._working:
+        with self._working, self._turn:
             with self._wishing:
                 wishes, self._wishes = self._wishes, []
             if wishes:  # else somebody has decoded it while this thread waited

@@ -15,6 +15,7 @@ from bridge.engines.musicgen.decoder._base import Codes, DecoderShape, DecoderWe
 from bridge.engines.musicgen.decoder._packed import PackedFile
 from bridge.engines.musicgen.kernel import kernel_library, library
 from bridge.engines.musicgen.kernel.cores import default_threads
+from bridge.engines.musicgen.sampling import COLD, Draws, Sampling, Used
 from bridge.errors import EngineError, EngineUnavailable
 
 __all__ = ["KernelDecoder", "Precision", "kernel_library"]
@@ -169,6 +170,34 @@ class KernelDecoder:
         self._run(count, self._table_at)
         self._filled[chosen] += 1
         return self._scores[:count]
+
+    def pick(self, scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None = None) -> Codes:
+        """Draw the codes that ``sampling.pick`` draws, in a tenth of its time."""
+        count, books, vocabulary = scores.shape
+        how = library.Sampling(
+            sampling.guidance,
+            sampling.temperature if sampling.temperature >= COLD else 0.0,
+            sampling.repetition_penalty,
+            sampling.top_p,
+            sampling.top_k,
+        )
+        codes: Codes = np.empty(books, dtype=np.int32)
+        heard = scores.ctypes.data
+        fault = self._library.musicgen_pick(
+            how,
+            heard,
+            heard + scores.strides[0] if count > 1 else None,
+            used.ctypes.data if used is not None else None,
+            uniform.ctypes.data,
+            books,
+            vocabulary,
+            codes.ctypes.data,
+        )
+        if fault == library.NO_NUMBERS:
+            raise ValueError("the scores are no numbers")
+        if fault:
+            raise MemoryError
+        return codes
 
     def close(self) -> None:
         """Give the memory back."""

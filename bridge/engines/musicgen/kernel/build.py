@@ -26,7 +26,7 @@ SECONDS = 300
 """How long one file may take."""
 
 _COMMON = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-pthread")
-_PLAIN = ("api.cpp", "arena.cpp", "packing.cpp", "threads.cpp", "kernels_portable.cpp")
+_PLAIN = ("api.cpp", "arena.cpp", "drawing.cpp", "packing.cpp", "threads.cpp", "kernels_portable.cpp")
 _AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mavx2", "-mfma", "-mf16c")
 # Never contracted: a product and a sum are one operation where the source says so, in every copy of a loop.
 _X86 = {

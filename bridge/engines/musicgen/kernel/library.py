@@ -43,7 +43,7 @@ WHOLE: Final = 4
 LAYOUT: Final = 1
 """Version of what ``source/packing.cpp`` writes. Change it with that file: what was kept before is then made again."""
 
-DONE, NO_MEMORY, BAD_ROW, BAD_POSITION, BAD_CODE, BAD_TENSOR = range(6)
+DONE, NO_MEMORY, BAD_ROW, BAD_POSITION, BAD_CODE, BAD_TENSOR, NO_NUMBERS = range(7)
 """What the functions return."""
 
 ROW: Final = np.dtype(
@@ -65,6 +65,15 @@ class Shape(ctypes.Structure):
 
     _fields_ = tuple(
         (name, ctypes.c_int32) for name in ("layers", "hidden", "heads", "ffn", "vocabulary", "codebooks", "cross")
+    )
+
+
+class Sampling(ctypes.Structure):
+    """``musicgen_sampling``."""
+
+    _fields_ = (
+        *((name, ctypes.c_float) for name in ("guidance", "temperature", "penalty", "top_p")),
+        ("top_k", ctypes.c_int32),
     )
 
 
@@ -91,6 +100,8 @@ def _load(path: Path) -> ctypes.CDLL:
     library.musicgen_pack.argtypes = [pointer, integer, integer, pointer]
     library.musicgen_listen.restype = integer
     library.musicgen_listen.argtypes = [pointer, integer, pointer, integer]
+    library.musicgen_pick.restype = integer
+    library.musicgen_pick.argtypes = [ctypes.POINTER(Sampling), *[pointer] * 4, integer, integer, pointer]
     library.musicgen_step.restype = integer
     library.musicgen_step.argtypes = [pointer, integer, pointer, pointer]
     return library

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -260,7 +261,8 @@ def test_progress_ends_at_one(batch: Batch) -> None:
 def test_what_nobody_reads_is_kept_until_somebody_does(batch: Batch, alone: list[Codes]) -> None:
     stream = _ask(batch, 3)
     _all(_ask(batch, 4, FRAMES + 20))
-    assert batch.busy == 0
+    while batch.busy:  # the last code is read before its request has left
+        time.sleep(0.001)
     np.testing.assert_array_equal(_all(stream), alone[3])
 
 

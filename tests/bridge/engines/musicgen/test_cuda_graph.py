@@ -135,7 +135,7 @@ def test_codes_are_distributed_as_those_that_the_host_draws(sampling: Sampling) 
     told[:, 2:6] = sampling.temperature, sampling.top_k or vocabulary, sampling.top_p or 2.0, 1.0
     told[:, 6] = told[:, 7] = np.arange(many)
     on_device = _drawn(torch.from_numpy(scores).expand(many, 1, vocabulary), torch.from_numpy(told))[:, 0].numpy()
-    on_host = pick(np.repeat(scores, 4 * many, axis=0), sampling, draws(4, 4 * many, 1)[:, 0])
+    on_host = pick(np.repeat(scores, 4 * many, axis=0)[None], sampling, draws(4, 4 * many, 1)[:, 0])
     table = np.stack([np.bincount(codes, minlength=vocabulary) for codes in (on_device, on_host)])
     assert table[0, table[1] == 0].sum() <= 5
     assert stats.chi2_contingency(table[:, table[1] >= 40]).pvalue > 1e-3

@@ -119,8 +119,12 @@ def _random_model(seed: int) -> Any:
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    model = _random_model(0)
-    random = np.random.default_rng(0)
+    return _case(0)
+
+
+def _case(seed: int) -> Case:
+    model = _random_model(seed)
+    random = np.random.default_rng(seed)
     columns = random.integers(0, SMALL.vocabulary, (STEPS, SMALL.codebooks), dtype=np.int32)
     columns[0] = SMALL.vocabulary
     memory = random.standard_normal((12, SMALL.hidden), dtype=np.float32)
@@ -142,11 +146,11 @@ def _kernel(precision: Any) -> Callable[[ModelWeights], Decoder]:
 
 
 @pytest.fixture
-def scored(case: Case) -> Iterator[Callable[[Callable[[ModelWeights], Decoder]], Floats]]:
+def scored() -> Iterator[Callable[[Callable[[ModelWeights], Decoder], Case], Floats]]:
     """A function that returns the scores of a decoder at ``STEPPED``."""
     opened: list[Decoder] = []
 
-    def score(load: Callable[[ModelWeights], Decoder]) -> Floats:
+    def score(load: Callable[[ModelWeights], Decoder], case: Case) -> Floats:
         decoder = load(case.weights)
         opened.append(decoder)
         decoder.begin(0, case.memory)
@@ -168,7 +172,7 @@ def scored(case: Case) -> Iterator[Callable[[Callable[[ModelWeights], Decoder]],
 
 @pytest.mark.parametrize("load", [_torch("float32"), _kernel("float32")], ids=["torch", "kernel"])
 def test_scores_in_float32_are_the_references(case: Case, scored: Any, load: Any) -> None:
-    assert np.abs(scored(load) - case.scores).max() <= 1e-4
+    assert np.abs(scored(load, case) - case.scores).max() <= 1e-4
 
 
 @pytest.mark.parametrize(
@@ -184,8 +188,18 @@ def test_scores_in_float32_are_the_references(case: Case, scored: Any, load: Any
 def test_fewer_bits_are_near_the_reference(
     case: Case, scored: Any, load: Any, median: float, worst: float, divergence: float
 ) -> None:
-    """By what is drawn from: the scores after guidance, which triples their difference."""
-    ours, theirs = (guided(scores[:, 0], scores[:, 1], GUIDANCE) for scores in (scored(load), case.scores))
+    assert_near(scored(load, case), case.scores, median, worst, divergence)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_kernel_in_int8_is_as_near_with_other_weights(scored: Any, seed: int) -> None:
+    case = _case(seed)
+    assert_near(scored(_kernel("int8"), case), case.scores, 0.9985, 0.99, 2e-3)
+
+
+def assert_near(ours: Floats, theirs: Floats, median: float, worst: float, divergence: float) -> None:
+    """Compare what is drawn from: the scores after guidance, which triples their difference."""
+    ours, theirs = (guided(scores[:, 0], scores[:, 1], GUIDANCE) for scores in (ours, theirs))
     lengths = np.linalg.norm(ours, axis=-1) * np.linalg.norm(theirs, axis=-1)
     cosine = (ours * theirs).sum(-1) / lengths
     p, q = (np.exp(scores - scores.max(-1, keepdims=True)) for scores in (theirs, ours))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,29 @@ from scipy import stats
 pytest.importorskip("torch")
 
 from bridge.engines.musicgen.decoder import Floats
-from bridge.engines.musicgen.sampling import Sampling, draws, guided, note, pick
+from bridge.engines.musicgen.decoder.kernel import KernelDecoder
+from bridge.engines.musicgen.kernel import kernel_library
+from bridge.engines.musicgen.sampling import Pick, Sampling, draws, guided, note
+from bridge.engines.musicgen.sampling import pick as plain_pick
+from tests.bridge.engines.musicgen.kernel.plain_step import TINY, RandomWeights
 
 pytestmark = pytest.mark.torch
 
 VOCABULARY = 256
 MANY = 20_000
+
+
+@pytest.fixture(params=["numpy", "kernel"])
+def pick(request: pytest.FixtureRequest) -> Iterator[Pick]:
+    """Both that draw."""
+    if request.param == "numpy":
+        yield plain_pick
+        return
+    if isinstance(found := kernel_library(), str):
+        pytest.skip(found)
+    decoder = KernelDecoder.load(RandomWeights(TINY), rows=1, max_steps=1, threads=1)
+    yield decoder.pick
+    decoder.close()
 
 
 def _scores(seed: int = 0, codebooks: int = 1) -> Floats:
@@ -39,8 +57,8 @@ def _reference_probabilities(scores: Floats, sampling: Sampling) -> np.ndarray[A
     return left.softmax(-1)[0].numpy()
 
 
-def _counts(scores: Floats, sampling: Sampling) -> np.ndarray[Any, Any]:
-    codes = pick(np.repeat(scores, MANY, axis=0), sampling, draws(7, MANY, 1)[:, 0])
+def _counts(pick: Pick, scores: Floats, sampling: Sampling) -> np.ndarray[Any, Any]:
+    codes = pick(np.repeat(scores, MANY, axis=0)[None], sampling, draws(7, MANY, 1)[:, 0].copy(), None)
     return np.bincount(codes, minlength=VOCABULARY)
 
 
@@ -70,18 +88,18 @@ def _fit(counts: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]) -> f
     ],
     ids=str,
 )
-def test_the_codes_are_distributed_as_the_references(sampling: Sampling) -> None:
+def test_the_codes_are_distributed_as_the_references(pick: Pick, sampling: Sampling) -> None:
     scores = _scores()
     probabilities = _reference_probabilities(scores, sampling)
-    counts = _counts(scores, sampling)
+    counts = _counts(pick, scores, sampling)
     assert not counts[probabilities == 0].any()
     if (probabilities > 0).sum() > 1:
         assert _fit(counts, probabilities) > 1e-3
         other = Sampling(top_k=sampling.top_k, top_p=sampling.top_p, temperature=sampling.temperature * 1.1)
-        assert _fit(_counts(scores, other), probabilities) < 1e-3  # a tenth more warmth would have been seen
+        assert _fit(_counts(pick, scores, other), probabilities) < 1e-3  # a tenth more warmth would have been seen
 
 
-def test_the_repetition_penalty_is_the_formula_of_its_paper() -> None:
+def test_the_repetition_penalty_is_the_formula_of_its_paper(pick: Pick) -> None:
     scores = _scores(codebooks=2)
     used = np.zeros((2, VOCABULARY), dtype=np.bool_)
     note(used, np.array([[1, 2], [1, -1], [3, VOCABULARY]], dtype=np.int32))
@@ -92,18 +110,17 @@ def test_the_repetition_penalty_is_the_formula_of_its_paper() -> None:
             wanted[codebook, code] / 1.5 if wanted[codebook, code] > 0 else wanted[codebook, code] * 1.5
         )
     options = {"top_k": 0, "temperature": 1.0}
-    u = draws(1, 2, 1)[:, 0]
     for seed in range(50):
-        u = draws(seed, 2, 1)[:, 0]
-        mine = pick(scores.copy(), Sampling(repetition_penalty=1.5, **options), u, used)
-        np.testing.assert_array_equal(mine, pick(wanted.copy(), Sampling(**options), u))
+        u = draws(seed, 2, 1)[:, 0].copy()
+        mine = pick(scores[None], Sampling(repetition_penalty=1.5, **options), u, used)
+        np.testing.assert_array_equal(mine, pick(wanted[None], Sampling(**options), u, None))
     lifted = np.full((1, VOCABULARY), -1.0, dtype=np.float32)
     lifted[0, [5, 9]] = 2.0, 1.9
     used = np.zeros((1, VOCABULARY), dtype=np.bool_)
     used[0, 5] = True
     cold = Sampling(temperature=0.0, repetition_penalty=1.2)
-    assert pick(lifted.copy(), cold, u[:1]).item() == 5
-    assert pick(lifted.copy(), cold, u[:1], used).item() == 9
+    assert pick(lifted[None], cold, u[:1], None).item() == 5
+    assert pick(lifted[None], cold, u[:1], used).item() == 9
 
 
 def test_guidance_is_the_references() -> None:
@@ -116,11 +133,38 @@ def test_guidance_is_the_references() -> None:
     np.testing.assert_allclose(guided(heard, unheard, 3.0), theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(),
+        Sampling(guidance=1.0, top_k=0),
+        Sampling(guidance=7.5, top_k=5, temperature=0.6),
+        Sampling(top_k=0, top_p=0.9, temperature=1.3),
+        Sampling(top_k=100, top_p=0.5, repetition_penalty=1.4),
+        Sampling(temperature=0.0, repetition_penalty=2.0),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("pick", ["kernel"], indirect=True)
+def test_the_kernel_draws_what_numpy_draws(pick: Pick, sampling: Sampling) -> None:
+    random = np.random.default_rng(3)
+    for seed in range(100):
+        scores = 3.0 * random.standard_normal((2 if sampling.guides else 1, 4, 2048), dtype=np.float32)
+        scores[:, 0, :300] = scores[:, 0, 300, None]  # what ties
+        used = random.random((4, 2048)) < 0.1
+        uniform = draws(seed, 1, 4)[0]
+        np.testing.assert_array_equal(
+            pick(scores, sampling, uniform, used), plain_pick(scores, sampling, uniform, used), err_msg=str(seed)
+        )
+
+
 @pytest.mark.parametrize("temperature", [0.0, 9e-4])
-def test_no_temperature_draws_the_likeliest(temperature: float) -> None:
+def test_no_temperature_draws_the_likeliest(pick: Pick, temperature: float) -> None:
     scores = _scores(codebooks=4)
     likeliest = scores.argmax(1)
-    np.testing.assert_array_equal(pick(scores, Sampling(temperature=temperature), draws(0, 1, 4)[0]), likeliest)
+    np.testing.assert_array_equal(
+        pick(scores[None], Sampling(temperature=temperature), draws(0, 1, 4)[0], None), likeliest
+    )
 
 
 def test_a_steps_random_numbers_depend_on_seed_and_step_alone() -> None:
@@ -139,16 +183,16 @@ def test_seeds_of_any_size_are_seeds() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_scores_that_are_no_numbers_are_an_error(bad: float) -> None:
+def test_scores_that_are_no_numbers_are_an_error(pick: Pick, bad: float) -> None:
     scores = _scores(codebooks=4)
     scores[2, 17] = bad
     with pytest.raises(ValueError, match="no numbers"):
-        pick(scores, Sampling(), draws(0, 1, 4)[0])
+        pick(scores[None], Sampling(), draws(0, 1, 4)[0], None)
 
 
 @pytest.mark.parametrize("vocabulary", [1, 63, 64, 65, 2048])
-def test_every_random_number_draws_a_code_that_has_a_chance(vocabulary: int) -> None:
+def test_every_random_number_draws_a_code_that_has_a_chance(pick: Pick, vocabulary: int) -> None:
     scores = np.full((3, vocabulary), -200.0, dtype=np.float32)
     scores[:, vocabulary // 2] = 1.0
     ends = np.array([0.0, 0.5, 1.0 - 2.0**-50])
-    assert pick(scores, Sampling(top_k=0), ends).tolist() == [vocabulary // 2] * 3
+    assert pick(scores[None], Sampling(top_k=0), ends, None).tolist() == [vocabulary // 2] * 3

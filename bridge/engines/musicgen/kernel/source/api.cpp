@@ -68,7 +68,8 @@ class Handle {
   Handle(const Shape& shape, int precision, int rows, int max_steps, int threads, const Kernels* kernels)
       : kernels_(kernels), threads_(threads), layers_(static_cast<size_t>(shape.layers)),
         scratch_(static_cast<size_t>(threads)), rows_(rows), max_steps_(max_steps),
-        memories_(static_cast<size_t>(rows)), memory_lengths_(static_cast<size_t>(rows)) {
+        memories_(static_cast<size_t>(rows)), memory_lengths_(static_cast<size_t>(rows)),
+        absorbed_(static_cast<size_t>(rows)) {
     std::memset(&decoder_, 0, sizeof decoder_);
     Weights& weights = decoder_.weights;
     weights.shape = shape;
@@ -104,13 +105,18 @@ class Handle {
     if (row < 0 || row >= rows_ || length < 0 || !decoder_.weights.shape.cross) return MUSICGEN_BAD_ROW;
     const size_t number = static_cast<size_t>(row);
     const int blocks = (length + kPastBlock - 1) / kPastBlock;
-    const size_t bytes = past_bytes(blocks);
+    const bool is_short = absorbs(length);
+    const size_t layers = static_cast<size_t>(decoder_.weights.shape.layers);
+    const size_t bytes = is_short ? absorbed(nullptr, length).layer_bytes * layers : past_bytes(blocks);
+    absorbed_[number] = Absorbed{};
     if (memories_[number].bytes() < bytes) {
       memories_[number] = Arena();  // first the old one goes
       memory_lengths_[number] = 0;
       memories_[number] = Arena(bytes);
     }
     memory_lengths_[number] = length;
+    if (is_short) absorbed_[number] = absorbed(memories_[number].data(), length);
+    decoder_.absorbed = absorbed_[number];
     const size_t hidden = static_cast<size_t>(decoder_.weights.shape.hidden);
     for (int first = 0; first < length; first += kPassRows) {
       decoder_.pass.count = length - first < kPassRows ? length - first : kPassRows;
@@ -161,7 +167,7 @@ class Handle {
     Pass& pass = decoder_.pass;
     const Shape& shape = decoder_.weights.shape;
     pass.count = count;
-    pass.hearing_count = pass.scored_count = 0;
+    pass.hearing_count = pass.absorbed_count = pass.scored_count = 0;
     for (int i = 0; i < count; ++i) {
       const musicgen_row& from = rows[i];
       const size_t number = static_cast<size_t>(from.row);
@@ -171,7 +177,10 @@ class Handle {
       row.position = from.position;
       row.codes = from.codes;
       row.embedding = from.embedding;
-      if (from.hears && memory_lengths_[number] > 0) {
+      if (from.hears && absorbed_[number].data != nullptr) {
+        row.absorbed = absorbed_[number];
+        pass.absorbed[pass.absorbed_count++] = i;
+      } else if (from.hears && memory_lengths_[number] > 0) {
         row.memory = past(memories_[number].data(), (memory_lengths_[number] + kPastBlock - 1) / kPastBlock);
         row.memory_length = memory_lengths_[number];
         pass.hearing[pass.hearing_count++] = i;
@@ -196,6 +205,32 @@ class Handle {
 
   size_t past_bytes(int blocks) const {
     return past(nullptr, blocks).layer_bytes * static_cast<size_t>(decoder_.weights.shape.layers);
+  }
+
+  // Is a text of so many tokens multiplied with the matrices around it? It depends on nothing else: a row's numbers are
+  // to be the same among any others.
+  bool absorbs(int length) const {
+    const Weights& weights = decoder_.weights;
+    return weights.precision != kInt4 && length > 0 && length <= kAbsorbed && length <= weights.head &&
+           weights.head % kLanes == 0 && 64 % weights.head == 0;
+  }
+
+  Absorbed absorbed(uint8_t* data, int tokens) const {
+    const Weights& weights = decoder_.weights;
+    const size_t hidden = static_cast<size_t>(weights.shape.hidden), heads = static_cast<size_t>(weights.shape.heads);
+    const size_t number = weights.precision == kFloat32 ? 4 : weights.precision == kBfloat16 ? 2 : 1;
+    Absorbed text{};
+    text.data = data;
+    text.tokens = tokens;
+    text.padded = (tokens + kLanes - 1) / kLanes * kLanes;
+    text.pairs = weights.shape.heads * tokens;
+    const size_t padded = heads * static_cast<size_t>(text.padded);
+    text.keys_at = 2 * padded * sizeof(float);
+    text.values_at = text.keys_at + padded * hidden * number;
+    const size_t tiles = (hidden + kTile - 1) / kTile;
+    text.layer_bytes = text.values_at + tiles * static_cast<size_t>(text.pairs) * kTile * number;
+    text.layer_bytes = (text.layer_bytes + 63) / 64 * 64;
+    return text;
   }
 
   Inputs take_inputs(Parts& parts) const {
@@ -224,6 +259,7 @@ class Handle {
       own.inputs = take_inputs(parts);
       own.values = parts.take<float>(kPassRows * widest_head + kLanes);  // keep() may look beyond the last one
       own.normed = parts.take<float>(hidden);
+      own.made = parts.take<float>((hidden + kTile - 1) / kTile * kTile * kLanes);
       parts.take<uint8_t>(128);  // no line is shared by two threads
     }
     room_bytes_ = parts.used();
@@ -260,6 +296,7 @@ class Handle {
   int rows_, max_steps_, past_blocks_ = 0;
   std::vector<Arena> memories_;
   std::vector<int> memory_lengths_;
+  std::vector<Absorbed> absorbed_;
 };
 
 }  // namespace

@@ -61,10 +61,17 @@ inline void quantise(Inputs inputs, int row, int rows, const float* values, int 
 }
 
 struct Float32 {
-  using Kept = float;  // in a row's past
+  using Kept = float;      // in a row's past
+  using Absorbed = float;  // in an absorbed text
+  static constexpr bool kAbsorbs = true;
+  static constexpr int kDepth = 1;  // inputs in a step
   static constexpr int kInputs = 64;
   static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) * kStepBytes; }
   static constexpr bool kScaled = false;
+
+  // The weights of a step as numbers, [kTile outputs][kDepth], without the scale of their output.
+  static void unpack(const uint8_t* step, float* weights) { std::memcpy(weights, step, kStepBytes); }
+  static float scale(const Matrix&, int) { return 1.0f; }
 
   static void prepare(Inputs inputs, int row, int rows, const float* values, int count) {
     for (int k = 0; k < count; k += kInputs)
@@ -95,9 +102,22 @@ struct Float32 {
 
 struct Bfloat16 {
   using Kept = uint16_t;
+  using Absorbed = uint16_t;
+  static constexpr bool kAbsorbs = true;
+  static constexpr int kDepth = 2;
   static constexpr int kInputs = 128;
   static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) / 2 * kStepBytes; }
   static constexpr bool kScaled = false;
+
+  static void unpack(const uint8_t* step, float* weights) {
+    for (int i = 0; i < kTile * kDepth; ++i) {
+      uint16_t half;
+      std::memcpy(&half, step + 2 * i, sizeof half);
+      const uint32_t bits = static_cast<uint32_t>(half) << 16;
+      std::memcpy(weights + i, &bits, sizeof bits);
+    }
+  }
+  static float scale(const Matrix&, int) { return 1.0f; }
 
   static void prepare(Inputs inputs, int row, int rows, const float* values, int count) {
     for (int k = 0; k < count; ++k) {
@@ -131,9 +151,17 @@ struct Bfloat16 {
 
 struct Int8 {
   using Kept = uint16_t;
+  using Absorbed = int8_t;
+  static constexpr bool kAbsorbs = true;
+  static constexpr int kDepth = 4;
   static constexpr int kInputs = 256;
   static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) / 4 * kStepBytes; }
   static constexpr bool kScaled = true;
+
+  static void unpack(const uint8_t* step, float* weights) {
+    for (int i = 0; i < kTile * kDepth; i += kLanes) Lanes::store(weights + i, Lanes::load_weights(step + i));
+  }
+  static float scale(const Matrix& matrix, int output) { return matrix.scales[output]; }
 
   static void prepare(Inputs inputs, int row, int rows, const float* values, int count) {
     quantise<kInputs>(inputs, row, rows, values, count);
@@ -166,6 +194,8 @@ struct Int8 {
 // holds 8 inputs: 4 in the low halves of its bytes, the next 4 in the high ones.
 struct Int4 {
   using Kept = uint16_t;
+  using Absorbed = int8_t;
+  static constexpr bool kAbsorbs = false;  // half of a number is too little to be rounded twice
   static constexpr int kInputs = 64;
   static constexpr size_t kGroupSize(int inputs) {
     return kTile * sizeof(float) + static_cast<size_t>(inputs) / 8 * kStepBytes;

@@ -43,6 +43,17 @@ struct Lanes {
     const RawFloats size = from_bits({(wide & 0x7fff) << 13}).v * 0x1p112f;
     return from_bits({bits({size}).v | ((wide & 0x8000) << 16)});
   }
+  static Floats load(const int8_t* p) {
+    int8_t __attribute__((vector_size(16))) bytes;
+    std::memcpy(&bytes, p, sizeof bytes);
+    return {__builtin_convertvector(bytes, RawFloats)};
+  }
+  // sixteen weights of int8 as they are stored, 128 larger
+  static Floats load_weights(const uint8_t* p) {
+    uint8_t __attribute__((vector_size(16))) stored;
+    std::memcpy(&stored, p, sizeof stored);
+    return {__builtin_convertvector(stored, RawFloats) - 128.0f};
+  }
   static void store(float* p, Floats x) { std::memcpy(p, &x.v, sizeof x.v); }
   static void store(uint16_t* p, Floats x) {
     for (int i = 0; i < kLanes; ++i) p[i] = half(x.v[i]);

@@ -3,13 +3,14 @@
 // Phases, with a meeting of all threads after each:
 //   every layer   heads: norm, query-key-value, keep, attend        units of one head
 //                 self_out, added to x                              units of one tile
-//                 heads: norm, cross query, attend to the memory    only rows with a memory
-//                 cross_out, added to x
+//                 heads: norm, cross query, attend to the memory    only rows with a memory; absorbed.h says how
+//                 cross_out, added to x                             those hear whose text is absorbed
 //                 norm, fc1, GELU
 //                 fc2, added to x
 //   at the end    norm, heads of the codebooks                      only rows whose scores are wanted
 // With few rows every thread prepares all inputs for itself; with more they share them out, for one more meeting.
 #pragma once
+#include "absorbed.h"
 #include "attention.h"
 #include "matmul.h"
 #include "threads.h"
@@ -45,6 +46,7 @@ template <class Format>
 class PassOnThread {
  public:
   using Kept = typename Format::Kept;
+  using Text = typename Format::Absorbed;
 
   PassOnThread(Decoder& decoder, int thread)
       : decoder_(decoder),
@@ -63,10 +65,10 @@ class PassOnThread {
       const Layer& layer = weights_.layers[i];
       hear_itself(i, layer);
       add_product(layer.self_out, decoder_.attended, pass.all, pass.count);
-      if (pass.hearing_count > 0) {
-        meet(layer.cross_q);
+      if (pass.hearing_count + pass.absorbed_count > 0) {
+        meet_to_hear(i, layer);
         hear_memory(i, layer);
-        add_product(layer.cross_out, decoder_.attended, pass.hearing, pass.hearing_count);
+        add_heard(i, layer);
       }
       meet(layer.fc1);
       widen(layer);
@@ -84,6 +86,13 @@ class PassOnThread {
     for (int unit; (unit = threads_.take(thread_, weights_.shape.layers * heads)) >= 0;) {
       const int layer = unit / heads, head = unit % heads;
       const int wide = multiply_head(weights_.layers[layer].cross_kv, head, inputs, rows);
+      if (decoder_.absorbed.data != nullptr) {
+        if constexpr (Format::kAbsorbs)
+          for (int first = 0; first < rows; first += kLanes)
+            absorb<Format>(decoder_.absorbed, layer, weights_.layers[layer], head, first, head_width,
+                           own_.values + first * wide, own_.values + first * wide + head_width, wide, own_.made);
+        continue;
+      }
       for (int row = 0; row < rows; ++row)
         keep<Kept>(decoder_.memory_past, layer, head, decoder_.memory_first + row, head_width, weights_.padded_head,
                    own_.values + row * wide, own_.values + row * wide + head_width);
@@ -91,9 +100,22 @@ class PassOnThread {
   }
 
  private:
-  void meet(const Matrix& next) {
-    threads_.meet(next.tiles + static_cast<size_t>(threads_.first(thread_, tiles(next))) * next.tile_bytes,
-                  kFetchWaiting);
+  void meet(const Matrix& next) { meet(next.tiles, next.tile_bytes, tiles(next)); }
+
+  // `units` of so many bytes from `next` on are what is worked on afterwards.
+  void meet(const uint8_t* next, size_t unit_bytes, int units) {
+    threads_.meet(next + static_cast<size_t>(threads_.first(thread_, units)) * unit_bytes, kFetchWaiting);
+  }
+
+  void meet_to_hear(int number, const Layer& layer) {
+    const Pass& pass = decoder_.pass;
+    if constexpr (Format::kAbsorbs)
+      if (pass.hearing_count == 0) {
+        const Absorbed& text = pass.rows[pass.absorbed[0]].absorbed;
+        const Text* keys = absorbed_keys<Text>(text, number, 0, hidden_);
+        return meet(reinterpret_cast<const uint8_t*>(keys), sizeof(Text) * text.padded * hidden_, weights_.shape.heads);
+      }
+    meet(layer.cross_q);
   }
 
   // What a row begins with: the sum of what its codes stand for, and its position.
@@ -161,32 +183,65 @@ class PassOnThread {
     meet(layer.self_out);
   }
 
+  // Units: the heads of all rows that hear by keys and values, then those of each row whose text is absorbed.
   void hear_memory(int number, const Layer& layer) {
     const Pass& pass = decoder_.pass;
-    const int width = weights_.head;
-    const Inputs inputs = prepared_norm(layer.cross_norm, pass.hearing, pass.hearing_count);
-    for (int head; (head = threads_.take(thread_, weights_.shape.heads)) >= 0;) {
-      const int wide = multiply_head(layer.cross_q, head, inputs, pass.hearing_count);
-      for (int i = 0; i < pass.hearing_count; ++i) {
-        const Row& row = pass.rows[pass.hearing[i]];
-        attend<Kept>(row.memory, number, head, row.memory_length, width, weights_.padded_head, own_.values + i * wide,
-                     decoder_.attended + i * hidden_ + head * width, row.memory);
+    const int width = weights_.head, heads = weights_.shape.heads;
+    const int together = pass.hearing_count > 0 ? heads : 0;
+    Inputs inputs{};
+    if (together > 0) inputs = prepared_norm(layer.cross_norm, pass.hearing, pass.hearing_count);
+    int normed = -1;  // whose numbers own_.normed holds
+    for (int unit; (unit = threads_.take(thread_, together + heads * pass.absorbed_count)) >= 0;) {
+      if (unit < together) {
+        const int wide = multiply_head(layer.cross_q, unit, inputs, pass.hearing_count);
+        for (int i = 0; i < pass.hearing_count; ++i) {
+          const Row& row = pass.rows[pass.hearing[i]];
+          attend<Kept>(row.memory, number, unit, row.memory_length, width, weights_.padded_head, own_.values + i * wide,
+                       decoder_.attended + i * hidden_ + unit * width, row.memory);
+        }
+      } else if constexpr (Format::kAbsorbs) {
+        const int i = (unit - together) / heads, row = pass.absorbed[i];
+        if (i != normed) normalise(decoder_.x + row * hidden_, layer.cross_norm, hidden_, own_.normed);
+        normed = i;
+        attend_absorbed<Text>(pass.rows[row].absorbed, number, (unit - together) % heads, hidden_, own_.normed,
+                              shares_of(i));
       }
     }
     meet(layer.cross_out);
   }
 
+  // x += what was heard
+  void add_heard(int number, const Layer& layer) {
+    const Pass& pass = decoder_.pass;
+    Inputs inputs{};
+    if (pass.hearing_count > 0)
+      inputs = prepared(pass.hearing_count, hidden_, [&](int row) { return decoder_.attended + row * hidden_; });
+    for (int tile; (tile = threads_.take(thread_, tiles(layer.cross_out))) >= 0;) {
+      if (pass.hearing_count > 0) add_tile(layer.cross_out, tile, inputs, pass.hearing, pass.hearing_count);
+      if constexpr (Format::kAbsorbs)
+        for (int i = 0; i < pass.absorbed_count; ++i)
+          add_absorbed<Text>(pass.rows[pass.absorbed[i]].absorbed, number, tile, shares_of(i),
+                             decoder_.x + pass.absorbed[i] * hidden_ + tile * kTile,
+                             smaller(kTile, hidden_ - tile * kTile));
+    }
+  }
+
+  // Where the heads of the row that is absorbed[i] put their shares: behind what the others have attended to.
+  float* shares_of(int i) const { return decoder_.attended + (decoder_.pass.hearing_count + i) * hidden_; }
+
   // x[which] += matrix * values
   void add_product(const Matrix& matrix, const float* values, const int32_t* which, int rows) {
     const Inputs inputs = prepared(rows, matrix.inputs, [&](int row) { return values + row * matrix.inputs; });
-    for (int tile; (tile = threads_.take(thread_, tiles(matrix))) >= 0;) {
-      multiply_tile<Format>(matrix, tile, inputs, rows, own_.values, kTile);
-      for (int row = 0; row < rows; ++row)
-        for (int i = 0; i < kTile && tile * kTile + i < hidden_; i += kLanes) {
-          float* x = decoder_.x + which[row] * hidden_ + tile * kTile + i;
-          Lanes::store(x, Lanes::add(Lanes::load(x), Lanes::load(own_.values + row * kTile + i)));
-        }
-    }
+    for (int tile; (tile = threads_.take(thread_, tiles(matrix))) >= 0;) add_tile(matrix, tile, inputs, which, rows);
+  }
+
+  void add_tile(const Matrix& matrix, int tile, Inputs inputs, const int32_t* which, int rows) {
+    multiply_tile<Format>(matrix, tile, inputs, rows, own_.values, kTile);
+    for (int row = 0; row < rows; ++row)
+      for (int i = 0; i < kTile && tile * kTile + i < hidden_; i += kLanes) {
+        float* x = decoder_.x + which[row] * hidden_ + tile * kTile + i;
+        Lanes::store(x, Lanes::add(Lanes::load(x), Lanes::load(own_.values + row * kTile + i)));
+      }
   }
 
   // inner = GELU(fc1 * norm(x))

@@ -13,6 +13,7 @@ constexpr int kTile = 32;      // outputs of a matrix whose weights lie together
 constexpr int kPassRows = 32;  // rows that go through the layers together; more are taken in several passes
 constexpr int kGroupBytes = 256;  // prepared inputs of one row that lie together
 constexpr int kHeadWidth = 128;   // widest head
+constexpr int kAbsorbed = 24;     // tokens of the longest text that is absorbed, see absorbed.h
 
 enum Precision : int32_t { kFloat32 = 0, kBfloat16 = 1, kInt8 = 2, kInt4 = 3, kPrecisions = 4 };
 
@@ -62,6 +63,13 @@ struct Past {
   size_t layer_bytes, block_bytes, head_bytes;
 };
 
+// A text that a row hears, with the matrices around it multiplied in; absorbed.h says what lies where.
+struct Absorbed {
+  uint8_t* data;  // null: there is none
+  size_t layer_bytes, keys_at, values_at;
+  int32_t tokens, padded, pairs;  // padded: up to whole lanes; pairs of a head and a token
+};
+
 // Inputs of a matrix in the form its weights want: [group][row][kGroupBytes], with a scale and a sum per group and row
 // where they are integers.
 struct Inputs {
@@ -75,8 +83,9 @@ struct Row {
   int32_t position;
   const int32_t* codes;    // (codebooks), or null:
   const float* embedding;  // (hidden), without position
-  Past memory;             // data is null: nothing to hear
+  Past memory;             // keys and values; data is null: nothing to hear, or:
   int32_t memory_length;
+  Absorbed absorbed;
   float* scores;  // (codebooks * vocabulary), or null
 };
 
@@ -85,12 +94,14 @@ struct Scratch {
   Inputs inputs;
   float* values;  // [kPassRows][widest output of one head, rounded up to tiles]
   float* normed;  // (hidden)
+  float* made;    // (hidden rounded up to tiles, kLanes)
 };
 
 struct Pass {
-  int32_t count, hearing_count, scored_count;
+  int32_t count, hearing_count, absorbed_count, scored_count;
   Row rows[kPassRows];
-  int32_t all[kPassRows], hearing[kPassRows], scored[kPassRows];  // numbers of rows
+  // numbers of rows: those that hear by keys and values, those whose text is absorbed
+  int32_t all[kPassRows], hearing[kPassRows], absorbed[kPassRows], scored[kPassRows];
 };
 
 class Threads;
@@ -108,6 +119,7 @@ struct Decoder {
   const float* memory;
   int32_t memory_first;
   Past memory_past;
+  Absorbed absorbed;  // data is null: keys and values go to memory_past
 };
 
 // What one instruction set offers, by precision. Each is called on every thread at once.

@@ -14,6 +14,10 @@ from bridge.engines.musicgen.decoder import Codes, DecoderShape, Floats
 TINY = DecoderShape(
     layers=2, hidden=64, heads=4, ffn=256, vocabulary=64, codebooks=4, positions=100, cross=True
 )  # fmt: skip
+USUAL = DecoderShape(
+    layers=2, hidden=256, heads=4, ffn=512, vocabulary=64, codebooks=4, positions=100, cross=True
+)  # fmt: skip
+"""Heads of 64, as in every published model."""
 ODD = DecoderShape(
     layers=3, hidden=96, heads=4, ffn=208, vocabulary=50, codebooks=8, positions=100, cross=True
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from bridge.engines.musicgen.decoder.kernel import KernelDecoder
 from tests.bridge.engines.musicgen.kernel.conftest import OpenDecoder
-from tests.bridge.engines.musicgen.kernel.plain_step import ODD, WIDE, RandomWeights
+from tests.bridge.engines.musicgen.kernel.plain_step import ODD, USUAL, WIDE, RandomWeights
 
 PRECISIONS = ("float32", "bfloat16", "int8", "int4")
 STEPS = 18
@@ -19,8 +20,8 @@ def drawn(shape: tuple[int, ...], seed: int) -> Any:
     return np.random.default_rng(seed).integers(0, ODD.vocabulary + 1, shape).astype(np.int32)
 
 
-def heard(seed: int, count: int = 9) -> Any:
-    return np.random.default_rng(seed).standard_normal((count, ODD.hidden)).astype(np.float32)
+def heard(seed: int, count: int = 9, hidden: int = ODD.hidden) -> Any:
+    return np.random.default_rng(seed).standard_normal((count, hidden)).astype(np.float32)
 
 
 def alone(decoder: KernelDecoder, row: int, memory: Any, codes: Any) -> Any:
@@ -46,6 +47,36 @@ def test_a_row_is_the_same_alone_and_among_any_number_of_others(
             batch = drawn((len(rows), ODD.codebooks), step)
             batch[others // 2] = code
             assert np.array_equal(decoder.step(rows, batch)[others // 2], expected[step]), (others, step)
+
+
+@pytest.mark.parametrize("tokens", [12, 24, 25])
+def test_a_short_text_sounds_the_same_beside_short_and_long_ones(load: OpenDecoder, tokens: int) -> None:
+    """Texts of up to 24 tokens are multiplied with the weights beforehand, longer ones are not."""
+    decoder = load(RandomWeights(USUAL), precision="int8", rows=8, threads=2)
+    codes, memory = drawn((STEPS, USUAL.codebooks), 1), heard(2, tokens, USUAL.hidden)
+    expected = alone(decoder, 4, memory, codes)
+    for others in ((3,), (60, 2), (25, 24, 1, 17, 40)):
+        rows = [4, *(row if row < 4 else row + 1 for row in range(len(others)))]
+        decoder.begin(4, memory)
+        for row, count in zip(rows[1:], others, strict=True):
+            decoder.begin(row, heard(row, count, USUAL.hidden))
+        for step, code in enumerate(codes):
+            batch = drawn((len(rows), USUAL.codebooks), step)
+            batch[0] = code
+            assert np.array_equal(decoder.step(rows, batch)[0], expected[step]), (others, step)
+    decoder.begin(0, memory)
+    decoder.prefill(0, decoder.embed(codes[:-1]))
+    assert np.array_equal(decoder.step([0], codes[-1:])[0], expected[-1])
+
+
+def test_a_row_hears_the_text_that_it_was_given_last(load: OpenDecoder) -> None:
+    decoder = load(RandomWeights(USUAL), precision="int8")
+    codes = drawn((4, USUAL.codebooks), 1)
+    texts = [heard(seed, count, USUAL.hidden) for seed, count in ((1, 5), (2, 40), (3, 24), (4, 1))]
+    first = [alone(decoder, 0, text, codes) for text in texts]
+    for text, expected in reversed(list(zip(texts, first, strict=True))):
+        assert np.array_equal(alone(decoder, 0, text, codes), expected)
+    assert not any(np.array_equal(a, b) for a, b in itertools.pairwise(first))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -14,6 +14,7 @@ from tests.bridge.engines.musicgen.kernel.plain_step import (
     MELODY,
     ODD,
     TINY,
+    USUAL,
     WIDE,
     PlainStep,
     RandomWeights,
@@ -21,20 +22,20 @@ from tests.bridge.engines.musicgen.kernel.plain_step import (
 )
 
 ISAS = ("avx512bf16", "avx512vnni", "avx2", "portable")
-SHAPES = {"tiny": TINY, "odd": ODD, "wide": WIDE, "melody": MELODY}
+SHAPES = {"tiny": TINY, "usual": USUAL, "odd": ODD, "wide": WIDE, "melody": MELODY}
 STEPS = 35
 """More than two blocks of 16 positions."""
 
 
 def scores_of(decoder: Any, shape: DecoderShape) -> Any:
-    """(STEPS, rows, K, V): three rows that hear much, nothing and little, and that began at different times."""
+    """(STEPS, rows, K, V): rows that hear much, nothing, little and something, and that began at different times."""
     draw = np.random.default_rng(7)
     memory = draw.standard_normal((37, shape.hidden)).astype(np.float32)
-    for row, heard in ((3, memory), (1, None), (0, memory[:5])):
+    for row, heard in ((3, memory), (1, None), (0, memory[:5]), (2, memory[10:32])):
         decoder.begin(row, heard if shape.cross else None)
     decoder.prefill(1, draw.standard_normal((3, shape.hidden)).astype(np.float32))
-    codes = draw.integers(0, shape.vocabulary + 1, (STEPS, 3, shape.codebooks)).astype(np.int32)
-    return np.array([np.array(decoder.step([3, 1, 0], step)) for step in codes])
+    codes = draw.integers(0, shape.vocabulary + 1, (STEPS, 4, shape.codebooks)).astype(np.int32)
+    return np.array([np.array(decoder.step([3, 1, 0, 2], step)) for step in codes])
 
 
 @functools.cache
@@ -62,7 +63,7 @@ def test_float32_is_right_to_the_fifth_place(load: OpenDecoder, size: str, isa: 
 @pytest.mark.parametrize(
     ("precision", "median", "worst"), [("bfloat16", 0.9999, 0.9998), ("int8", 0.9985, 0.99), ("int4", 0.95, 0.9)]
 )
-@pytest.mark.parametrize("size", ["odd", "wide"])
+@pytest.mark.parametrize("size", ["usual", "odd", "wide"])
 def test_narrow_weights_stay_near(
     load: OpenDecoder, size: str, precision: str, median: float, worst: float, isa: str
 ) -> None:

@@ -34,7 +34,8 @@ for isa in ("avx512bf16", "avx512vnni", "avx2", "portable"):
                 print(error.message)
                 continue
             for row in range(35):
-                decoder.begin(row, np.ones((row + 30, shape.hidden), np.float32) if row % 2 and shape.cross else None)
+                text = np.ones((3 + 2 * row, shape.hidden), np.float32)
+                decoder.begin(row, text if row % 2 and shape.cross else None)
             decoder.prefill(2, np.full((69, shape.hidden), 0.1, np.float32))
             decoder.prefill(3, np.full((4, shape.hidden), 3e38, np.float32))
             for rows in ([3], [0, 5], range(35), range(3, 20)):

@@ -32,7 +32,7 @@ class ProceduralEngine:
         del model, device, data_dir
         self._info = EngineInfo(
             name="procedural",
-            revision="3",
+            revision="4",
             rate=RATE,
             channels=2,
             max_seconds=120.0,

@@ -241,7 +241,7 @@ INSTRUMENTS = (
     ),
     Instrument(
         "insects",
-        ("insects", "crickets", "night", "cicadas", "forest", "jungle", "nature", "birds"),
+        ("insects", "crickets", "night", "cicadas", "forest", "jungle ambience", "jungle at night", "nature", "birds"),
         sustained(insects, 0.3, 0.5),
         "fx",
         seconds=4.5,

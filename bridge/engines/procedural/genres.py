@@ -95,7 +95,19 @@ GENRES: tuple[Genre, ...] = (
     ),
     Genre(
         "house",
-        ("house", "deep house", "disco", "garage", "uk garage", "dance", "edm", "nu disco", "tech house"),
+        (
+            "house",
+            "deep house",
+            "disco",
+            "garage",
+            "uk garage",
+            "dance",
+            "edm",
+            "kpop",
+            "k pop",
+            "nu disco",
+            "tech house",
+        ),
         124,
         (
             {
@@ -126,7 +138,7 @@ GENRES: tuple[Genre, ...] = (
     ),
     Genre(
         "trance",
-        ("trance", "eurodance", "hands up", "psytrance", "rave", "hardcore", "gabber"),
+        ("trance", "eurodance", "hands up", "psytrance", "rave", "hardcore", "hardstyle", "gabber"),
         138,
         ({"kick": _FOUR, "open": "..x...x...x...x.", "clap": "....x.......x...", "hat": "xgogxgogxgogxgog"},),
         (".RRR.RRR.RRR.RRR",),
@@ -139,7 +151,7 @@ GENRES: tuple[Genre, ...] = (
     ),
     Genre(
         "trap",
-        ("trap", "drill", "phonk", "uk drill"),
+        ("trap", "drill", "phonk", "uk drill", "footwork"),
         142,
         (
             {
@@ -318,7 +330,19 @@ GENRES: tuple[Genre, ...] = (
     ),
     Genre(
         "electronic",
-        ("electronic", "electro", "synthwave", "retrowave", "synth pop", "idm", "vaporwave", "80s", "eighties"),
+        (
+            "electronic",
+            "electro",
+            "synthwave",
+            "retrowave",
+            "synth pop",
+            "idm",
+            "vaporwave",
+            "new wave",
+            "90s",
+            "80s",
+            "eighties",
+        ),
         112,
         (
             {
@@ -376,7 +400,19 @@ GENRES: tuple[Genre, ...] = (
     ),
     Genre(
         "batucada",
-        ("batucada", "samba", "carnival", "brazilian", "latin", "afro", "afrobeat", "salsa", "tribal", "reggaeton"),
+        (
+            "batucada",
+            "samba",
+            "carnival",
+            "brazilian",
+            "latin",
+            "afro",
+            "afrobeat",
+            "salsa",
+            "tribal",
+            "reggaeton",
+            "cumbia",
+        ),
         112,
         (
             {

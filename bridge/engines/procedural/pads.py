@@ -179,7 +179,11 @@ INSTRUMENTS = (
         "strings",
         (
             "strings",
+            "string",
             "string section",
+            "string quartet",
+            "string trio",
+            "string quintet",
             "string pad",
             "string ensemble",
             "orchestra strings",

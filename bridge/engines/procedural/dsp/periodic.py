@@ -13,6 +13,8 @@ from scipy.fft import irfft
 
 from .signal import RATE, Signal, peak_normalised
 
+_AT_ONCE = 8192  # bins
+
 
 def ensemble(
     rng: np.random.Generator,
@@ -31,28 +33,37 @@ def ensemble(
     """
     size = count // 2 + 1
     unit = RATE / count  # Hz a bin
-    spectrum = np.zeros((2, size), dtype=np.complex64)  # -120 dB is exact enough, in half the time
+    centres, spreads, gains = [], [], []
     for pitch in pitches:
         numbers = np.arange(1, max(2, int(17_500 / pitch)) + 1, dtype=np.float64)
-        gains = timbre(numbers * pitch, pitch)
-        loudest = float(gains.max())
-        for number, gain in zip(numbers, gains, strict=True):
-            if gain < 6e-4 * loudest:
-                continue
-            centre = number * pitch / unit
-            sigma = max(number**growth * pitch * (2 ** (cents / 1200) - 1) / unit, 0.35)
-            low, high = max(1, int(centre - 3 * sigma - 1)), min(size, int(centre + 3 * sigma + 2))
-            if high <= low:
-                continue
-            profile = np.exp(
-                -0.5 * np.square((np.arange(low, high, dtype=np.float32) - np.float32(centre)) / np.float32(sigma))
-            )
-            profile *= gain / np.sqrt(np.dot(profile, profile))
-            both = rng.random((2, high - low), dtype=np.float32)  # turns: the left ear's, and from there to the right
-            both[1] = both[0] + width * (both[1] - np.float32(0.5))
-            both *= np.float32(2 * np.pi)
-            spectrum.real[:, low:high] += profile * np.cos(both)
-            spectrum.imag[:, low:high] += profile * np.sin(both)
+        gain = timbre(numbers * pitch, pitch)
+        heard = gain >= 6e-4 * gain.max()
+        centres.append(numbers[heard] * pitch / unit)
+        spreads.append(np.maximum(numbers[heard] ** growth * pitch * (2 ** (cents / 1200) - 1) / unit, 0.35))
+        gains.append(gain[heard])
+    centre, sigma, gain = (np.concatenate(each) for each in (centres, spreads, gains))
+    low = np.maximum(1, (centre - 3 * sigma - 1).astype(np.int64))
+    wide = np.maximum(0, np.minimum(size, (centre + 3 * sigma + 2).astype(np.int64)) - low)
+    centre, sigma, gain, low, wide = (each[wide > 0] for each in (centre, sigma, gain, low, wide))
+    spectrum = np.zeros((2, size), dtype=np.complex64)  # -120 dB is exact enough, in half the time
+    # bands behind each other, as many at a time as stay in the cache: a pass for each alone would take longer
+    groups = (np.cumsum(wide) - wide) // _AT_ONCE
+    for group in np.split(np.arange(len(wide)), np.flatnonzero(np.diff(groups)) + 1):
+        ends = np.cumsum(wide[group])
+        begins = ends - wide[group]
+        profile = np.arange(ends[-1], dtype=np.float32)
+        profile -= np.repeat((begins + (centre - low)[group]).astype(np.float32), wide[group])
+        profile *= np.repeat((1 / sigma[group]).astype(np.float32), wide[group])
+        profile = np.exp(np.float32(-0.5) * np.square(profile))
+        power = np.add.reduceat(np.square(profile), begins)
+        profile *= np.repeat((gain[group] / np.sqrt(power)).astype(np.float32), wide[group])
+        both = rng.random((2, len(profile)), dtype=np.float32)  # turns: the left ear's, and from there to the right
+        both[1] = both[0] + width * (both[1] - np.float32(0.5))
+        both *= np.float32(2 * np.pi)
+        real, imaginary = profile * np.cos(both), profile * np.sin(both)
+        for first, begin, end in zip(low[group], begins, ends, strict=True):
+            spectrum.real[:, first : first + end - begin] += real[:, begin:end]
+            spectrum.imag[:, first : first + end - begin] += imaginary[:, begin:end]
     return peak_normalised(np.asarray(irfft(spectrum, count, axis=-1, overwrite_x=True), dtype=np.float64))
 
 

@@ -18,12 +18,14 @@ from tests.servers import until
 class Served:
     """A server process on one data folder, started as often as needed; ``children`` are all that it ever had."""
 
-    def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, environment: Mapping[str, str] | None = None, pregenerate: bool = False
+    ) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self.folder = folder
         self.url = ""
         self.children: set[psutil.Process] = set()
-        self._options = options
+        self._options = options if pregenerate else ("--no-pregenerate", *options)
         self._environment = {**os.environ, "BRIDGE_LOG_LEVEL": "error", **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
 
@@ -33,7 +35,7 @@ class Served:
         announced.unlink(missing_ok=True)
         command = [sys.executable, "-P", "-m", "bridge", "serve", "--port", "0", "--data-dir", str(self.folder)]
         self._process = await asyncio.create_subprocess_exec(
-            *command, "--no-pregenerate", *self._options, env=self._environment, stdout=asyncio.subprocess.DEVNULL
+            *command, *self._options, env=self._environment, stdout=asyncio.subprocess.DEVNULL
         )
         await until(announced.exists, seconds=60)
         self.url = json.loads(announced.read_text())["url"]

@@ -7,6 +7,7 @@ import json
 import os
 import statistics
 import time
+import urllib.request
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +15,7 @@ import pytest
 
 from tests.reliability.results import note
 from tests.served import Served
+from tests.servers import until
 
 FULL = os.environ.get("RELIABILITY") == "full"
 CLIENTS, SECONDS = (20, 60.0) if FULL else (4, 6.0)
@@ -58,6 +60,12 @@ class Listener:
                 self.heard += event["duration"]
 
 
+def idle(url: str) -> bool:
+    """Has everything been made that was asked for?"""
+    with urllib.request.urlopen(f"{url}/health") as answer:
+        return not any(json.load(answer)["jobs"].values())
+
+
 def milliseconds(listeners: list[Listener]) -> str:
     """First audio: median and worst."""
     first = [1000 * listener.first for listener in listeners]
@@ -67,7 +75,8 @@ def milliseconds(listeners: list[Listener]) -> str:
 
 @pytest.mark.timeout(300)
 async def test_many_clients_hear_streams_without_a_gap_and_memory_stays(tmp_path: Path) -> None:
-    served = Served(tmp_path / "data", "--engine", "procedural")
+    # as on stage: the common stems are made at the start
+    served = Served(tmp_path / "data", "--engine", "procedural", pregenerate=FULL)
     await served.start()
 
     async def listen(listener: Listener, number: int, seconds: float, seed: int, wait: float = 0.0) -> None:
@@ -78,6 +87,7 @@ async def test_many_clients_hear_streams_without_a_gap_and_memory_stays(tmp_path
     try:
         async with aiohttp.ClientSession() as session:
             await listen(Listener(), 0, 1.0, 7)  # starts the engine
+            await until(lambda: idle(served.url), seconds=60)
             alone = [Listener() for _ in range(CLIENTS)]
             for number, listener in enumerate(alone):
                 await listen(listener, number, 0.1, 500 + number)

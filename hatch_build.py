@@ -1,6 +1,6 @@
-"""Compiles the MusicGen kernel when the package is built or installed from its sources, if there is a compiler.
+"""Compiles the MusicGen kernels when the package is built or installed from its sources, if there is a compiler.
 
-Without one the package is installed all the same, and the kernel is built on first use, or done without.
+Without one the package is installed all the same, and they are built on first use, or done without.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,19 @@ class KernelBuildHook(BuildHookInterface):  # type: ignore[misc, type-arg, unuse
                 raise ImportError(f"{_BUILD} is missing")
             build = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(build)
-            library: Path = build.build(build.BUILT)
+            with ThreadPoolExecutor() as pool:
+                step = pool.submit(build.build, build.BUILT)
+                # a wheel goes to other processors of this kind, too; in place the best one is nearly always right
+                sets = build.instruction_sets()
+                codecs = build.build_codec(build.BUILT, sets if version == "standard" else sets[:1])
+                libraries: list[Path] = [step.result(), *codecs]
         except Exception as error:  # whatever it is, the package is of use without
-            print(f"the MusicGen kernel is not built now: {error}", file=sys.stderr)  # noqa: T201
+            print(f"the MusicGen kernels are not built now: {error}", file=sys.stderr)  # noqa: T201
             return
         if version == "standard":
-            # it is in no git, and is for this kind of machine only
-            inside = library.relative_to(Path(self.root)).as_posix()
-            build_data["force_include"][str(library)] = inside
+            for library in libraries:  # they are in no git, and are for this kind of machine only
+                build_data["force_include"][str(library)] = library.relative_to(Path(self.root)).as_posix()
             build_data["pure_python"] = False
-            # any Python: the library is called with ctypes
+            # any Python: they are called with ctypes
             system = sysconfig.get_platform().replace("-", "_").replace(".", "_")
             build_data["tag"] = f"py3-none-{system}"

@@ -1,4 +1,4 @@
-"""Compiles the C++ step with the compiler that this machine has; nothing but the standard library is needed for it.
+"""Compiles the C++ step and codec with the compiler that this machine has; only the standard library is needed for it.
 
 ``hatch_build.py`` calls it when the package is built or installed, ``kernel_library`` on first use. The library's name
 holds a digest of its sources: one that is older than they are is never found.
@@ -16,9 +16,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 SOURCES = Path(__file__).parent / "source"
+CODEC_SOURCES = Path(__file__).parent / "codec"
 BUILT = Path(__file__).parent / "_built"
 """Where an installed package has its library; not in git."""
 COMPILERS = ("g++", "clang++", "c++")
@@ -34,6 +36,17 @@ _X86 = {
     "kernels_avx512.cpp": ("-ffp-contract=off", *_AVX512),
     "kernels_avx512bf16.cpp": ("-ffp-contract=off", *_AVX512, "-mavx512bf16"),
 }
+
+
+_CODEC_COMMON = (*_COMMON, "-ffp-contract=off")
+_CODEC = {
+    "avx512bf16": (
+        "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512bf16", "-mavx2", "-mfma"
+    ),
+    "avx2": ("-mavx2", "-mfma"),
+    "portable": (),
+}  # fmt: skip
+"""Options of the compiler per instruction set, the best one first."""
 
 
 class BuildFailed(Exception):
@@ -113,3 +126,60 @@ def _run(command: list[str]) -> None:
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or ["?"]
         raise BuildFailed(f"{command[0]} refused: {lines[0][:300]}")
+
+
+def instruction_sets() -> list[str]:
+    """Names of those that a processor of this kind may have, the best one first."""
+    x86 = platform.machine().lower() in {"x86_64", "amd64"}
+    return list(_CODEC) if x86 else ["portable"]
+
+
+@cache
+def codec_name(isa: str) -> str:
+    """Name of the library of these sources."""
+    digest = hashlib.sha256(repr((_CODEC_COMMON, _CODEC[isa])).encode())
+    for path in [*sorted(CODEC_SOURCES.iterdir()), SOURCES / "threads.cpp", SOURCES / "threads.h"]:
+        if path.suffix in {".cpp", ".h"}:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return f"codec-{isa}-{sys.platform}-{platform.machine().lower()}-{digest.hexdigest()[:16]}.so"
+
+
+def build_codec(folder: Path, isas: Sequence[str], *, extra: Sequence[str] = ()) -> list[Path]:
+    """Compile what is not there yet into ``folder``. ``extra`` are more compiler options. Raises BuildFailed."""
+    libraries = [folder / codec_name(isa) for isa in isas]
+    missing = [(isa, library) for isa, library in zip(isas, libraries, strict=True) if extra or not library.is_file()]
+    if not missing:
+        return libraries
+    compiler = _compiler()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as scratch,
+            ThreadPoolExecutor(len(missing)) as pool,
+        ):
+            for made, library in pool.map(
+                lambda job: (_compile_codec(compiler, Path(scratch), job[0], extra), job[1]), missing
+            ):
+                made.replace(library)  # another process that builds the same never sees half of it
+                for old in folder.glob(library.name.rpartition("-")[0] + "-*.so"):
+                    if old != library:
+                        old.unlink(missing_ok=True)
+    except OSError as error:
+        raise BuildFailed(f"the codec's kernel cannot be built in {folder}: {error}") from error
+    return libraries
+
+
+def _compile_codec(compiler: str, scratch: Path, isa: str, extra: Sequence[str]) -> Path:
+    """Compile one library. Only decode.cpp may use what the processor may lack."""
+    jobs = [
+        (CODEC_SOURCES / "decode.cpp", _CODEC[isa]),
+        (CODEC_SOURCES / "fits.cpp", (f"-DCODEC_CODEC_{isa.upper()}",)),
+        (SOURCES / "threads.cpp", ()),
+    ]
+    objects = []
+    for source, flags in jobs:
+        objects.append(str(scratch / f"{isa}-{source.stem}.o"))
+        _run([compiler, *_CODEC_COMMON, *flags, *extra, "-c", str(source), "-o", objects[-1]])
+    library = scratch / f"{isa}.so"
+    _run([compiler, "-shared", "-pthread", *extra, *objects, "-o", str(library)])
+    return library

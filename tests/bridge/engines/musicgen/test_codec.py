@@ -22,7 +22,8 @@ from bridge.engines.musicgen.codec._layers import Layers, Remembering, read_laye
 from bridge.engines.musicgen.codec._native_layers import native_layers
 from bridge.engines.musicgen.codec._torch_layers import TorchLayers
 from bridge.engines.musicgen.decoder._base import Codes, Floats
-from bridge.engines.musicgen.kernel.codec_library import codec_library, instruction_sets
+from bridge.engines.musicgen.kernel.build import instruction_sets
+from bridge.engines.musicgen.kernel.codec_library import codec_library
 from bridge.errors import EngineError, EngineUnavailable
 from tests.tiny_musicgen import VOCABULARY, build_tiny_musicgen
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.engines.musicgen.kernel.build import BuildFailed
-from bridge.engines.musicgen.kernel.codec_library import build_codec, codec_library, instruction_sets, library_name
+from bridge.engines.musicgen.kernel.build import BuildFailed, build_codec, codec_name, instruction_sets
+from bridge.engines.musicgen.kernel.codec_library import codec_library
 
 DECODES = """
 import ctypes, sys
@@ -82,7 +82,7 @@ def test_no_byte_of_others_is_touched(tmp_path: Path, isa: str) -> None:
         build_codec(tmp_path, [isa], extra=["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O0", "-g"])
     except BuildFailed as error:
         pytest.skip(str(error))
-    library = tmp_path / library_name(isa)
+    library = tmp_path / codec_name(isa)
     # the sanitizer has to be in the process before Python is; what Python itself leaks is not asked
     environment = os.environ | {"LD_PRELOAD": ":".join(sanitizers), "ASAN_OPTIONS": "detect_leaks=0"}
     command = [sys.executable, "-c", DECODES, str(library)]

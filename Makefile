@@ -80,7 +80,7 @@ $(VENV)/.torch: $(VENV)/.run
 	@touch $@
 
 # pip is not made for two installations into one place at a time.
-$(VENV)/.torch: | $(if $(filter test,$(MAKECMDGOALS)),$(VENV)/.dev)
+$(VENV)/.torch: | $(if $(filter test check,$(MAKECMDGOALS)),$(VENV)/.dev)
 
 # ---------------------------------------------------------------- the page
 

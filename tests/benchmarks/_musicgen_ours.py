@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ LAYERS = (4, 12)
 """Medium and large are timed with so many layers each; a layer more costs what lies between them."""
 MODES = ("draft", "balanced", "high")
 _POSITION = 100
+_ASKED = itertools.count()
 _STEPS = 12
 
 
@@ -133,7 +135,9 @@ def _first(engine: Engine) -> float:
 
 
 def _spec(seed: int, mode: Any) -> SampleSpec:
-    return SampleSpec(prompt=PROMPT, kind=Kind.RAW, seed=seed, engine="musicgen", quality_mode=mode)
+    """Ask for the words in another order each time: what was encoded before is remembered."""
+    words = np.random.default_rng(next(_ASKED)).permutation(PROMPT.split())
+    return SampleSpec(prompt=" ".join(words), kind=Kind.RAW, seed=seed, engine="musicgen", quality_mode=mode)
 
 
 def _heard(progress: float) -> None:

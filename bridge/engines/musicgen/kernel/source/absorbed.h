@@ -1,9 +1,9 @@
 // Cross-attention to a short text, with two matrices multiplied into the text beforehand.
 //
 // A head's score of a token is (Q x) . k = x . (Q^T k), and what its share p of the token adds to the row is
-// O (p v) = p (O v). Q^T k and O v are computed once, by listen(); a step then reads two rows of `hidden` numbers for each
-// head and token instead of Q and O: in int8, 1024 wide, with 12 tokens 0.46 MB a layer instead of 2.1. The idea is that
-// of DeepSeek-V2 (arXiv:2405.04434, section 2.1.2), which multiplies the other way round.
+// O (p v) = p (O v). Q^T k and O v are computed once, by listen(); a step then reads two rows of `hidden` numbers for
+// each head and token instead of Q and O: in int8, 1024 wide, with 12 tokens 0.46 MB a layer instead of 2.1. The idea
+// is that of DeepSeek-V2 (arXiv:2405.04434, section 2.1.2), which multiplies the other way round.
 //
 // A row's `x` stays in floats here; keys and values are halves, or integers with a scale for each head and token.
 #pragma once
@@ -125,7 +125,12 @@ inline void absorb(const Absorbed& text, int layer_number, const Layer& layer, i
                    const float* keys, const float* values, int stride, float* made) {
   using T = typename Format::Absorbed;
   const int hidden = layer.cross_q.inputs, tokens = smaller(kLanes, text.tokens - first);
-  alignas(64) float column[kHeadWidth][kLanes] = {}, weights[kTile * Format::kDepth];
+  constexpr int kInputs = 8, kSteps = kInputs / Format::kDepth;  // sums that do not wait for each other
+  constexpr int kOutputs = kLanes / 2;                           // likewise
+  const auto place = [](int output, int k) {  // in `weights`, which are steps behind each other
+    return (k / Format::kDepth * kTile + output) * Format::kDepth + k % Format::kDepth;
+  };
+  alignas(64) float column[kHeadWidth][kLanes] = {}, weights[kTile * kInputs];
   float* scales = absorbed_scales(text, layer_number, head) + first;
 
   const int wide = (width + kTile - 1) / kTile * kTile;
@@ -135,16 +140,18 @@ inline void absorb(const Absorbed& text, int layer_number, const Layer& layer, i
       column[i][token] = keys[token * stride + i] * scale * Format::scale(layer.cross_q, head * wide + i);
   std::memset(made, 0, static_cast<size_t>(hidden) * kLanes * sizeof(float));
   for (int part = 0; part < wide; part += kTile) {
-    const uint8_t* step = layer.cross_q.tiles + static_cast<size_t>((head * wide + part) / kTile) * layer.cross_q.tile_bytes;
+    const uint8_t* step =
+        layer.cross_q.tiles + static_cast<size_t>((head * wide + part) / kTile) * layer.cross_q.tile_bytes;
     const int outputs = smaller(kTile, width - part);
-    for (int input = 0; input < hidden; input += Format::kDepth, step += kStepBytes) {
-      Format::unpack(step, weights);
-      Lanes::Floats sum[Format::kDepth];
-      for (int k = 0; k < Format::kDepth; ++k) sum[k] = Lanes::load(made + (input + k) * kLanes);
+    for (int input = 0; input < hidden; input += kInputs) {
+      for (int i = 0; i < kSteps; ++i, step += kStepBytes) Format::unpack(step, weights + i * kTile * Format::kDepth);
+      Lanes::Floats sum[kInputs];
+      for (int k = 0; k < kInputs; ++k) sum[k] = Lanes::load(made + (input + k) * kLanes);
       for (int output = 0; output < outputs; ++output)
-        for (int k = 0; k < Format::kDepth; ++k)
-          sum[k] = Lanes::fma(Lanes::set(weights[output * Format::kDepth + k]), Lanes::load(column[part + output]), sum[k]);
-      for (int k = 0; k < Format::kDepth; ++k) Lanes::store(made + (input + k) * kLanes, sum[k]);
+        for (int k = 0; k < kInputs; ++k) {
+          sum[k] = Lanes::fma(Lanes::set(weights[place(output, k)]), Lanes::load(column[part + output]), sum[k]);
+        }
+      for (int k = 0; k < kInputs; ++k) Lanes::store(made + (input + k) * kLanes, sum[k]);
     }
   }
   Lanes::Floats inverse = inverse_scales<T>(made, hidden, scales);
@@ -156,17 +163,27 @@ inline void absorb(const Absorbed& text, int layer_number, const Layer& layer, i
   for (int tile = 0; tile * kTile < hidden; ++tile) {
     const uint8_t* step = layer.cross_out.tiles + static_cast<size_t>(tile) * layer.cross_out.tile_bytes +
                           static_cast<size_t>(head * width / Format::kDepth) * kStepBytes;
-    Lanes::Floats sum[kTile];
-    for (Lanes::Floats& each : sum) each = Lanes::zero();
-    for (int i = 0; i < width; i += Format::kDepth, step += kStepBytes) {
-      Format::unpack(step, weights);
-      for (int output = 0; output < kTile; ++output)
-        for (int k = 0; k < Format::kDepth; ++k)
-          sum[output] = Lanes::fma(Lanes::set(weights[output * Format::kDepth + k]), Lanes::load(column[i + k]), sum[output]);
+    std::memset(made + tile * kTile * kLanes, 0, kTile * kLanes * sizeof(float));
+    for (int i = 0; i < width; i += kInputs) {
+      for (int k = 0; k < kSteps; ++k, step += kStepBytes) Format::unpack(step, weights + k * kTile * Format::kDepth);
+      for (int first_output = 0; first_output < kTile; first_output += kOutputs) {
+        Lanes::Floats sum[kOutputs];
+        for (int output = 0; output < kOutputs; ++output)
+          sum[output] = Lanes::load(made + (tile * kTile + first_output + output) * kLanes);
+        for (int k = 0; k < kInputs; ++k)
+          for (int output = 0; output < kOutputs; ++output) {
+            const float weight = weights[place(first_output + output, k)];
+            sum[output] = Lanes::fma(Lanes::set(weight), Lanes::load(column[i + k]), sum[output]);
+          }
+        for (int output = 0; output < kOutputs; ++output)
+          Lanes::store(made + (tile * kTile + first_output + output) * kLanes, sum[output]);
+      }
     }
-    for (int output = 0; output < kTile; ++output)
-      Lanes::store(made + (tile * kTile + output) * kLanes,
-                   Lanes::mul(sum[output], Lanes::set(Format::scale(layer.cross_out, tile * kTile + output))));
+    for (int output = 0; output < kTile; ++output) {
+      float* sum = made + (tile * kTile + output) * kLanes;
+      const Lanes::Floats scale_of_it = Lanes::set(Format::scale(layer.cross_out, tile * kTile + output));
+      Lanes::store(sum, Lanes::mul(Lanes::load(sum), scale_of_it));
+    }
   }
   inverse = inverse_scales<T>(made, hidden, scales + text.padded);
   for (int tile = 0; tile * kTile < hidden; ++tile) {

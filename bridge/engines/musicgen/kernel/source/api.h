@@ -49,15 +49,15 @@ MUSICGEN_API const float* musicgen_embeddings(const void* decoder);
 // Keys and values of `memory` (length, hidden) for `row`.
 MUSICGEN_API int32_t musicgen_listen(void* decoder, int32_t row, const float* memory, int32_t length);
 
-// How codes are drawn; sampling.py says what each number does. temperature 0: the likeliest. top_k 0, top_p 0: among all.
+// How codes are drawn; sampling.py says what each number does. temperature 0: the likeliest; top_k, top_p 0: of all.
 typedef struct {
   float guidance, temperature, penalty, top_p;
   int32_t top_k;
 } musicgen_sampling;
 
-// Draws a code for each codebook out of the scores (codebooks, vocabulary) of the row that hears the prompt and, or null,
-// of the one that does not. `used`: (codebooks, vocabulary), which codes the penalty is for, or null. `uniform` and
-// `codes`: (codebooks). Any thread may call it.
+// Draws a code for each codebook out of the scores (codebooks, vocabulary) of the row that hears the prompt and, or
+// null, of the one that does not. `used`: (codebooks, vocabulary), which codes the penalty is for, or null. `uniform`
+// and `codes`: (codebooks). Any thread may call it.
 MUSICGEN_API int32_t musicgen_pick(const musicgen_sampling* how, const float* heard, const float* unheard,
                                    const uint8_t* used, const double* uniform, int32_t codebooks, int32_t vocabulary,
                                    int32_t* codes);

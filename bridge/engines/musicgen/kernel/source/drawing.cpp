@@ -88,8 +88,8 @@ int32_t musicgen_pick(const musicgen_sampling* how, const float* heard, const fl
         }
       if (how->top_p > 0 && how->top_p < 1) {
         const float enough = least_weight(weights, total, how->top_p, room);
-        weights.erase(std::remove_if(weights.begin(), weights.end(), [&](const Weight& w) { return w.weight < enough; }),
-                      weights.end());
+        const auto is_left_out = [&](const Weight& each) { return each.weight < enough; };
+        weights.erase(std::remove_if(weights.begin(), weights.end(), is_left_out), weights.end());
       }
       codes[book] = drawn(weights, uniform[book]);
     }

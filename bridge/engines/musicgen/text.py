@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
@@ -16,10 +17,13 @@ from bridge.engines.musicgen.decoder import Floats
 if TYPE_CHECKING:
     from bridge.engines.musicgen.checkpoint import Checkpoint
 
+log = logging.getLogger(__name__)
+
 MOST_TOKENS: Final = 512
 """T5 was trained on as many; what comes after them is not heard."""
 _MOST_CHARACTERS: Final = 20_000  # no more than these can be in so many tokens that a person wrote
 _REMEMBERED: Final = 64
+_USUAL_TOKENS: Final = 16  # what oneDNN's order is chosen for; others compute with it as well
 
 
 class PromptEncoder:
@@ -39,7 +43,10 @@ class PromptEncoder:
         """
         self._device = device
         self._tokenizer = checkpoint.tokenizer()
-        self._encoder = checkpoint.text_encoder(dtype or quick_dtype(device)).to(device)
+        dtype = dtype or quick_dtype(device)
+        self._encoder = checkpoint.text_encoder(dtype).to(device)
+        if (device, dtype) == ("cpu", "bfloat16"):
+            pack_linears(self._encoder)
         self._projection = checkpoint.projection
         self._melody = MelodyPrefix(checkpoint) if checkpoint.melody else None
         self._remembered: OrderedDict[str, Floats] = OrderedDict()
@@ -106,3 +113,36 @@ def quick_dtype(device: str) -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     there = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return "bfloat16" if there is not None and there() else "float32"
+
+
+def pack_linears(module: torch.nn.Module) -> None:
+    """Put the weights of a module's linear layers into oneDNN's own order, once and not in every call.
+
+    The numbers are the same to the last bit; in bfloat16, 12 tokens on two cores of a Zen 4, T5-base takes 20 ms
+    instead of 30. A torch without these operations, which are meant for its compiler, keeps the layers as they are.
+    """
+    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+        return
+    for name, child in module.named_children():
+        if isinstance(child, torch.nn.Linear) and child.bias is None:
+            try:
+                setattr(module, name, _PackedLinear(child))
+            except (RuntimeError, NotImplementedError) as error:
+                log.info("the text encoder's layers stay as they are: %s", str(error).partition("\n")[0])
+                return
+        else:
+            pack_linears(child)
+
+
+class _PackedLinear(torch.nn.Module):  # type: ignore[misc]  # torch says not what it is
+    """A linear layer without bias."""
+
+    def __init__(self, linear: torch.nn.Linear) -> None:
+        super().__init__()
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), _USUAL_TOKENS)  # noqa: SLF001
+        self.weight = linear.weight.new_empty(0)  # transformers asks for its type
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(..., inputs) -> (..., outputs)."""
+        outputs: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self._packed, None, "none", [], "")  # noqa: SLF001
+        return outputs

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint
-from bridge.engines.musicgen.text import MOST_TOKENS, PromptEncoder
+from bridge.engines.musicgen.text import MOST_TOKENS, PromptEncoder, pack_linears
 from tests.musicgen_reference import reference
 from tests.tiny_musicgen import build_tiny_musicgen
 
@@ -40,6 +40,32 @@ def test_memory_is_the_references(opened: Checkpoint, encoder: PromptEncoder, ti
     near = PromptEncoder(opened, dtype="bfloat16").memory(words)
     assert np.linalg.norm(near - theirs) < 0.03 * np.linalg.norm(theirs)
     assert near.dtype == np.float32
+
+
+@pytest.mark.parametrize("count", [1, 12, 16, 40])
+def test_packed_layers_give_the_same_numbers_to_the_last_bit(opened: Checkpoint, count: int) -> None:
+    import torch
+
+    plain, packed = opened.text_encoder("bfloat16"), opened.text_encoder("bfloat16")
+    pack_linears(packed)
+    linears = [each for each in packed.modules() if isinstance(each, torch.nn.Linear)]
+    assert linears == [] or not torch.backends.mkldnn.is_available()
+    tokens = torch.arange(1, count + 1)[None]
+    with torch.inference_mode():
+        ours, theirs = (each(input_ids=tokens).last_hidden_state for each in (packed, plain))
+    assert torch.equal(ours, theirs)
+
+
+def test_a_torch_that_packs_nothing_computes_all_the_same(opened: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("not on this machine")
+
+    monkeypatch.setattr("bridge.engines.musicgen.text._PackedLinear", refuse)
+    encoder = opened.text_encoder("bfloat16")
+    pack_linears(encoder)
+    assert any(isinstance(each, torch.nn.Linear) for each in encoder.modules())
 
 
 def test_ten_thousand_words_are_cut(encoder: PromptEncoder) -> None:

@@ -223,7 +223,8 @@ class Handle {
     text.data = data;
     text.tokens = tokens;
     text.padded = (tokens + kLanes - 1) / kLanes * kLanes;
-    text.pairs = weights.shape.heads * tokens;
+    text.heads = weights.shape.heads;
+    text.pairs = weights.shape.heads * (weights.precision == kInt8 ? (tokens + 3) / 4 * 4 : tokens);
     const size_t padded = heads * static_cast<size_t>(text.padded);
     text.keys_at = 2 * padded * sizeof(float);
     text.values_at = text.keys_at + padded * hidden * number;
@@ -259,6 +260,7 @@ class Handle {
       own.inputs = take_inputs(parts);
       own.values = parts.take<float>(kPassRows * widest_head + kLanes);  // keep() may look beyond the last one
       own.normed = parts.take<float>(hidden);
+      own.normed_inputs = take_inputs(parts);
       own.made = parts.take<float>((hidden + kTile - 1) / kTile * kTile * kLanes);
       parts.take<uint8_t>(128);  // no line is shared by two threads
     }

@@ -90,7 +90,8 @@ class PassOnThread {
         if constexpr (Format::kAbsorbs)
           for (int first = 0; first < rows; first += kLanes)
             absorb<Format>(decoder_.absorbed, layer, weights_.layers[layer], head, first, head_width,
-                           own_.values + first * wide, own_.values + first * wide + head_width, wide, own_.made);
+                           own_.values + first * wide, own_.values + first * wide + head_width, wide,
+                           own_.normed_inputs, own_.made);
         continue;
       }
       for (int row = 0; row < rows; ++row)
@@ -201,10 +202,13 @@ class PassOnThread {
         }
       } else if constexpr (Format::kAbsorbs) {
         const int i = (unit - together) / heads, row = pass.absorbed[i];
-        if (i != normed) normalise(decoder_.x + row * hidden_, layer.cross_norm, hidden_, own_.normed);
+        if (i != normed) {
+          normalise(decoder_.x + row * hidden_, layer.cross_norm, hidden_, own_.normed);
+          Int8::prepare(own_.normed_inputs, 0, 1, own_.normed, hidden_);
+        }
         normed = i;
         attend_absorbed<Text>(pass.rows[row].absorbed, number, (unit - together) % heads, hidden_, own_.normed,
-                              shares_of(i));
+                              own_.normed_inputs, shares_of(i));
       }
     }
     meet(layer.cross_out);

@@ -67,7 +67,7 @@ struct Past {
 struct Absorbed {
   uint8_t* data;  // null: there is none
   size_t layer_bytes, keys_at, values_at;
-  int32_t tokens, padded, pairs;  // padded: up to whole lanes; pairs of a head and a token
+  int32_t tokens, padded, heads, pairs;  // padded: up to whole lanes; pairs of a head and a token, see absorbed.h
 };
 
 // Inputs of a matrix in the form its weights want: [group][row][kGroupBytes], with a scale and a sum per group and row
@@ -94,6 +94,7 @@ struct Scratch {
   Inputs inputs;
   float* values;  // [kPassRows][widest output of one head, rounded up to tiles]
   float* normed;  // (hidden)
+  Inputs normed_inputs;  // the same for Int8, one row
   float* made;    // (hidden rounded up to tiles, kLanes)
 };
 

@@ -27,6 +27,7 @@ PIECE: Final = 16
 """Positions of a prefix or prompt that are taken in between two steps of the others. Always as many, alone or not:
 what a product of matrices rounds depends on its size, and the same seed must give the same codes."""
 _LEAST_ROWS: Final = 2
+_MOST_UNTOLD: Final = 4
 _LISTEN_SECONDS: Final = 0.2  # how often a request that only waits asks whether it is still wanted
 
 
@@ -93,8 +94,9 @@ class Batch:
         """Ask for ``frames`` frames of codes, and return them as they come, (n, K) with n >= 1 at a time.
 
         ``prompt``: frames (P, K) to go on from; they are not returned again. ``report`` hears the progress, 0..1, in
-        the thread that reads the stream; when it raises, or when the stream is closed, the request leaves the batch
-        at the next step. Codes are made whether they are read or not, and kept (a few bytes each) until they are.
+        the thread that reads the stream, at each step, or among others at every fourth at the latest; when it raises,
+        or when the stream is closed, the request leaves the batch at the next step. Codes are made whether they are
+        read or not, and kept (a few bytes each) until they are.
 
         Raises EngineError when there are more frames than the decoder has positions; later, out of the stream, when
         the decoder failed on it.
@@ -213,9 +215,12 @@ class Batch:
         self._tell(done.requests)
 
     def _tell(self, requests: list[Request]) -> None:
+        # who is woken takes a core from the next step: one of several is told every so many steps only
+        pause = min(len(requests), _MOST_UNTOLD)
         with self._lock:
             for request in requests:
-                request.changed.notify_all()
+                if request.over or request.steps_made % pause == 0:
+                    request.changed.notify_all()
 
     def _fail(self, requests: list[Request], error: Exception) -> None:
         """End requests; when the memory was full and there are several, only let the last wait for better times."""

@@ -122,6 +122,11 @@ class Request:
         self._began = True
 
     @property
+    def steps_made(self) -> int:
+        """How many steps it has been through."""
+        return self._column
+
+    @property
     def asked(self) -> bool:
         """Has its last step been asked for?"""
         return self._column >= self.steps

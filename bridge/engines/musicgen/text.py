@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import threading
 from collections import OrderedDict
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -47,6 +48,7 @@ class PromptEncoder:
         self._encoder = checkpoint.text_encoder(dtype).to(device)
         if (device, dtype) == ("cpu", "bfloat16"):
             pack_linears(self._encoder)
+            _give_back_memory()
         self._projection = checkpoint.projection
         self._melody = MelodyPrefix(checkpoint) if checkpoint.melody else None
         self._remembered: OrderedDict[str, Floats] = OrderedDict()
@@ -132,6 +134,12 @@ def pack_linears(module: torch.nn.Module) -> None:
                 return
         else:
             pack_linears(child)
+
+
+def _give_back_memory() -> None:
+    """Let the system have what lies free between what is used: the layers that were packed, 0.05 GB."""
+    with suppress(OSError, AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _PackedLinear(torch.nn.Module):  # type: ignore[misc]  # torch says not what it is

@@ -6,6 +6,7 @@ import ctypes
 import dataclasses
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -174,17 +175,10 @@ class KernelDecoder:
     def pick(self, scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None = None) -> Codes:
         """Draw the codes that ``sampling.pick`` draws, in a tenth of its time."""
         count, books, vocabulary = scores.shape
-        how = library.Sampling(
-            sampling.guidance,
-            sampling.temperature if sampling.temperature >= COLD else 0.0,
-            sampling.repetition_penalty,
-            sampling.top_p,
-            sampling.top_k,
-        )
         codes: Codes = np.empty(books, dtype=np.int32)
         heard = scores.ctypes.data
         fault = self._library.musicgen_pick(
-            how,
+            _sampling(sampling),
             heard,
             heard + scores.strides[0] if count > 1 else None,
             used.ctypes.data if used is not None else None,
@@ -278,6 +272,17 @@ class KernelDecoder:
         if not np.isfinite(tensor).all():
             raise EngineUnavailable(f"{name} of the model is damaged: it has numbers that are not finite")
         self._library.musicgen_pack(self._open(), library.TENSORS.index(kind), layer, tensor.ctypes.data)
+
+
+@lru_cache(maxsize=64)
+def _sampling(sampling: Sampling) -> library.Sampling:
+    return library.Sampling(
+        sampling.guidance,
+        sampling.temperature if sampling.temperature >= COLD else 0.0,
+        sampling.repetition_penalty,
+        sampling.top_p,
+        sampling.top_k,
+    )
 
 
 def _sizes(shape: DecoderShape) -> dict[str, int]:

@@ -4,8 +4,8 @@ PYTHON ?= python3
 ENGINE ?=
 PORT ?=
 BENCH ?= all
-# Files side by side, the tests of one file in one process.
-PARALLEL := -n 2 --dist loadfile
+# Files side by side, the tests of one file in one process, in the order of tests/conftest.py.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet

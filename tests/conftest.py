@@ -10,6 +10,11 @@ MAY_BE_SKIPPED = {"gpu", "extra", "arch"}
 _skipped: list[tuple[str, str, bool]] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes and wait a lot, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: "reliability" not in item.keywords)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note every skipped test, its reason, and whether it may be skipped on the build machine."""
     if report.skipped and not hasattr(report, "wasxfail"):

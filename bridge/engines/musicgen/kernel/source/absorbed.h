@@ -36,11 +36,11 @@ inline T* absorbed_values(const Absorbed& text, int layer, int tile) {
          static_cast<size_t>(tile) * text.pairs * kTile;
 }
 
-// What a head makes of its scores, in the room for all heads' shares: floats, or a scale and bytes.
-inline float* shares_of_head(const Absorbed& text, int head, float* shares) {
-  return shares + head * (text.pairs / text.heads);
-}
-inline size_t share_bytes(const Absorbed& text) { return sizeof(float) + static_cast<size_t>(text.pairs / text.heads); }
+// Tokens for which a head has room among the values: bytes lie in fours.
+inline int kept_tokens(const Absorbed& text) { return text.pairs / text.heads; }
+
+// What bytes take of the room for all heads' shares: a head's scale, then a byte a token.
+inline size_t share_bytes(const Absorbed& text) { return sizeof(float) + static_cast<size_t>(kept_tokens(text)); }
 
 // x . keys of 16 tokens from floats, without the keys' scales.
 template <class T>
@@ -77,7 +77,7 @@ inline Lanes::Floats score_tokens(const int8_t* keys, const float*, Inputs input
 // Keeps `scores`, the shares of a head times the scales of its values.
 template <class T>
 inline void keep_shares(const T*, const Absorbed& text, int head, const float* scores, float* shares) {
-  std::memcpy(shares_of_head(text, head, shares), scores, static_cast<size_t>(text.tokens) * sizeof(float));
+  std::memcpy(shares + head * text.tokens, scores, static_cast<size_t>(text.tokens) * sizeof(float));
 }
 
 inline void keep_shares(const int8_t*, const Absorbed& text, int head, const float* scores, float* shares) {
@@ -87,7 +87,7 @@ inline void keep_shares(const int8_t*, const Absorbed& text, int head, const flo
   // a row that is NaN stays so
   const float scale = scores[0] == scores[0] ? most / 127.0f : scores[0], inverse = most > 0 ? 127.0f / most : 0;
   std::memcpy(to, &scale, sizeof scale);
-  for (int token = 0; token < text.pairs / text.heads; ++token)
+  for (int token = 0; token < kept_tokens(text); ++token)
     to[sizeof scale + token] =
         token < text.tokens && most > 0 ? static_cast<uint8_t>(scores[token] * inverse + 0.5f) : uint8_t{0};
 }
@@ -254,7 +254,7 @@ inline void absorb(const Absorbed& text, int layer_number, const Layer& layer, i
   }
 
   // O v: a product with the inputs of this head alone, `made` is [token][across] now
-  const int across = (hidden + kTile - 1) / kTile * kTile, kept = smaller(kLanes, text.pairs / text.heads - first);
+  const int across = (hidden + kTile - 1) / kTile * kTile, kept = smaller(kLanes, kept_tokens(text) - first);
   for (int token = 0; token < tokens; ++token) Format::prepare(room, token, tokens, values + token * stride, width);
   std::memset(made, 0, static_cast<size_t>(across) * kLanes * sizeof(float));
   for (int tile = 0; tile * kTile < hidden; ++tile) {
@@ -278,7 +278,7 @@ inline void absorb(const Absorbed& text, int layer_number, const Layer& layer, i
     const Lanes::Floats inverse_of_it = Lanes::set(1.0f / scale_of_it[0]);
     for (int output = 0; output < across; output += kLanes) {
       T* of_head = absorbed_values<T>(text, layer_number, output / kTile);
-      of_head += static_cast<size_t>(head * (text.pairs / text.heads)) * kTile;
+      of_head += static_cast<size_t>(head * kept_tokens(text)) * kTile;
       keep_numbers(narrow, Lanes::mul(Lanes::load(made + token * across + output), inverse_of_it));
       for (int i = 0; i < kLanes; ++i) of_head[place_of_value(of_head, output % kTile + i, first + token)] = narrow[i];
     }

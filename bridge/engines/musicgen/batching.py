@@ -6,17 +6,17 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from bridge.engines.musicgen.decoder import Codes, Decoder
-from bridge.engines.musicgen.decoder._drawing import DrawingDecoder, Drawn, PickingDecoder
+from bridge.engines.musicgen.decoder._drawing import DrawingDecoder, Drawn, Flag, PlayingDecoder
 from bridge.engines.musicgen.pattern import DelayPattern
 from bridge.engines.musicgen.request import Conditioning, Request
-from bridge.engines.musicgen.sampling import Pick, Sampling, pick
+from bridge.engines.musicgen.sampling import Sampling
+from bridge.engines.musicgen.turns import Turns
 from bridge.errors import EngineError
 
 __all__ = ["Batch", "Conditioning", "Sampling", "Stream"]
@@ -27,7 +27,8 @@ PIECE: Final = 16
 """Positions of a prefix or prompt that are taken in between two steps of the others. Always as many, alone or not:
 what a product of matrices rounds depends on its size, and the same seed must give the same codes."""
 _LEAST_ROWS: Final = 2
-_MOST_UNTOLD: Final = 4
+_MOST_UNTOLD: Final = 4  # steps that nobody is told of
+_HANDING_OVER: Final = 0.002  # seconds that whoever was told has for coming; it takes a tenth of that
 _LISTEN_SECONDS: Final = 0.2  # how often a request that only waits asks whether it is still wanted
 
 
@@ -44,15 +45,15 @@ class Batch:
         decoder: Decoder,
         *,
         channels: int | None = None,
-        turn: AbstractContextManager[None] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """``channels``: of the audio; None = 2 for eight codebooks, as in the stereo models, else 1.
 
-        ``turn``: is held while the decoder computes; see ``Turns``.
+        ``turns``: those of all that computes on the same cores.
         """
         shape = decoder.shape
         self._decoder = decoder
-        self._turn = turn or nullcontext()
+        self._turns = turns or Turns()
         self._pattern = DelayPattern(
             codebooks=shape.codebooks,
             channels=channels or (2 if shape.codebooks == 8 else 1),
@@ -61,10 +62,11 @@ class Batch:
         self._free = list(range(decoder.rows))
         self._waiting: deque[Request] = deque()
         self._running: list[Request] = []  # in the order in which they were seated
-        self._pick: Pick = decoder.pick if isinstance(decoder, PickingDecoder) else pick
+        self._playing = decoder if isinstance(decoder, PlayingDecoder) else None
         self._drawing = decoder if isinstance(decoder, DrawingDecoder) else None
         self._under_way: _UnderWay | None = None
         self._closed = False
+        self._called = np.zeros(1, dtype=np.int32)  # somebody came or left: a decoder that plays is to come back
         self._lock = threading.Lock()
         self._work_to_do = threading.Condition(self._lock)
         self._thread = threading.Thread(target=self._work, name="musicgen-decoder", daemon=True)
@@ -89,14 +91,16 @@ class Batch:
         *,
         prompt: Codes | None = None,
         background: bool = False,
+        awaited: int = 0,
         report: Callable[[float], None] = lambda _: None,
     ) -> Stream:
         """Ask for ``frames`` frames of codes, and return them as they come, (n, K) with n >= 1 at a time.
 
-        ``prompt``: frames (P, K) to go on from; they are not returned again. ``report`` hears the progress, 0..1, in
-        the thread that reads the stream, at each step, or among others at every fourth at the latest; when it raises,
-        or when the stream is closed, the request leaves the batch at the next step. Codes are made whether they are
-        read or not, and kept (a few bytes each) until they are.
+        ``prompt``: frames (P, K) to go on from; they are not returned again. ``awaited``: when so many frames are
+        there, the stream's reader has the next turn on the cores. ``report`` hears the progress, 0..1, in the thread
+        that reads the stream, every fourth step at the latest; when it raises, or when the stream is closed, the
+        request leaves the batch at the next step. Codes are made whether they are read or not, and kept (a few bytes
+        each) until they are.
 
         Raises EngineError when there are more frames than the decoder has positions; later, out of the stream, when
         the decoder failed on it.
@@ -104,8 +108,15 @@ class Batch:
         if frames < 1:
             raise EngineError("a sound of no length cannot be made: ask for a longer duration")
         request = Request(
-            self._pattern, conditioning, sampling, frames, prompt, background=background, lock=self._lock
-        )  # fmt: skip
+            self._pattern,
+            conditioning,
+            sampling,
+            frames,
+            prompt,
+            background=background,
+            awaited=awaited,
+            lock=self._lock,
+        )
         if request.positions > self._decoder.max_steps:
             raise EngineError(
                 f"the model holds {self._decoder.max_steps} steps at once and this sound takes {request.positions}: "
@@ -117,13 +128,15 @@ class Batch:
             if self._closed:
                 raise EngineError("the model is being unloaded: ask again")
             self._waiting.append(request)
+            self._called[0] = 1
             self._work_to_do.notify()
-        return Stream(request, self._lock, report)
+        return Stream(request, self._lock, self._called, report)
 
     def close(self) -> None:
         """Give up all requests, and wait until the thread has ended. The decoder is left to its owner."""
         with self._lock:
             self._closed = True
+            self._called[0] = 1
             self._work_to_do.notify()
         self._thread.join()
 
@@ -134,6 +147,7 @@ class Batch:
             with self._lock:
                 while not self._closed and not (self._running or self._waiting):
                     self._work_to_do.wait()
+                self._called[0] = 0
                 self._dismiss()
                 if self._closed:
                     self._under_way = None
@@ -151,12 +165,14 @@ class Batch:
         joining = next((request for request in turn if request.joining), None)
         if joining is not None:
             try:
-                with self._turn:
+                with self._turns:
                     joining.join(self._decoder, PIECE)
             except Exception as error:  # whatever it was, the others go on
                 self._fail([joining], error)
         stepping = [request for request in turn if not (request.joining or request.over or request.asked)]
-        if self._drawing is not None and all(request.sampling.repetition_penalty == 1.0 for request in stepping):
+        if self._playing is not None:
+            self._play(self._playing, stepping, 1 if joining is not None else _MOST_UNTOLD)
+        elif self._drawing is not None and all(request.sampling.repetition_penalty == 1.0 for request in stepping):
             self._step_ahead(self._drawing, stepping)
         else:
             self._collect()
@@ -169,7 +185,7 @@ class Batch:
         rows = [row for request in stepping for row in request.rows]
         codes = np.stack([request.column() for request in stepping for _ in request.rows])
         try:
-            with self._turn:
+            with self._turns:
                 scores = self._decoder.step(rows, codes)
         except Exception as error:  # whatever it was, the batch goes on
             self._fail(stepping, error)
@@ -177,11 +193,34 @@ class Batch:
         first = 0
         for request in stepping:
             try:
-                request.draw(scores[first : first + request.width], self._pick)
+                request.draw(scores[first : first + request.width])
             except ValueError as error:
                 self._fail([request], error)
             first += request.width
         self._tell(stepping)
+
+    def _play(self, decoder: PlayingDecoder, stepping: list[Request], most: int) -> None:
+        """Have up to ``most`` steps made and drawn, none beyond one that somebody waits for."""
+        if not stepping:
+            return
+        awaited = [request for request in stepping if request.steps_to_awaited > 0]
+        steps = min([most, *(request.steps_to_awaited for request in awaited)])
+        try:
+            with self._turns:
+                decoder.play([request.columns for request in stepping], steps, (self._called, self._turns.wanted))
+        except Exception as error:  # whatever it was, the batch goes on
+            self._fail(stepping, error)
+            return
+        for request in stepping:
+            try:
+                request.played()
+            except ValueError as error:
+                self._fail([request], error)
+        with self._lock:
+            for request in stepping:
+                request.changed.notify_all()
+        if any(request.steps_to_awaited <= 0 for request in awaited):
+            self._turns.give_way(_HANDING_OVER)
 
     def _step_ahead(self, decoder: DrawingDecoder, stepping: list[Request]) -> None:
         """Have a step made and drawn on the device, and meanwhile take what the one before has drawn."""
@@ -241,7 +280,7 @@ class Batch:
         if rows < _LEAST_ROWS:
             return False
         last = self._running.pop()
-        last.rows = []
+        last.rise()
         self._free.clear()
         self._waiting.appendleft(last)
         log.warning("the memory is full: from now on %d rows at once; a smaller model would take more", rows)
@@ -281,8 +320,7 @@ class Batch:
         self._running.append(request)
 
     def _release(self, request: Request) -> None:
-        self._free += request.rows
-        request.rows = []
+        self._free += request.rise()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +336,11 @@ class _UnderWay:
 class Stream(Iterator[Codes]):
     """The codes of one request, as they come."""
 
-    def __init__(self, request: Request, lock: threading.Lock, report: Callable[[float], None]) -> None:
+    def __init__(self, request: Request, lock: threading.Lock, called: Flag, report: Callable[[float], None]) -> None:
+        """``lock``, ``called``: the batch's."""
         self._request = request
         self._lock = lock
+        self._called = called
         self._report = report
         self._read = 0
         self._told = -1.0
@@ -331,10 +371,12 @@ class Stream(Iterator[Codes]):
         """Leave the batch at the next step. May be called again."""
         with self._lock:
             self._request.over = True
+            self._called[0] = 1
             self._request.changed.notify_all()
 
     def __del__(self) -> None:
         self._request.over = True  # without the lock: the thread that collects us may hold it
+        self._called[0] = 1
 
 
 def _sentence(error: Exception) -> EngineError:

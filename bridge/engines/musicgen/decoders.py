@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from bridge.engines.musicgen.batching import Batch
 from bridge.engines.musicgen.decoder import Decoder, DecoderWeights
 from bridge.engines.musicgen.modes import Precision
 from bridge.engines.musicgen.picking import pick
+from bridge.engines.musicgen.turns import Turns
 
 
 class Source(Protocol):
@@ -30,8 +30,8 @@ class Source(Protocol):
 class Running:
     """A decoder and the batch that steps it."""
 
-    def __init__(self, decoder: Decoder, why: str, channels: int, turn: AbstractContextManager[None] | None) -> None:
-        self.batch = Batch(decoder, channels=channels, turn=turn)
+    def __init__(self, decoder: Decoder, why: str, channels: int, turns: Turns | None) -> None:
+        self.batch = Batch(decoder, channels=channels, turns=turns)
         self.why = why
         self.rows = decoder.rows
         self.description = decoder.description
@@ -59,18 +59,18 @@ class Decoders:
         steps: int,
         keep: Path | None,
         check: Callable[[Decoder], None],
-        turn: AbstractContextManager[None] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """``steps``: positions of a row; ``keep``: folder for quantised weights, None keeps none.
 
-        ``check`` tries each decoder before it is used, and raises when it is not right. ``turn``: see ``Batch``.
+        ``check`` tries each decoder before it is used, and raises when it is not right. ``turns``: see ``Batch``.
         """
         self._checkpoint = checkpoint
         self._device = device
         self._steps = steps
         self._keep = keep
         self._check = check
-        self._turn = turn
+        self._turns = turns
         self._running: dict[Precision, Running] = {}
         self._loading = threading.Lock()
 
@@ -81,7 +81,7 @@ class Decoders:
                 weights = self._checkpoint.decoder_weights()
                 picked = pick(weights, precision, self._device, self._steps, self._keep)
                 self._check(picked.decoder)
-                self._running[precision] = Running(picked.decoder, picked.why, self._checkpoint.channels, self._turn)
+                self._running[precision] = Running(picked.decoder, picked.why, self._checkpoint.channels, self._turns)
             return self._running[precision]
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -42,7 +42,7 @@ from prompts import Kind, SampleSpec, SourceUse
 
 log = logging.getLogger(__name__)
 
-RECIPE: Final = "own-2"
+RECIPE: Final = "own-3"
 """Goes up when the same weights and spec would give other audio."""
 WINDOW_SECONDS: Final = 30.0
 """Longest music MusicGen was trained on (Copet et al. 2023, section 3.1)."""
@@ -86,19 +86,20 @@ class OwnEngine:
         positions = checkpoint.decoder_weights().shape.positions
         fits = positions - checkpoint.delay - 1
         self._window = min(int(WINDOW_SECONDS * per_second), fits)
+        self._first_frames = round(FIRST_SECONDS * per_second) + _LOOK_AHEAD
         self._overlap = min(int(OVERLAP_SECONDS * per_second), self._window // 2)
         steps = self._window + checkpoint.delay + 1 + (_PREFIX_STEPS if checkpoint.melody else 0)
         keep = None if data_dir is None else data_dir / "musicgen"
-        turn = Turns() if device == "cpu" else None
-        self._decoders = Decoders(checkpoint, device, steps, keep, self._tried, turn)
+        turns = Turns() if device == "cpu" else None
+        self._decoders = Decoders(checkpoint, device, steps, keep, self._tried, turns)
         with ThreadPoolExecutor(1) as beside:
             # its weights come from the disk while transformers is imported; a melody model's is tried with words
             apart = not checkpoint.melody and loads_beside(usual, device, keep)
             loading = beside.submit(self._decoders.of, usual) if apart else None
             text_type = "float32" if usual == "float32" else None
-            self._text = PromptEncoder(checkpoint, device=device, dtype=text_type, turn=turn)
+            self._text = PromptEncoder(checkpoint, device=device, dtype=text_type, turns=turns)
             codec_precision = "float32" if usual == "float32" else "bfloat16"
-            self._codec = open_codec(checkpoint, device, codec_precision, keep, turn)
+            self._codec = open_codec(checkpoint, device, codec_precision, keep, turns)
             first = loading.result() if loading else self._decoders.of(usual)
         self._places = Places(first.rows // 2)
         self._busy = 0
@@ -266,6 +267,7 @@ class OwnEngine:
                 new,
                 prompt=before,
                 background=background,
+                awaited=0 if number else self._first_frames,
                 report=heard,
             )
             try:
@@ -286,7 +288,7 @@ class OwnEngine:
         per_second = self._checkpoint.rate / self._checkpoint.hop
         waiting = np.zeros((0, self._codec.codebooks), np.int32) if prompt is None else prompt[-_HEARD_BEFORE:]
         unheard = len(waiting) * self._checkpoint.hop
-        enough = len(waiting) + round(FIRST_SECONDS * per_second) + _LOOK_AHEAD
+        enough = len(waiting) + self._first_frames
 
         def decoded(samples: Samples) -> Samples:
             nonlocal unheard
@@ -334,12 +336,12 @@ def open_codec(
     device: str,
     precision: str,
     keep: Path | None,
-    turn: AbstractContextManager[None] | None = None,
+    turns: Turns | None = None,
 ) -> StreamingCodec:
     """Take the decoding half of a checkpoint's codec; the other half is read when audio is to be continued.
 
     ``precision``: "float32", or "bfloat16", whose error lies 44 dB below the music. ``keep``: folder for its
-    kernel, where the package came without. ``turn``: see ``StreamingCodec``.
+    kernel, where the package came without. ``turns``: see ``StreamingCodec``.
     """
 
     @functools.cache
@@ -352,5 +354,5 @@ def open_codec(
         channels=checkpoint.channels,
         load_encoder=whole,
         keep=keep,
-        turn=turn,
+        turns=turns,
     )

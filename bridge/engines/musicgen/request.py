@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bridge.engines.musicgen.decoder import Codes, Decoder, Floats
-from bridge.engines.musicgen.decoder._drawing import Turn
+from bridge.engines.musicgen.decoder._drawing import Columns, Turn
 from bridge.engines.musicgen.pattern import DelayPattern
-from bridge.engines.musicgen.sampling import COLD, Draws, Pick, Sampling, Used, draws, note
+from bridge.engines.musicgen.sampling import COLD, Sampling, Used, draws, note, pick
 from bridge.errors import EngineError
 
 
@@ -39,9 +40,10 @@ class Request:
         prompt: Codes | None,
         *,
         background: bool,
+        awaited: int,
         lock: threading.Lock,
     ) -> None:
-        """``frames``: how many are wanted after ``prompt`` (P, K). ``lock``: that of the batch.
+        """``frames``: how many are wanted after ``prompt`` (P, K). ``awaited``, ``lock``: see ``Batch.generate``.
 
         Raises EngineError when the prompt has other codes than the model.
         """
@@ -55,21 +57,20 @@ class Request:
         self._known = len(known)
         self.steps = pattern.steps(self._known + frames)
         """Columns 0 .. steps - 1 are read, 1 .. steps are drawn."""
-        later = np.zeros((frames, pattern.codebooks), dtype=np.int32)
-        self._columns = pattern.columns(np.concatenate([known, later]), 0, self.steps + 1)
-        self._open = self._columns != pattern.columns(known, 0, self.steps + 1)  # what is to be drawn, (steps + 1, K)
-        self._columns[self._open] = pattern.nothing
-        self._uniform: Draws = draws(sampling.seed, self.steps, pattern.codebooks)
-        self._used: Used | None = None
+        used: Used | None = None
         if sampling.repetition_penalty != 1.0:
-            self._used = np.zeros((pattern.codebooks, pattern.nothing), dtype=np.bool_)
-            note(self._used, known)
+            used = np.zeros((pattern.codebooks, pattern.nothing), dtype=np.bool_)
+            note(used, known)
+        later = np.zeros((frames, pattern.codebooks), dtype=np.int32)
+        codes = pattern.columns(np.concatenate([known, later]), 0, self.steps + 1)
+        is_open = codes != pattern.columns(known, 0, self.steps + 1)
+        codes[is_open] = pattern.nothing
+        uniform = draws(sampling.seed, self.steps, pattern.codebooks)
+        self.columns = Columns(codes, is_open, uniform, used, sampling)
+        self._awaited = self._known + awaited + pattern.delay if awaited else 0
 
-        self.rows: list[int] = []
         self._inputs: deque[tuple[int, Floats]] = deque()
         self._began = False
-        self._column = 0  # what the next step reads
-        self._drawn = 0  # the last column that was drawn, before the rows were lost, too
 
         self.changed = threading.Condition(lock)
         self.made = 0
@@ -94,11 +95,21 @@ class Request:
         """Has it still something to take in before its first step?"""
         return not self._began or bool(self._inputs)
 
+    @property
+    def rows(self) -> Sequence[int]:
+        """Its rows: the one that hears the prompt, and with guidance the one that does not."""
+        return self.columns.rows
+
     def sit(self, rows: list[int]) -> None:
         """Take rows. What was drawn in others is kept, and made again in these, step by step: by the same numbers."""
-        self.rows = rows
+        self.columns.rows = rows
         self._inputs.clear()
         self._began = False
+
+    def rise(self) -> Sequence[int]:
+        """Leave its rows, and return them."""
+        rows, self.columns.rows = self.columns.rows, ()
+        return rows
 
     def join(self, decoder: Decoder, piece: int) -> None:
         """Take in the next ``piece`` positions of prefix or prompt, on one row."""
@@ -110,7 +121,7 @@ class Request:
 
     def _begin(self, decoder: Decoder, piece: int) -> None:
         hears = self.conditioning
-        told = decoder.embed(self._columns[: self._known]) if self._known else None
+        told = decoder.embed(self.columns.codes[: self._known]) if self._known else None
         for row, memory, prefix in zip(
             self.rows, (hears.memory, None), (hears.prefix, hears.unheard_prefix), strict=False
         ):
@@ -118,43 +129,49 @@ class Request:
             for inputs in (prefix, told):
                 if inputs is not None:
                     self._inputs += [(row, inputs[first : first + piece]) for first in range(0, len(inputs), piece)]
-        self._column = self._known  # is stepped, as its scores are wanted
+        self.columns.read = self._known  # is stepped, as its scores are wanted
         self._began = True
 
     @property
     def steps_made(self) -> int:
         """How many steps it has been through."""
-        return self._column
+        return self.columns.read
 
     @property
     def asked(self) -> bool:
         """Has its last step been asked for?"""
-        return self._column >= self.steps
+        return self.columns.read >= self.steps
+
+    @property
+    def steps_to_awaited(self) -> int:
+        """How many steps there are until the frames are whole that somebody waits for; 0 or less: they are."""
+        return self._awaited - self.columns.read
 
     def column(self) -> Codes:
         """Return what the next step reads, (K,)."""
-        codes: Codes = self._columns[self._column]
+        codes: Codes = self.columns.codes[self.columns.read]
         return codes
 
-    def draw(self, scores: Floats, pick: Pick) -> None:
+    def draw(self, scores: Floats) -> None:
         """Draw the next column out of ``scores`` (rows, K, V). Raises ValueError when they are no numbers."""
-        self._column += 1
+        mine = self.columns
+        mine.read += 1
         codes = None
-        if self._column > self._drawn:
-            codes = pick(scores, self.sampling, self._uniform[self._column - 1], self._used)
-        self._place(self._column, codes)
+        if mine.read > mine.drawn:
+            codes = pick(scores, self.sampling, mine.uniform[mine.read - 1], mine.used)
+        self._place(mine.read, codes)
 
     def turn(self) -> Turn:
         """Return the next step as a decoder is told that draws by itself."""
-        sampling, column = self.sampling, self._column
+        sampling, mine = self.sampling, self.columns
         given = self.column()
-        if column > self._drawn:  # the step before is still under way
-            given = np.where(self._open[column], np.int32(-1), given)
+        if mine.read > mine.drawn:  # the step before is still under way
+            given = np.where(mine.open[mine.read], np.int32(-1), given)
         cold = sampling.temperature < COLD
         return Turn(
             rows=self.rows,
             given=given,
-            uniform=self._uniform[column],
+            uniform=mine.uniform[mine.read],
             temperature=1.0 if cold else sampling.temperature,
             top_k=1 if cold else (sampling.top_k or self._pattern.nothing),
             top_p=sampling.top_p if 0.0 < sampling.top_p < 1.0 else 2.0,
@@ -163,30 +180,41 @@ class Request:
 
     def ask(self) -> int:
         """Note that the step of ``turn`` is under way, and return the column for which ``take`` has to come."""
-        self._column += 1
-        return self._column
+        self.columns.read += 1
+        return self.columns.read
 
     def take(self, column: int, codes: Codes) -> None:
         """Write down what was drawn for a column, (K,). Raises ValueError when the scores were no numbers."""
         if (codes < 0).any():
             raise ValueError("the scores are no numbers")
-        self._place(column, codes if column > self._drawn else None)
+        self._place(column, codes if column > self.columns.drawn else None)
+
+    def played(self) -> None:
+        """Take note of what a decoder has drawn by itself. Raises ValueError when the scores were no numbers."""
+        if self.columns.failed:
+            raise ValueError("the scores are no numbers")
+        self._advanced(self.columns.drawn, self.columns.read)
 
     def _place(self, column: int, codes: Codes | None) -> None:
         """Take note of a step; without codes it was one of those that are made again after the rows were lost."""
+        mine = self.columns
         if codes is not None:
-            np.copyto(self._columns[column], codes, where=self._open[column])
-            self._drawn = column
-            if self._used is not None:
-                note(self._used, self._columns[column : column + 1])
-            self.made = max(0, self._pattern.whole(column) - self._known)
-            self.progress = column / self.steps
+            np.copyto(mine.codes[column], codes, where=mine.open[column])
+            mine.drawn = column
+            if mine.used is not None:
+                note(mine.used, mine.codes[column : column + 1])
+        self._advanced(mine.drawn, column)
+
+    def _advanced(self, drawn: int, column: int) -> None:
+        """Let readers know: everything up to ``drawn`` is drawn, and ``column`` was the last step's."""
+        self.made = max(0, self._pattern.whole(drawn) - self._known)
+        self.progress = drawn / self.steps
         if column >= self.steps:
             self.over = True
 
     def frames(self, first: int, end: int) -> Codes:
         """Return frames that were made, (end - first, K), counted from the first after the prompt."""
-        return self._pattern.frames(self._columns, self._known + first, self._known + end)
+        return self._pattern.frames(self.columns.codes, self._known + first, self._known + end)
 
     def fail(self, error: EngineError) -> None:
         """End it."""

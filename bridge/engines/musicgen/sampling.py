@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -14,7 +13,6 @@ from bridge.engines.musicgen.decoder import Codes, Floats
 __all__ = [
     "COLD",
     "Draws",
-    "Pick",
     "Sampling",
     "Used",
     "draws",
@@ -27,8 +25,6 @@ Draws: TypeAlias = npt.NDArray[np.float64]
 """Random numbers, uniform in 0 <= u < 1."""
 Used: TypeAlias = npt.NDArray[np.bool_]
 """(K, V): which codes a codebook has used."""
-Pick: TypeAlias = Callable[[Floats, "Sampling", Draws, Used | None], Codes]
-"""``pick``, or what does the same more quickly."""
 
 COLD: Final = 1e-3
 """Below this temperature only the likeliest code is ever drawn, and the division would leave the range of floats."""

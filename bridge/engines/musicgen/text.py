@@ -6,7 +6,7 @@ import ctypes
 import logging
 import threading
 from collections import OrderedDict
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 
 from bridge.engines.musicgen.batching import Conditioning
 from bridge.engines.musicgen.decoder import Floats
+from bridge.engines.musicgen.turns import Turns
 
 if TYPE_CHECKING:
     from bridge.engines.musicgen.checkpoint import Checkpoint
@@ -36,11 +37,11 @@ class PromptEncoder:
         *,
         device: str = "cpu",
         dtype: str | None = None,
-        turn: AbstractContextManager[None] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """``dtype``: "float32", "bfloat16", "float16"; None = what is quicker here, see ``quick_dtype``.
 
-        ``turn``: is held while a text is encoded; see ``Turns``.
+        ``turns``: one is held while a text is encoded.
         """
         self._device = device
         self._tokenizer = checkpoint.tokenizer()
@@ -52,7 +53,7 @@ class PromptEncoder:
         self._projection = checkpoint.projection
         self._melody = MelodyPrefix(checkpoint) if checkpoint.melody else None
         self._remembered: OrderedDict[str, Floats] = OrderedDict()
-        self._turn = turn or nullcontext()
+        self._turns = turns or Turns()
         self._lock = threading.Lock()  # the tokenizer is not for several threads
 
     def memory(self, prompt: str) -> Floats:
@@ -81,7 +82,7 @@ class PromptEncoder:
         text = self._tokenizer(
             prompt[:_MOST_CHARACTERS], return_tensors="pt", truncation=True, max_length=MOST_TOKENS
         ).to(self._device)
-        with self._turn, torch.inference_mode():
+        with self._turns, torch.inference_mode():
             states = self._encoder(input_ids=text["input_ids"], attention_mask=text["attention_mask"])
             # one prompt at a time has no padding: nothing is to be masked
             return self._projection(np.ascontiguousarray(states.last_hidden_state[0].float().cpu().numpy()))

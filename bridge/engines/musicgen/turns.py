@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from types import TracebackType
 
+import numpy as np
+
 
 class Turns:
     """A lock that goes to whoever has waited longest: ``with turns: compute()``.
@@ -18,17 +20,22 @@ class Turns:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._came = threading.Condition(self._lock)
         self._taken = False
         self._waiting: deque[threading.Lock] = deque()
+        self.wanted = np.zeros(1, dtype=np.int32)
+        """(1,): how many wait. Whoever could go on for long looks at it in between."""
 
     def __enter__(self) -> None:
         with self._lock:
+            self._came.notify_all()
             if not self._taken:
                 self._taken = True
                 return
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
+            self.wanted[0] = len(self._waiting)
         mine.acquire()  # released by whose turn ends: it is never free in between
 
     def __exit__(
@@ -37,5 +44,11 @@ class Turns:
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().release()
+                self.wanted[0] = len(self._waiting)
             else:
                 self._taken = False
+
+    def give_way(self, seconds: float) -> None:
+        """Let somebody who is about to come be the next: wait until one is there, at most so long."""
+        with self._lock:
+            self._came.wait_for(lambda: self._taken, seconds)

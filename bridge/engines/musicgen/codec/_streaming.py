@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from bridge.engines.musicgen.codec._together import Together
 from bridge.engines.musicgen.codec._torch_layers import TorchLayers
 from bridge.engines.musicgen.codec._track import Track
 from bridge.engines.musicgen.decoder._base import Codes, Floats
+from bridge.engines.musicgen.turns import Turns
 from bridge.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class StreamingCodec:
         threads: int | None = None,
         load_encoder: Callable[[], Any] | None = None,
         keep: Path | None = None,
-        turn: AbstractContextManager[None] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """Take the decoder out of ``model``, transformers' EncodecModel; what is computed is computed on its device.
 
@@ -46,8 +46,8 @@ class StreamingCodec:
         that has no bfloat16 computes float32. ``channels``: 1, or 2 for a stereo MusicGen, whose codes of left and
         right alternate. ``threads``: of the kernel; None leaves a core free where there are more than two.
         ``load_encoder`` returns an EncodecModel with an encoder; ``model`` is not kept then, and need not have one.
-        ``keep``: a folder for the compiled kernel, where the package's own cannot be written. ``turn``: is held while
-        something is computed; see ``Turns``.
+        ``keep``: a folder for the compiled kernel, where the package's own cannot be written. ``turns``: one is held
+        while something is computed.
         """
         if precision not in {"float32", "bfloat16"}:
             raise ValueError(f"precision is float32 or bfloat16, not {precision!r}")
@@ -60,9 +60,9 @@ class StreamingCodec:
         )
         self._sizes = layers.sizes()
         self._together = Together(
-            _choose(layers, next(model.decoder.parameters()).device, precision, threads=threads, keep=keep), turn
+            _choose(layers, next(model.decoder.parameters()).device, precision, threads=threads, keep=keep), turns
         )
-        self._turn = turn or nullcontext()
+        self._turns = turns or Turns()
         self._load_encoder = load_encoder or (lambda: model)
 
     @property
@@ -88,7 +88,7 @@ class StreamingCodec:
             )
         model = self._load_encoder()
         device = next(model.encoder.parameters()).device
-        with self._turn, torch.inference_mode():
+        with self._turns, torch.inference_mode():
             tracks = torch.from_numpy(np.ascontiguousarray(audio, np.float32)).to(device)[:, None, None]
             codes = [model.encode(track).audio_codes[0, 0].T for track in tracks]
         return np.ascontiguousarray(torch.stack(codes, dim=2).flatten(1).cpu().numpy().astype(np.int32))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from bridge.engines.musicgen.codec._layers import Layers
 from bridge.engines.musicgen.codec._track import Track
 from bridge.engines.musicgen.decoder._base import Floats
+from bridge.engines.musicgen.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class _Wish:
 class Together:
     """Decodes for several threads. It needs none of its own: whoever comes while nobody works, works for all."""
 
-    def __init__(self, layers: Layers, turn: AbstractContextManager[None] | None = None) -> None:
+    def __init__(self, layers: Layers, turns: Turns | None = None) -> None:
         self._layers = layers
-        self._turn = turn or nullcontext()
+        self._turns = turns or Turns()
         self._wishes: list[_Wish] = []
         self._wishing = threading.Lock()
         self._working = threading.Lock()
@@ -39,7 +39,7 @@ class Together:
         wish = _Wish(tracks, last)
         with self._wishing:
             self._wishes.append(wish)
-        with self._working, self._turn:
+        with self._working, self._turns:
             with self._wishing:
                 wishes, self._wishes = self._wishes, []
             if wishes:  # else somebody has decoded it while this thread waited

@@ -1,4 +1,4 @@
-"""Decoders that also draw: out of scores, more quickly than numpy does; or on the device, where nobody waits for it."""
+"""Decoders that also draw: several steps in one call; or on the device, where nobody waits for it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from bridge.engines.musicgen.decoder._base import Codes, Decoder, Floats
+from bridge.engines.musicgen.decoder._base import Codes, Decoder
 
 if TYPE_CHECKING:
     from bridge.engines.musicgen.sampling import Draws, Sampling, Used
 
+Flag: TypeAlias = npt.NDArray[np.int32]
+"""(1,): a word of memory that a decoder looks at while it computes; not 0 = come back."""
 Drawn: TypeAlias = Callable[[], Codes]
 """Waits for what was drawn, (turns, K); -1 where the scores were no numbers. To be called once, in order."""
 
@@ -36,12 +38,42 @@ class Turn:
     guidance: float
 
 
-@runtime_checkable
-class PickingDecoder(Decoder, Protocol):
-    """A decoder with a ``pick`` of its own."""
+@dataclass(slots=True)
+class Columns:
+    """What one request reads and draws: columns, each with a code of every codebook. A step reads one, draws the next.
 
-    def pick(self, scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None = None) -> Codes:
-        """Do what ``sampling.pick`` does."""
+    Arrays are contiguous, and stay where they are.
+    """
+
+    codes: Codes
+    """(steps + 1, K)."""
+    open: Used
+    """(steps + 1, K): which codes are to be drawn."""
+    uniform: Draws
+    """(steps, K): the random numbers."""
+    used: Used | None
+    """(K, V): which codes the repetition penalty is for; None = there is none."""
+    sampling: Sampling
+    rows: Sequence[int] = ()
+    """The row that hears the prompt, and with guidance the one that does not."""
+    read: int = 0
+    """How many columns have been read; the next step reads column ``read``."""
+    drawn: int = 0
+    """The last column that has been drawn: up to it they are only read again."""
+    failed: bool = False
+    """Whether the scores were no numbers."""
+
+
+@runtime_checkable
+class PlayingDecoder(Decoder, Protocol):
+    """A decoder with ``play``: steps follow each other without anybody in between."""
+
+    def play(self, requests: Sequence[Columns], steps: int, stops: Sequence[Flag]) -> None:
+        """Take up to ``steps`` steps, at least one, and note in ``requests`` how far they are.
+
+        Ends after the first step with which a request ends or fails, or after which one of ``stops`` is set. The codes
+        are those that ``step`` and ``sampling.pick`` make.
+        """
         ...
 
 

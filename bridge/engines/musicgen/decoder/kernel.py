@@ -6,17 +6,17 @@ import ctypes
 import dataclasses
 import logging
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from bridge.engines.musicgen.decoder._base import Codes, DecoderShape, DecoderWeights, Floats
+from bridge.engines.musicgen.decoder._drawing import Columns, Flag
 from bridge.engines.musicgen.decoder._packed import PackedFile
 from bridge.engines.musicgen.kernel import kernel_library, library
 from bridge.engines.musicgen.kernel.cores import default_threads
-from bridge.engines.musicgen.sampling import COLD, Draws, Sampling, Used
+from bridge.engines.musicgen.sampling import COLD, Sampling
 from bridge.errors import EngineError, EngineUnavailable
 
 __all__ = ["KernelDecoder", "Precision", "kernel_library"]
@@ -61,6 +61,7 @@ class KernelDecoder:
         self._scores_at = self._scores.ctypes.data
         self._prefill_table = np.zeros(_AT_ONCE, dtype=library.ROW)
         self._prefill_table["scores"] = -1
+        self._requests = np.zeros(rows, dtype=library.REQUEST)
 
     @classmethod
     def load(
@@ -172,26 +173,42 @@ class KernelDecoder:
         self._filled[chosen] += 1
         return self._scores[:count]
 
-    def pick(self, scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None = None) -> Codes:
-        """Draw the codes that ``sampling.pick`` draws, in a tenth of its time."""
-        count, books, vocabulary = scores.shape
-        codes: Codes = np.empty(books, dtype=np.int32)
-        heard = scores.ctypes.data
-        fault = self._library.musicgen_pick(
-            _sampling(sampling),
-            heard,
-            heard + scores.strides[0] if count > 1 else None,
-            used.ctypes.data if used is not None else None,
-            uniform.ctypes.data,
-            books,
-            vocabulary,
-            codes.ctypes.data,
+    def play(self, requests: Sequence[Columns], steps: int, stops: Sequence[Flag]) -> None:
+        """Take up to ``steps`` steps and draw, see ``PlayingDecoder``."""
+        chosen = self._check_rows([row for request in requests for row in request.rows])
+        self._check_room(chosen, min(steps, *(len(request.uniform) - request.read for request in requests)))
+        table = self._requests[: len(requests)]
+        for request, entry in zip(requests, table, strict=True):
+            self._enter(request, entry)
+        flags = np.array([flag.ctypes.data for flag in stops], dtype=np.uintp)
+        self._done(
+            self._library.musicgen_play(
+                self._open(),
+                len(requests),
+                table.ctypes.data,
+                steps,
+                flags.ctypes.data,
+                len(stops),
+                self._scores_at,
+            )
         )
-        if fault == library.NO_NUMBERS:
-            raise ValueError("the scores are no numbers")
-        if fault:
-            raise MemoryError
-        return codes
+        for request, entry in zip(requests, table, strict=True):
+            self._filled[list(request.rows)] += int(entry["column"]) - request.read
+            request.read, request.drawn = int(entry["column"]), int(entry["drawn"])
+            request.failed = bool(entry["failed"])
+
+    def _enter(self, request: Columns, entry: np.void) -> None:
+        rows = list(request.rows)
+        width = len(rows)
+        entry["rows"] = (*rows, -1)[:2]
+        entry["positions"][:width] = self._filled[rows]
+        entry["hears"][:width] = self._hears[rows]
+        entry["column"], entry["drawn"], entry["last"] = request.read, request.drawn, len(request.uniform)
+        entry["failed"] = 0
+        entry["sampling"] = as_entry(request.sampling)
+        entry["columns"], entry["open"] = request.codes.ctypes.data, request.open.ctypes.data
+        entry["uniform"] = request.uniform.ctypes.data
+        entry["used"] = 0 if request.used is None else request.used.ctypes.data
 
     def close(self) -> None:
         """Give the memory back."""
@@ -204,7 +221,10 @@ class KernelDecoder:
         self.close()
 
     def _run(self, count: int, table: int) -> None:
-        fault = self._library.musicgen_step(self._open(), count, table, self._scores_at)
+        self._done(self._library.musicgen_step(self._open(), count, table, self._scores_at))
+
+    @staticmethod
+    def _done(fault: int) -> None:
         if fault != library.DONE:
             raise EngineError(f"the kernel refused a step (fault {fault}): this is an error in Sample Bridge")
 
@@ -274,15 +294,10 @@ class KernelDecoder:
         self._library.musicgen_pack(self._open(), library.TENSORS.index(kind), layer, tensor.ctypes.data)
 
 
-@lru_cache(maxsize=64)
-def _sampling(sampling: Sampling) -> library.Sampling:
-    return library.Sampling(
-        sampling.guidance,
-        sampling.temperature if sampling.temperature >= COLD else 0.0,
-        sampling.repetition_penalty,
-        sampling.top_p,
-        sampling.top_k,
-    )
+def as_entry(sampling: Sampling) -> tuple[float, float, float, float, int]:
+    """Say how codes are drawn, as the library wants to hear it: a ``library.SAMPLING``."""
+    temperature = sampling.temperature if sampling.temperature >= COLD else 0.0
+    return (sampling.guidance, temperature, sampling.repetition_penalty, sampling.top_p, sampling.top_k)
 
 
 def _sizes(shape: DecoderShape) -> dict[str, int]:

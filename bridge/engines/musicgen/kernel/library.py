@@ -68,13 +68,26 @@ class Shape(ctypes.Structure):
     )
 
 
-class Sampling(ctypes.Structure):
-    """``musicgen_sampling``."""
+SAMPLING: Final = np.dtype(
+    [*((name, np.float32) for name in ("guidance", "temperature", "penalty", "top_p")), ("top_k", np.int32)]
+)
+"""``musicgen_sampling``."""
 
-    _fields_ = (
-        *((name, ctypes.c_float) for name in ("guidance", "temperature", "penalty", "top_p")),
-        ("top_k", ctypes.c_int32),
-    )
+REQUEST: Final = np.dtype(
+    [
+        ("rows", np.int32, 2),
+        ("positions", np.int32, 2),
+        ("hears", np.int32, 2),
+        ("column", np.int32),
+        ("drawn", np.int32),
+        ("last", np.int32),
+        ("failed", np.int32),
+        ("sampling", SAMPLING),
+        *((name, np.uintp) for name in ("columns", "open", "uniform", "used")),
+    ],
+    align=True,
+)
+"""``musicgen_request``."""
 
 
 @cache
@@ -100,10 +113,12 @@ def _load(path: Path) -> ctypes.CDLL:
     library.musicgen_pack.argtypes = [pointer, integer, integer, pointer]
     library.musicgen_listen.restype = integer
     library.musicgen_listen.argtypes = [pointer, integer, pointer, integer]
-    library.musicgen_pick.restype = integer
-    library.musicgen_pick.argtypes = [ctypes.POINTER(Sampling), *[pointer] * 4, integer, integer, pointer]
     library.musicgen_step.restype = integer
     library.musicgen_step.argtypes = [pointer, integer, pointer, pointer]
+    library.musicgen_draw.restype = integer
+    library.musicgen_draw.argtypes = [pointer, pointer, pointer, pointer, ctypes.c_double, integer, pointer]
+    library.musicgen_play.restype = integer
+    library.musicgen_play.argtypes = [pointer, integer, pointer, integer, pointer, integer, pointer]
     return library
 
 

@@ -198,7 +198,7 @@ def test_building_the_engine_fetches_the_weights_and_tells_size_and_licence_befo
     said = [line for line in lines if line.startswith("fetching")]
     assert said[0] == "fetching facebook/musicgen-small from huggingface.co: about 2400 MB, licence CC-BY-NC-4.0"
     assert len(said) > 2
-    assert re.fullmatch(rf"own-2:{COMMIT[:12]}:cpu-int8-\S+ facebook/musicgen-small 6400", lines[-1])
+    assert re.fullmatch(rf"own-3:{COMMIT[:12]}:cpu-int8-\S+ facebook/musicgen-small 6400", lines[-1])
 
 
 def test_a_repository_with_pickles_only_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:

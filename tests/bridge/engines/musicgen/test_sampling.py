@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -11,12 +11,11 @@ from scipy import stats
 
 pytest.importorskip("torch")
 
-from bridge.engines.musicgen.decoder import Floats
-from bridge.engines.musicgen.decoder.kernel import KernelDecoder
-from bridge.engines.musicgen.kernel import kernel_library
-from bridge.engines.musicgen.sampling import Pick, Sampling, draws, guided, note
+from bridge.engines.musicgen.decoder import Codes, Floats
+from bridge.engines.musicgen.decoder.kernel import as_entry
+from bridge.engines.musicgen.kernel import kernel_library, library
+from bridge.engines.musicgen.sampling import Draws, Sampling, Used, draws, guided, note
 from bridge.engines.musicgen.sampling import pick as plain_pick
-from tests.bridge.engines.musicgen.kernel.plain_step import TINY, RandomWeights
 
 pytestmark = pytest.mark.torch
 
@@ -24,17 +23,37 @@ VOCABULARY = 256
 MANY = 20_000
 
 
+Pick: TypeAlias = Callable[[Floats, Sampling, Draws, Used | None], Codes]
+
+
 @pytest.fixture(params=["numpy", "kernel"])
-def pick(request: pytest.FixtureRequest) -> Iterator[Pick]:
+def pick(request: pytest.FixtureRequest) -> Pick:
     """Both that draw."""
     if request.param == "numpy":
-        yield plain_pick
-        return
+        return plain_pick
     if isinstance(found := kernel_library(), str):
         pytest.skip(found)
-    decoder = KernelDecoder.load(RandomWeights(TINY), rows=1, max_steps=1, threads=1)
-    yield decoder.pick
-    decoder.close()
+    return _kernel_pick
+
+
+def _kernel_pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None = None) -> Codes:
+    how = np.array(as_entry(sampling), dtype=library.SAMPLING)
+    codes = np.zeros(scores.shape[1], dtype=np.int32)
+    for book, number in enumerate(uniform.tolist()):
+        heard, unheard = scores[0, book], scores[-1, book]
+        fault = library.load_library(None).musicgen_draw(
+            how.ctypes.data,
+            heard.ctypes.data,
+            unheard.ctypes.data if len(scores) > 1 else None,
+            None if used is None else used[book].ctypes.data,
+            number,
+            scores.shape[2],
+            codes[book:].ctypes.data,
+        )
+        if fault == library.NO_NUMBERS:
+            raise ValueError("the scores are no numbers")
+        assert fault == library.DONE
+    return codes
 
 
 def _scores(seed: int = 0, codebooks: int = 1) -> Floats:

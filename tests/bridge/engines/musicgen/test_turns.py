@@ -59,3 +59,40 @@ def test_an_error_ends_the_turn() -> None:
         _ = 1 / 0
     with turns:
         pass
+
+
+def test_it_is_known_how_many_wait() -> None:
+    turns = Turns()
+    threads = [threading.Thread(target=lambda: turns.__enter__()) for _ in range(2)]
+    with turns:
+        assert turns.wanted[0] == 0
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            while turns.wanted[0] < count:
+                pass
+    assert turns.wanted[0] == 1  # one of them has it now
+    turns.__exit__(None, None, None)
+    assert turns.wanted[0] == 0
+    turns.__exit__(None, None, None)
+    for thread in threads:
+        thread.join()
+
+
+def test_who_gives_way_waits_for_one_that_is_about_to_come_and_no_longer_than_it_said() -> None:
+    turns, order = Turns(), []
+    asked = threading.Event()
+
+    def come() -> None:
+        asked.wait()
+        with turns:
+            order.append("codec")
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    asked.set()
+    turns.give_way(60.0)
+    with turns:
+        order.append("decoder")
+    thread.join()
+    assert order == ["codec", "decoder"]
+    turns.give_way(0.001)  # nobody comes

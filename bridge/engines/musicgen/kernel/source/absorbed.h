@@ -170,58 +170,123 @@ inline void add_absorbed(const Absorbed& text, int layer, int tile, const float*
     Lanes::store(x + half * kLanes, Lanes::add(Lanes::load(x + half * kLanes), sum[half]));
 }
 
-// How numbers are kept: divided by their scale.
-inline Lanes::Floats scales_of(const float*, Lanes::Floats) { return Lanes::set(1.0f); }
-inline Lanes::Floats scales_of(const uint16_t*, Lanes::Floats) { return Lanes::set(1.0f); }
-inline Lanes::Floats scales_of(const int8_t*, Lanes::Floats largest) {
-  // nothing is divided by zero; a text that is not finite never comes here
+// The nearest whole numbers, of values up to 2^22; see exponential().
+inline Lanes::Ints nearest(Lanes::Floats x) {
+  return Lanes::sub(Lanes::bits(Lanes::add(x, Lanes::set(12582912.0f))), Lanes::set_ints(0x4b400000));
+}
+
+// What numbers whose largest is so large are divided by, to be kept. Nothing is divided by zero; a text that is not
+// finite never comes here.
+inline Lanes::Floats byte_scale(Lanes::Floats largest) {
   return Lanes::mul(Lanes::max(largest, Lanes::set(1e-30f)), Lanes::set(1.0f / 127.0f));
 }
-inline void keep_numbers(float* to, Lanes::Floats x) { Lanes::store(to, x); }
-inline void keep_numbers(uint16_t* to, Lanes::Floats x) { Lanes::store(to, within_half(x)); }
-// as int8 weights are: 128 larger
-inline void keep_numbers(int8_t* to, Lanes::Floats x) {
-  const Lanes::Floats rounded = Lanes::add(x, Lanes::set(12582912.0f));  // see exponential()
-  Lanes::store_bytes(to, Lanes::sub(Lanes::bits(rounded), Lanes::set_ints(0x4b400000)));
-  for (int i = 0; i < kLanes; ++i) to[i] = static_cast<int8_t>(to[i] ^ 0x80);
+inline Lanes::Floats scales_of(const float*, Lanes::Floats) { return Lanes::set(1.0f); }
+inline Lanes::Floats scales_of(const uint16_t*, Lanes::Floats) { return Lanes::set(1.0f); }
+inline Lanes::Floats scales_of(const int8_t*, Lanes::Floats largest) { return byte_scale(largest); }
+
+// One after another.
+inline Lanes::Floats inverse_of(Lanes::Floats x) {
+  float each[kLanes];
+  Lanes::store(each, x);
+  for (float& one : each) one = 1.0f / one;
+  return Lanes::load(each);
 }
 
-// Where a number of a token stands among the keys of 16 tokens, and an output's among the values of a head.
-template <class T>
-inline int place_of_key(const T*, int input, int token) { return input * kLanes + token; }
-inline int place_of_key(const int8_t*, int input, int token) {
-  return (input / 4 * kLanes + token) * 4 + input % 4;
+// Keeps four times sixteen numbers, divided by their scales: `to` is where the first sixteen lie, the next ones so many
+// numbers behind it; bytes lie in fours, 128 larger as int8 weights are. Of the four, `count` are there.
+inline void keep_four(float* to, int stride, int count, const Lanes::Floats (&x)[4]) {
+  for (int i = 0; i < count; ++i) Lanes::store(to + i * stride, x[i]);
 }
+inline void keep_four(uint16_t* to, int stride, int count, const Lanes::Floats (&x)[4]) {
+  for (int i = 0; i < count; ++i) Lanes::store(to + i * stride, within_half(x[i]));
+}
+inline void keep_four(int8_t* to, int, int count, const Lanes::Floats (&x)[4]) {
+  Lanes::Ints whole[4];
+  for (int i = 0; i < 4; ++i)
+    whole[i] = Lanes::add(i < count ? nearest(x[i]) : Lanes::set_ints(0), Lanes::set_ints(128));
+  Lanes::store_fours(to, whole[0], whole[1], whole[2], whole[3]);
+}
+
+// Where four tokens, or the first of them, begin among the values of a head.
 template <class T>
 inline int place_of_value(const T*, int output, int token) { return token * kTile + output; }
-inline int place_of_value(const int8_t*, int output, int token) {
-  return (token / 4 * kTile + output) * 4 + token % 4;
+inline int place_of_value(const int8_t*, int output, int token) { return (token / 4 * kTile + output) * 4; }
+
+// made[hidden][16 tokens] = Q^T k of a head. `column`: k of each token times what Q's outputs are scaled with,
+// [width][16 tokens].
+template <class Format>
+inline void multiply_keys(const Matrix& query, int head, int width, const float (&column)[kHeadWidth][kLanes],
+                          float* made) {
+  constexpr int kInputs = 8, kSteps = kInputs / Format::kDepth;  // sums that do not wait for each other
+  const auto place = [](int output, int k) {  // in `weights`, which are steps behind each other
+    return (k / Format::kDepth * kTile + output) * Format::kDepth + k % Format::kDepth;
+  };
+  alignas(64) float weights[kTile * kInputs];
+  const int wide = (width + kTile - 1) / kTile * kTile;
+  std::memset(made, 0, static_cast<size_t>(query.inputs) * kLanes * sizeof(float));
+  for (int part = 0; part < wide; part += kTile) {
+    const uint8_t* step = query.tiles + static_cast<size_t>((head * wide + part) / kTile) * query.tile_bytes;
+    const int outputs = smaller(kTile, width - part);
+    for (int input = 0; input < query.inputs; input += kInputs) {
+      for (int i = 0; i < kSteps; ++i, step += kStepBytes) Format::unpack(step, weights + i * kTile * Format::kDepth);
+      Lanes::Floats sum[kInputs];
+      for (int k = 0; k < kInputs; ++k) sum[k] = Lanes::load(made + (input + k) * kLanes);
+      for (int output = 0; output < outputs; ++output)
+        for (int k = 0; k < kInputs; ++k)
+          sum[k] = Lanes::fma(Lanes::set(weights[place(output, k)]), Lanes::load(column[part + output]), sum[k]);
+      for (int k = 0; k < kInputs; ++k) Lanes::store(made + (input + k) * kLanes, sum[k]);
+    }
+  }
 }
 
-// The inverses of what the numbers of each token, made[0..count)[16 tokens], are divided by; the scales go to `scales`.
-template <class T>
-inline Lanes::Floats inverse_scales(const float* made, int count, float* scales) {
+// The same in whole numbers, `column` rounded to bytes. What is multiplied at a time are four outputs' weights here,
+// not four inputs'.
+template <>
+inline void multiply_keys<Int8>(const Matrix& query, int head, int width, const float (&column)[kHeadWidth][kLanes],
+                                float* made) {
+  constexpr int kInputs = 8;
+  alignas(64) int8_t tokens[kHeadWidth * kLanes];             // [width / 4][16 tokens][4]
+  alignas(64) uint8_t weights[kInputs / 4 * kHeadWidth * 4];  // [inputs / 4][width / 4][4 inputs][4]
   Lanes::Floats largest = Lanes::zero();
-  for (int i = 0; i < count; ++i) largest = Lanes::max(largest, Lanes::abs(Lanes::load(made + i * kLanes)));
-  Lanes::store(scales, scales_of(static_cast<const T*>(nullptr), largest));
-  float inverse[kLanes];
-  for (int token = 0; token < kLanes; ++token) inverse[token] = 1.0f / scales[token];
-  return Lanes::load(inverse);
+  for (int i = 0; i < width; ++i) largest = Lanes::max(largest, Lanes::abs(Lanes::load(column[i])));
+  const Lanes::Floats scale = byte_scale(largest), inverse = inverse_of(scale);
+  Lanes::Ints too_much = Lanes::set_ints(0);  // as weights are stored 128 larger
+  for (int i = 0; i < width; i += 4) {
+    Lanes::Ints whole[4];
+    for (int j = 0; j < 4; ++j) whole[j] = nearest(Lanes::mul(Lanes::load(column[i + j]), inverse));
+    Lanes::store_fours(tokens + i * kLanes, whole[0], whole[1], whole[2], whole[3]);
+    too_much = Lanes::dot(too_much, static_cast<int32_t>(0x80808080u), Lanes::load_signed(tokens + i * kLanes));
+  }
+  const int wide = (width + kTile - 1) / kTile * kTile;
+  const uint8_t* tile = query.tiles + static_cast<size_t>(head * wide / kTile) * query.tile_bytes;
+  for (int input = 0; input < query.inputs; input += kInputs) {
+    for (int four = 0; four < kInputs / 4; ++four)
+      for (int block = 0; block < width / kLanes; ++block) {
+        const uint8_t* of_tile = tile + static_cast<size_t>(block * kLanes / kTile) * query.tile_bytes;
+        Lanes::transpose_fours(of_tile + (input / 4 + four) * kStepBytes + block * kLanes % kTile * 4,
+                               weights + (four * width + block * kLanes) * 4);
+      }
+    Lanes::Ints sum[kInputs];
+    for (Lanes::Ints& each : sum) each = Lanes::sub(Lanes::set_ints(0), too_much);
+    for (int i = 0; i < width; i += 4) {
+      const Lanes::Signed numbers = Lanes::load_signed(tokens + i * kLanes);
+      for (int k = 0; k < kInputs; ++k)
+        sum[k] = Lanes::dot(sum[k], load_int(weights + (k / 4 * width + i + k % 4) * 4), numbers);
+    }
+    for (int k = 0; k < kInputs; ++k)
+      Lanes::store(made + (input + k) * kLanes, Lanes::mul(Lanes::to_floats(sum[k]), scale));
+  }
 }
 
 // Multiplies what one head makes of up to 16 tokens with the two matrices, and keeps it: `keys` and `values` are
-// [tokens from `first` on][stride], `width` numbers each; `made` is room for [hidden rounded up to tiles][16], `room`
-// for what is multiplied.
+// [tokens from `first` on][stride], `width` numbers each; `made` is room for [hidden rounded up to tiles, and 16][16],
+// `room` for what is multiplied.
 template <class Format>
 inline void absorb(const Absorbed& text, int layer_number, const Layer& layer, int head, int first, int width,
                    const float* keys, const float* values, int stride, Inputs room, float* made) {
   using T = typename Format::Absorbed;
   const int hidden = layer.cross_q.inputs, tokens = smaller(kLanes, text.tokens - first);
-  constexpr int kInputs = 8, kSteps = kInputs / Format::kDepth;  // sums that do not wait for each other
-  const auto place = [](int output, int k) {  // in `weights`, which are steps behind each other
-    return (k / Format::kDepth * kTile + output) * Format::kDepth + k % Format::kDepth;
-  };
-  alignas(64) float column[kHeadWidth][kLanes] = {}, weights[kTile * kInputs];
+  alignas(64) float column[kHeadWidth][kLanes] = {};
   float* scales = absorbed_scales(text, layer_number, head) + first;
 
   const int wide = (width + kTile - 1) / kTile * kTile;
@@ -229,58 +294,56 @@ inline void absorb(const Absorbed& text, int layer_number, const Layer& layer, i
   for (int i = 0; i < width; ++i)
     for (int token = 0; token < tokens; ++token)
       column[i][token] = keys[token * stride + i] * scale * Format::scale(layer.cross_q, head * wide + i);
-  std::memset(made, 0, static_cast<size_t>(hidden) * kLanes * sizeof(float));
-  for (int part = 0; part < wide; part += kTile) {
-    const uint8_t* step =
-        layer.cross_q.tiles + static_cast<size_t>((head * wide + part) / kTile) * layer.cross_q.tile_bytes;
-    const int outputs = smaller(kTile, width - part);
-    for (int input = 0; input < hidden; input += kInputs) {
-      for (int i = 0; i < kSteps; ++i, step += kStepBytes) Format::unpack(step, weights + i * kTile * Format::kDepth);
-      Lanes::Floats sum[kInputs];
-      for (int k = 0; k < kInputs; ++k) sum[k] = Lanes::load(made + (input + k) * kLanes);
-      for (int output = 0; output < outputs; ++output)
-        for (int k = 0; k < kInputs; ++k) {
-          sum[k] = Lanes::fma(Lanes::set(weights[place(output, k)]), Lanes::load(column[part + output]), sum[k]);
-        }
-      for (int k = 0; k < kInputs; ++k) Lanes::store(made + (input + k) * kLanes, sum[k]);
-    }
-  }
-  const Lanes::Floats inverse = inverse_scales<T>(made, hidden, scales);
+  multiply_keys<Format>(layer.cross_q, head, width, column, made);
+  Lanes::Floats largest = Lanes::zero();
+  for (int i = 0; i < hidden; ++i) largest = Lanes::max(largest, Lanes::abs(Lanes::load(made + i * kLanes)));
+  const Lanes::Floats key_scales = scales_of(static_cast<const T*>(nullptr), largest);
+  Lanes::store(scales, key_scales);
+  const Lanes::Floats inverse = inverse_of(key_scales);
   T* to = absorbed_keys<T>(text, layer_number, head, hidden) + static_cast<size_t>(first) * hidden;
-  T narrow[kLanes];
-  for (int i = 0; i < hidden; ++i) {
-    keep_numbers(narrow, Lanes::mul(Lanes::load(made + i * kLanes), inverse));
-    for (int token = 0; token < kLanes; ++token) to[place_of_key(to, i, token)] = narrow[token];
+  for (int i = 0; i < hidden; i += 4) {
+    Lanes::Floats four[4];
+    for (int j = 0; j < 4; ++j) four[j] = Lanes::mul(Lanes::load(made + (i + j) * kLanes), inverse);
+    keep_four(to + i * kLanes, kLanes, 4, four);
   }
 
-  // O v: a product with the inputs of this head alone, `made` is [token][across] now
+  // O v: a product with the inputs of this head alone, `made` is [token][apart] now
   const int across = (hidden + kTile - 1) / kTile * kTile, kept = smaller(kLanes, kept_tokens(text) - first);
+  const int apart = across + kLanes;  // 4 kB apart they would want the same places in the cache
   for (int token = 0; token < tokens; ++token) Format::prepare(room, token, tokens, values + token * stride, width);
-  std::memset(made, 0, static_cast<size_t>(across) * kLanes * sizeof(float));
+  std::memset(made, 0, static_cast<size_t>(apart) * kLanes * sizeof(float));
   for (int tile = 0; tile * kTile < hidden; ++tile) {
     const uint8_t* step = layer.cross_out.tiles + static_cast<size_t>(tile) * layer.cross_out.tile_bytes +
                           static_cast<size_t>(head * width / Format::kDepth) * kStepBytes;
-    for (int row = 0; row < tokens;)
-      row += multiply_most<Format, 0>(step, room, 0, row, tokens, width, made + tile * kTile, across, step);
+    const uint8_t* next = step + layer.cross_out.tile_bytes;  // a head has little of each tile: it is fetched before
+    float* sums = made + tile * kTile;
+    int row = multiply_most<Format, 2>(step, room, 0, 0, tokens, width, sums, apart, next);
+    while (row < tokens) row += multiply_most<Format, 0>(step, room, 0, row, tokens, width, sums, apart, next);
   }
   scales += text.padded;
+  float inverses[kLanes];
   for (int token = 0; token < kept; ++token) {  // those behind the last one are zeros
-    Lanes::Floats largest = Lanes::zero();
+    Lanes::Floats most = Lanes::zero();
     for (int output = 0; output < across; output += kLanes) {
-      float* sum = made + token * across + output;
+      float* sum = made + token * apart + output;
       if constexpr (Format::kScaled)
         Lanes::store(sum, Lanes::mul(Lanes::load(sum), Lanes::load(layer.cross_out.scales + output)));
-      largest = Lanes::max(largest, Lanes::abs(Lanes::load(sum)));
+      most = Lanes::max(most, Lanes::abs(Lanes::load(sum)));
     }
     alignas(64) float scale_of_it[kLanes];
-    Lanes::store(scale_of_it, scales_of(static_cast<const T*>(nullptr), Lanes::set(Lanes::largest(largest))));
+    Lanes::store(scale_of_it, scales_of(static_cast<const T*>(nullptr), Lanes::set(Lanes::largest(most))));
     scales[token] = scale_of_it[0];
-    const Lanes::Floats inverse_of_it = Lanes::set(1.0f / scale_of_it[0]);
-    for (int output = 0; output < across; output += kLanes) {
-      T* of_head = absorbed_values<T>(text, layer_number, output / kTile);
-      of_head += static_cast<size_t>(head * kept_tokens(text)) * kTile;
-      keep_numbers(narrow, Lanes::mul(Lanes::load(made + token * across + output), inverse_of_it));
-      for (int i = 0; i < kLanes; ++i) of_head[place_of_value(of_head, output % kTile + i, first + token)] = narrow[i];
+    inverses[token] = 1.0f / scale_of_it[0];
+  }
+  for (int output = 0; output < across; output += kLanes) {
+    T* of_head = absorbed_values<T>(text, layer_number, output / kTile);
+    of_head += static_cast<size_t>(head * kept_tokens(text)) * kTile;
+    for (int token = 0; token < kept; token += 4) {
+      const int count = smaller(4, kept - token);
+      Lanes::Floats four[4];
+      for (int j = 0; j < count; ++j)
+        four[j] = Lanes::mul(Lanes::load(made + (token + j) * apart + output), Lanes::set(inverses[token + j]));
+      keep_four(of_head + place_of_value(of_head, output % kTile, first + token), kTile, count, four);
     }
   }
 }

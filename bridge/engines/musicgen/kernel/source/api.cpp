@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "arena.h"
+#include "drawing.h"
 #include "model.h"
 #include "packing.h"
 #include "threads.h"
@@ -69,7 +70,9 @@ class Handle {
       : kernels_(kernels), threads_(threads), layers_(static_cast<size_t>(shape.layers)),
         scratch_(static_cast<size_t>(threads)), rows_(rows), max_steps_(max_steps),
         memories_(static_cast<size_t>(rows)), memory_lengths_(static_cast<size_t>(rows)),
-        absorbed_(static_cast<size_t>(rows)) {
+        absorbed_(static_cast<size_t>(rows)), table_(static_cast<size_t>(rows)),
+        codes_(static_cast<size_t>(rows * shape.codebooks)) {
+    for (int i = 0; i < threads; ++i) drawing_.emplace_back(shape.vocabulary);
     std::memset(&decoder_, 0, sizeof decoder_);
     Weights& weights = decoder_.weights;
     weights.shape = shape;
@@ -138,8 +141,90 @@ class Handle {
     return MUSICGEN_DONE;
   }
 
+  int play(int count, musicgen_request* requests, int steps, const int32_t* const* stops, int stop_count,
+           float* scores) {
+    int rows = 0;
+    for (int i = 0; i < count; ++i) rows += requests[i].rows[1] < 0 ? 1 : 2;
+    if (rows > rows_) return MUSICGEN_BAD_ROW;
+    for (bool goes_on = true; goes_on && steps > 0; --steps) {
+      fill_table(requests, count);
+      if (const int fault = step(rows, table_.data(), scores)) return fault;
+      draw_all(requests, count, scores);
+      for (int i = 0; i < count; ++i) goes_on = take(requests[i], drawn_for(i)) && goes_on;
+      for (int i = 0; i < stop_count; ++i) goes_on = __atomic_load_n(stops[i], __ATOMIC_RELAXED) == 0 && goes_on;
+    }
+    return MUSICGEN_DONE;
+  }
+
  private:
   using Kernel = void (*)(Decoder&, int);
+
+  int32_t* drawn_for(int request) { return codes_.data() + request * decoder_.weights.shape.codebooks; }
+
+  void fill_table(const musicgen_request* requests, int count) {
+    int next = 0;
+    for (int i = 0; i < count; ++i) {
+      const musicgen_request& of = requests[i];
+      const int32_t* codes = of.columns + static_cast<int64_t>(of.column) * decoder_.weights.shape.codebooks;
+      for (int which = 0; which < (of.rows[1] < 0 ? 1 : 2); ++which, ++next)
+        table_[static_cast<size_t>(next)] = {of.rows[which], of.positions[which], of.hears[which],
+                                             next,           codes,               nullptr};
+    }
+  }
+
+  // Draws the next column of each request into codes_: all threads, a code at a time.
+  void draw_all(const musicgen_request* requests, int count, const float* scores) {
+    struct Context {
+      Handle* self;
+      const musicgen_request* requests;
+      const float* scores;
+      int count;
+    } context{this, requests, scores, count};
+    threads_.run(
+        [](void* given, int thread) {
+          const Context& all = *static_cast<Context*>(given);
+          all.self->draw_on_thread(all.requests, all.count, all.scores, thread);
+        },
+        &context);
+  }
+
+  void draw_on_thread(const musicgen_request* requests, int count, const float* scores, int thread) {
+    const Shape& shape = decoder_.weights.shape;
+    const size_t vocabulary = static_cast<size_t>(shape.vocabulary), books = static_cast<size_t>(shape.codebooks);
+    for (int unit; (unit = threads_.take(thread, count * shape.codebooks)) >= 0;) {
+      const int number = unit / shape.codebooks;
+      const musicgen_request& of = requests[number];
+      if (of.column < of.drawn) continue;  // it was drawn before
+      size_t first = 0;
+      for (int i = 0; i < number; ++i) first += (requests[i].rows[1] < 0 ? 1 : 2) * books * vocabulary;
+      const size_t book = static_cast<size_t>(unit) % books;
+      const float* heard = scores + first + book * vocabulary;
+      drawn_for(number)[book] = draw(
+          of.sampling, heard, of.rows[1] < 0 ? nullptr : heard + books * vocabulary,
+          of.used == nullptr ? nullptr : of.used + book * vocabulary,
+          of.uniform[static_cast<size_t>(of.column) * books + book], drawing_[static_cast<size_t>(thread)]);
+    }
+  }
+
+  // Writes down that a request was stepped, and what was drawn for it; false when it is over.
+  bool take(musicgen_request& request, const int32_t* codes) const {
+    const size_t books = static_cast<size_t>(decoder_.weights.shape.codebooks);
+    ++request.column;
+    for (int32_t& position : request.positions) ++position;
+    if (request.column > request.drawn) {
+      const size_t first = static_cast<size_t>(request.column) * books;
+      for (size_t book = 0; book < books; ++book) request.failed |= codes[book] < 0;
+      if (request.failed) return false;
+      for (size_t book = 0; book < books; ++book) {
+        int32_t& code = request.columns[first + book];
+        if (request.open[first + book]) code = codes[book];
+        if (request.used != nullptr && code < decoder_.weights.shape.vocabulary)
+          request.used[book * static_cast<size_t>(decoder_.weights.shape.vocabulary) + static_cast<size_t>(code)] = 1;
+      }
+      request.drawn = request.column;
+    }
+    return request.column < request.last;
+  }
 
   void run(Kernel kernel) {
     struct Context {
@@ -261,7 +346,7 @@ class Handle {
       own.values = parts.take<float>(kPassRows * widest_head + kLanes);  // keep() may look beyond the last one
       own.normed = parts.take<float>(hidden);
       own.normed_inputs = take_inputs(parts);
-      own.made = parts.take<float>((hidden + kTile - 1) / kTile * kTile * kLanes);
+      own.made = parts.take<float>(((hidden + kTile - 1) / kTile * kTile + kLanes) * kLanes);
       parts.take<uint8_t>(128);  // no line is shared by two threads
     }
     room_bytes_ = parts.used();
@@ -299,6 +384,10 @@ class Handle {
   std::vector<Arena> memories_;
   std::vector<int> memory_lengths_;
   std::vector<Absorbed> absorbed_;
+  // of play(): the rows of a step, what was drawn for each request, room for each thread
+  std::vector<musicgen_row> table_;
+  std::vector<int32_t> codes_;
+  std::vector<DrawingRoom> drawing_;
 };
 
 }  // namespace
@@ -352,4 +441,9 @@ int32_t musicgen_listen(void* decoder, int32_t row, const float* memory, int32_t
 
 int32_t musicgen_step(void* decoder, int32_t count, const musicgen_row* rows, float* scores) {
   return static_cast<Handle*>(decoder)->step(count, rows, scores);
+}
+
+int32_t musicgen_play(void* decoder, int32_t count, musicgen_request* requests, int32_t steps,
+                      const int32_t* const* stops, int32_t stop_count, float* scores) {
+  return static_cast<Handle*>(decoder)->play(count, requests, steps, stops, stop_count, scores);
 }

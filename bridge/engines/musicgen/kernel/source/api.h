@@ -49,21 +49,40 @@ MUSICGEN_API const float* musicgen_embeddings(const void* decoder);
 // Keys and values of `memory` (length, hidden) for `row`.
 MUSICGEN_API int32_t musicgen_listen(void* decoder, int32_t row, const float* memory, int32_t length);
 
+// `scores`: (slots, codebooks * vocabulary).
+MUSICGEN_API int32_t musicgen_step(void* decoder, int32_t count, const musicgen_row* rows, float* scores);
+
 // How codes are drawn; sampling.py says what each number does. temperature 0: the likeliest; top_k, top_p 0: of all.
 typedef struct {
   float guidance, temperature, penalty, top_p;
   int32_t top_k;
 } musicgen_sampling;
 
-// Draws a code for each codebook out of the scores (codebooks, vocabulary) of the row that hears the prompt and, or
-// null, of the one that does not. `used`: (codebooks, vocabulary), which codes the penalty is for, or null. `uniform`
-// and `codes`: (codebooks). Any thread may call it.
-MUSICGEN_API int32_t musicgen_pick(const musicgen_sampling* how, const float* heard, const float* unheard,
-                                   const uint8_t* used, const double* uniform, int32_t codebooks, int32_t vocabulary,
-                                   int32_t* codes);
+// Draws a code out of the scores (vocabulary) of the row that hears the prompt and, or null, of the one that does not.
+// `used`: (vocabulary), which codes the penalty is for, or null. Any thread may call it.
+MUSICGEN_API int32_t musicgen_draw(const musicgen_sampling* how, const float* heard, const float* unheard,
+                                   const uint8_t* used, double uniform, int32_t vocabulary, int32_t* code);
 
-// `scores`: (slots, codebooks * vocabulary).
-MUSICGEN_API int32_t musicgen_step(void* decoder, int32_t count, const musicgen_row* rows, float* scores);
+// What is read and drawn for one request: columns, each with a code of every codebook.
+typedef struct {
+  int32_t rows[2];        // the one that hears the prompt, and the one that does not, or -1
+  int32_t positions[2];   // in their pasts; they go up
+  int32_t hears[2];
+  int32_t column;         // which is read next; goes up
+  int32_t drawn;          // those up to this one have been drawn before, and are read again; goes up
+  int32_t last;           // the last there is to draw
+  int32_t failed;         // becomes 1 when the scores are no numbers
+  musicgen_sampling sampling;
+  int32_t* columns;       // (last + 1, codebooks)
+  const uint8_t* open;    // the same: which codes are to be drawn
+  const double* uniform;  // (last, codebooks), random numbers
+  uint8_t* used;          // (codebooks, vocabulary), or null: there is no penalty
+} musicgen_request;
+
+// Up to `steps` steps of all requests, each drawing what the next one reads; at least one. Ends after the first that
+// ends a request or fails it, or after which one of the words `stops` is not 0. `scores`: room for those of all rows.
+MUSICGEN_API int32_t musicgen_play(void* decoder, int32_t count, musicgen_request* requests, int32_t steps,
+                                   const int32_t* const* stops, int32_t stop_count, float* scores);
 
 #if defined(__cplusplus)
 }

@@ -1,16 +1,12 @@
-// From the scores of a request to its codes: the steps of sampling.py, in their order. Compiled without any -m option.
+// From the scores of a codebook to its code: the steps of sampling.py, in their order. Compiled without any -m option.
+#include "drawing.h"
+
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <new>
 
-#include "api.h"
-
+namespace musicgen {
 namespace {
-
-struct Weight {
-  int32_t code;
-  float weight;
-};
 
 // The scores of one codebook after guidance and repetition penalty, into `scores`; the largest of them, or NaN.
 float guided(const musicgen_sampling& how, const float* heard, const float* unheard, const uint8_t* used, int count,
@@ -37,9 +33,9 @@ float least_of(const float* scores, int count, int top, std::vector<float>& room
 }
 
 // The weight below which a code is not among the fewest that together have the share `top_p`; at least one is.
-float least_weight(const std::vector<Weight>& weights, double total, float top_p, std::vector<float>& room) {
+float least_weight(const std::vector<WeightedCode>& weights, double total, float top_p, std::vector<float>& room) {
   room.clear();
-  for (const Weight& each : weights) room.push_back(each.weight);
+  for (const WeightedCode& each : weights) room.push_back(each.weight);
   std::sort(room.begin(), room.end());
   double sum = 0;
   const double dropped = (1.0 - static_cast<double>(top_p)) * total;
@@ -51,11 +47,11 @@ float least_weight(const std::vector<Weight>& weights, double total, float top_p
 }
 
 // The first code whose share of the sum lies beyond `uniform`.
-int32_t drawn(const std::vector<Weight>& weights, double uniform) {
+int32_t drawn(const std::vector<WeightedCode>& weights, double uniform) {
   double total = 0, sum = 0;
-  for (const Weight& each : weights) total += static_cast<double>(each.weight);
+  for (const WeightedCode& each : weights) total += static_cast<double>(each.weight);
   const double wanted = uniform * total;
-  for (const Weight& each : weights) {
+  for (const WeightedCode& each : weights) {
     sum += static_cast<double>(each.weight);
     if (sum > wanted) return each.code;
   }
@@ -64,37 +60,45 @@ int32_t drawn(const std::vector<Weight>& weights, double uniform) {
 
 }  // namespace
 
-int32_t musicgen_pick(const musicgen_sampling* how, const float* heard, const float* unheard, const uint8_t* used,
-                      const double* uniform, int32_t codebooks, int32_t vocabulary, int32_t* codes) {
-  try {
-    std::vector<float> scores(static_cast<size_t>(vocabulary)), room;
-    std::vector<Weight> weights;
-    for (int book = 0; book < codebooks; ++book) {
-      const size_t first = static_cast<size_t>(book) * static_cast<size_t>(vocabulary);
-      const float most = guided(*how, heard + first, unheard == nullptr ? nullptr : unheard + first,
-                                used == nullptr ? nullptr : used + first, vocabulary, scores.data());
-      if (std::isnan(most)) return MUSICGEN_NO_NUMBERS;
-      if (how->temperature <= 0) {
-        codes[book] = static_cast<int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
-        continue;
-      }
-      const float least = least_of(scores.data(), vocabulary, how->top_k, room), inverse = 1.0f / how->temperature;
-      weights.clear();
-      double total = 0;
-      for (int code = 0; code < vocabulary; ++code)
-        if (scores[static_cast<size_t>(code)] >= least) {  // what ties with the last one, too
-          weights.push_back({code, std::exp((scores[static_cast<size_t>(code)] - most) * inverse)});
-          total += static_cast<double>(weights.back().weight);
-        }
-      if (how->top_p > 0 && how->top_p < 1) {
-        const float enough = least_weight(weights, total, how->top_p, room);
-        const auto is_left_out = [&](const Weight& each) { return each.weight < enough; };
-        weights.erase(std::remove_if(weights.begin(), weights.end(), is_left_out), weights.end());
-      }
-      codes[book] = drawn(weights, uniform[book]);
+DrawingRoom::DrawingRoom(int32_t vocabulary) : scores(static_cast<size_t>(vocabulary)) {
+  ordered.reserve(scores.size());
+  weights.reserve(scores.size());
+}
+
+int32_t draw(const musicgen_sampling& how, const float* heard, const float* unheard, const uint8_t* used,
+             double uniform, DrawingRoom& room) {
+  std::vector<float>& scores = room.scores;
+  std::vector<WeightedCode>& weights = room.weights;
+  const int vocabulary = static_cast<int>(scores.size());
+  const float most = guided(how, heard, unheard, used, vocabulary, scores.data());
+  if (std::isnan(most)) return -1;
+  if (how.temperature <= 0)
+    return static_cast<int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+  const float least = least_of(scores.data(), vocabulary, how.top_k, room.ordered), inverse = 1.0f / how.temperature;
+  weights.clear();
+  double total = 0;
+  for (int code = 0; code < vocabulary; ++code)
+    if (scores[static_cast<size_t>(code)] >= least) {  // what ties with the last one, too
+      weights.push_back({code, std::exp((scores[static_cast<size_t>(code)] - most) * inverse)});
+      total += static_cast<double>(weights.back().weight);
     }
-    return MUSICGEN_DONE;
-  } catch (...) {
+  if (how.top_p > 0 && how.top_p < 1) {
+    const float enough = least_weight(weights, total, how.top_p, room.ordered);
+    const auto is_left_out = [&](const WeightedCode& each) { return each.weight < enough; };
+    weights.erase(std::remove_if(weights.begin(), weights.end(), is_left_out), weights.end());
+  }
+  return drawn(weights, uniform);
+}
+
+}  // namespace musicgen
+
+int32_t musicgen_draw(const musicgen_sampling* how, const float* heard, const float* unheard, const uint8_t* used,
+                      double uniform, int32_t vocabulary, int32_t* code) {
+  try {
+    musicgen::DrawingRoom room(vocabulary);
+    *code = musicgen::draw(*how, heard, unheard, used, uniform, room);
+    return *code < 0 ? MUSICGEN_NO_NUMBERS : MUSICGEN_DONE;
+  } catch (const std::bad_alloc&) {
     return MUSICGEN_NO_MEMORY;
   }
 }

@@ -158,9 +158,6 @@ struct Int8 {
   static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) / 4 * kStepBytes; }
   static constexpr bool kScaled = true;
 
-  static void unpack(const uint8_t* step, float* weights) {
-    for (int i = 0; i < kTile * kDepth; i += kLanes) Lanes::store(weights + i, Lanes::load_weights(step + i));
-  }
   static float scale(const Matrix& matrix, int output) { return matrix.scales[output]; }
 
   static void prepare(Inputs inputs, int row, int rows, const float* values, int count) {

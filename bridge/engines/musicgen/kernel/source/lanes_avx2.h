@@ -19,6 +19,7 @@ struct Lanes {
     __m256i a, b, size_a, size_b;
   };
   using Nibbles = Ints;
+  using Signed = Ints;
   struct Bfloats {
     Floats even, odd;
   };
@@ -35,13 +36,6 @@ struct Lanes {
   }
   static Floats load(const int8_t* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
-            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
-  }
-  // sixteen weights of int8 as they are stored, 128 larger
-  static Floats load_weights(const uint8_t* p) {
-    const __m128i stored = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    const __m128i bytes = _mm_xor_si128(stored, _mm_set1_epi8(static_cast<char>(0x80)));
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
   }
@@ -120,6 +114,29 @@ struct Lanes {
     const __m256i b = _mm256_maddubs_epi16(weights.size_b, _mm256_sign_epi8(inputs, weights.b));
     return {_mm256_add_epi32(sums.a, _mm256_madd_epi16(a, ones)), _mm256_add_epi32(sums.b, _mm256_madd_epi16(b, ones))};
   }
+  static Signed load_signed(const int8_t* p) {
+    const __m256i* q = reinterpret_cast<const __m256i*>(p);
+    return {_mm256_load_si256(q), _mm256_load_si256(q + 1)};
+  }
+  static Ints dot(Ints sums, int32_t stored, Signed numbers) {
+    const __m256i weights = _mm256_xor_si256(_mm256_set1_epi32(stored), _mm256_set1_epi8(-128));
+    const __m256i size = _mm256_abs_epi8(weights), ones = _mm256_set1_epi16(1);
+    const __m256i a = _mm256_maddubs_epi16(size, _mm256_sign_epi8(numbers.a, weights));
+    const __m256i b = _mm256_maddubs_epi16(size, _mm256_sign_epi8(numbers.b, weights));
+    return {_mm256_add_epi32(sums.a, _mm256_madd_epi16(a, ones)), _mm256_add_epi32(sums.b, _mm256_madd_epi16(b, ones))};
+  }
+  static void store_fours(int8_t* p, Ints a, Ints b, Ints c, Ints d) {
+    __m256i* q = reinterpret_cast<__m256i*>(p);
+    _mm256_store_si256(q, fours(a.a, b.a, c.a, d.a));
+    _mm256_store_si256(q + 1, fours(a.b, b.b, c.b, d.b));
+  }
+  static void transpose_fours(const uint8_t* from, uint8_t* to) {
+    const __m128i four = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m256i order = _mm256_broadcastsi128_si256(four);
+    for (int i = 0; i < 2; ++i)
+      _mm256_store_si256(reinterpret_cast<__m256i*>(to) + i,
+                         _mm256_shuffle_epi8(_mm256_load_si256(reinterpret_cast<const __m256i*>(from) + i), order));
+  }
   static void load_nibbles(const uint8_t* p, Nibbles& low, Nibbles& high) {
     const __m256i* q = reinterpret_cast<const __m256i*>(p);
     const __m256i a = _mm256_load_si256(q), b = _mm256_load_si256(q + 1), mask = _mm256_set1_epi8(15);
@@ -147,6 +164,14 @@ struct Lanes {
         _mm256_castsi256_ps(_mm256_and_si256(inputs, _mm256_set1_epi32(static_cast<int32_t>(0xffff0000u))));
     sums = fma(weights.even, {even, even}, sums);
     return fma(weights.odd, {odd, odd}, sums);
+  }
+
+ private:
+  static __m256i fours(__m256i a, __m256i b, __m256i c, __m256i d) {
+    const __m256i byte = _mm256_set1_epi32(255);
+    const __m256i low = _mm256_or_si256(_mm256_and_si256(a, byte), _mm256_slli_epi32(_mm256_and_si256(b, byte), 8));
+    const __m256i high = _mm256_or_si256(_mm256_and_si256(c, byte), _mm256_slli_epi32(d, 8));
+    return _mm256_or_si256(low, _mm256_slli_epi32(high, 16));
   }
 };
 

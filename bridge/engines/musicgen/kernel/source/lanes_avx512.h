@@ -12,6 +12,7 @@ struct Lanes {
   using Ints = __m512i;
   using Bytes = __m512i;     // 16 outputs x 4 weights
   using Nibbles = __m512i;   // likewise, 0..15 each
+  using Signed = __m512i;    // 16 x 4 numbers, not 128 larger
   using Bfloats = __m512i;   // 16 outputs x 2 weights
   static constexpr int kBlocks = 2;      // blocks of 16 outputs that one loop works on
   static constexpr int kRowsAtOnce = 8;  // 2 x 8 sums of 32 registers
@@ -25,11 +26,6 @@ struct Lanes {
   }
   static Floats load(const int8_t* p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-  }
-  // sixteen weights of int8 as they are stored, 128 larger
-  static Floats load_weights(const uint8_t* p) {
-    const __m512i stored = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    return _mm512_cvtepi32_ps(_mm512_sub_epi32(stored, _mm512_set1_epi32(128)));
   }
   static void store(float* p, Floats x) { _mm512_storeu_ps(p, x); }
   static void store(uint16_t* p, Floats x) {
@@ -64,6 +60,23 @@ struct Lanes {
   static Bytes load_bytes(const uint8_t* p) { return _mm512_load_si512(p); }
   static Ints dot(Ints sums, Bytes weights, int32_t four) {
     return _mm512_dpbusd_epi32(sums, weights, _mm512_set1_epi32(four));
+  }
+  // 16 x 4 numbers with the same four stored weights
+  static Signed load_signed(const int8_t* p) { return _mm512_load_si512(p); }
+  static Ints dot(Ints sums, int32_t stored, Signed numbers) {
+    return _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(stored), numbers);
+  }
+  // the low bytes, those of a lane beside each other
+  static void store_fours(int8_t* p, Ints a, Ints b, Ints c, Ints d) {
+    const __m512i byte = _mm512_set1_epi32(255);
+    const __m512i low = _mm512_or_si512(_mm512_and_si512(a, byte), _mm512_slli_epi32(_mm512_and_si512(b, byte), 8));
+    const __m512i high = _mm512_or_si512(_mm512_and_si512(c, byte), _mm512_slli_epi32(d, 8));
+    _mm512_store_si512(p, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+  }
+  // each 4 x 4 of 64 bytes, mirrored at its diagonal
+  static void transpose_fours(const uint8_t* from, uint8_t* to) {
+    const __m128i order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_store_si512(to, _mm512_shuffle_epi8(_mm512_load_si512(from), _mm512_broadcast_i32x4(order)));
   }
   // the low and the high half of every byte
   static void load_nibbles(const uint8_t* p, Nibbles& low, Nibbles& high) {

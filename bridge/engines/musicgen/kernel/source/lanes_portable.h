@@ -20,6 +20,9 @@ struct Lanes {
     RawInts part[4];
   };
   using Nibbles = Bytes;
+  struct Signed {
+    RawInts part[4];
+  };
   struct Bfloats {
     Floats even, odd;
   };
@@ -47,12 +50,6 @@ struct Lanes {
     int8_t __attribute__((vector_size(16))) bytes;
     std::memcpy(&bytes, p, sizeof bytes);
     return {__builtin_convertvector(bytes, RawFloats)};
-  }
-  // sixteen weights of int8 as they are stored, 128 larger
-  static Floats load_weights(const uint8_t* p) {
-    uint8_t __attribute__((vector_size(16))) stored;
-    std::memcpy(&stored, p, sizeof stored);
-    return {__builtin_convertvector(stored, RawFloats) - 128.0f};
   }
   static void store(float* p, Floats x) { std::memcpy(p, &x.v, sizeof x.v); }
   static void store(uint16_t* p, Floats x) {
@@ -113,6 +110,22 @@ struct Lanes {
   static Ints dot(Ints sums, const Bytes& weights, int32_t four) {
     for (int i = 0; i < 4; ++i) sums.v += weights.part[i] * static_cast<int8_t>(static_cast<uint32_t>(four) >> (8 * i));
     return sums;
+  }
+  static Signed load_signed(const int8_t* p) {
+    const RawInts all = load_ints(reinterpret_cast<const uint8_t*>(p));
+    return {{(all << 24) >> 24, (all << 16) >> 24, (all << 8) >> 24, all >> 24}};
+  }
+  static Ints dot(Ints sums, int32_t stored, const Signed& numbers) {
+    for (int i = 0; i < 4; ++i)
+      sums.v += numbers.part[i] * static_cast<int32_t>((static_cast<uint32_t>(stored) >> (8 * i)) & 255) - 128;
+    return sums;
+  }
+  static void store_fours(int8_t* p, Ints a, Ints b, Ints c, Ints d) {
+    const RawInts fours = (a.v & 255) | (b.v & 255) << 8 | (c.v & 255) << 16 | d.v << 24;
+    std::memcpy(p, &fours, sizeof fours);
+  }
+  static void transpose_fours(const uint8_t* from, uint8_t* to) {
+    for (int i = 0; i < 64; ++i) to[i] = from[i / 16 * 16 + i % 4 * 4 + i % 16 / 4];
   }
   static void load_nibbles(const uint8_t* p, Nibbles& low, Nibbles& high) {
     const RawInts all = load_ints(p);

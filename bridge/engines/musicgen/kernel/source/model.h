@@ -95,7 +95,7 @@ struct Scratch {
   float* values;  // [kPassRows][widest output of one head, rounded up to tiles]
   float* normed;  // (hidden)
   Inputs normed_inputs;  // the same for Int8, one row
-  float* made;    // (hidden rounded up to tiles, kLanes)
+  float* made;    // (hidden rounded up to tiles and kLanes more, kLanes)
 };
 
 struct Pass {

@@ -20,7 +20,9 @@ from pathlib import Path
 import numpy as np
 from bridge.engines.musicgen.kernel import build
 build.BUILT = Path(sys.argv[1])
+from bridge.engines.musicgen.decoder._drawing import Columns
 from bridge.engines.musicgen.decoder.kernel import KernelDecoder
+from bridge.engines.musicgen.sampling import Sampling
 from bridge.errors import EngineUnavailable
 from tests.bridge.engines.musicgen.kernel.plain_step import MELODY, ODD, TINY, RandomWeights
 for isa, shapes in (("avx512bf16", (ODD, TINY, MELODY)), ("avx2", (ODD, TINY)), ("portable", (ODD, TINY))):
@@ -40,6 +42,13 @@ for isa, shapes in (("avx512bf16", (ODD, TINY, MELODY)), ("avx2", (ODD, TINY)), 
             decoder.prefill(3, np.full((4, shape.hidden), 3e38, np.float32))
             for rows in ([3], [0, 5], range(35), range(3, 20)):
                 assert decoder.step(rows, np.full((len(rows), shape.codebooks), shape.vocabulary, np.int32)).any()
+            decoder.begin(4, np.ones((19, shape.hidden), np.float32) if shape.cross else None)
+            decoder.begin(5, None)
+            codes = np.full((9, shape.codebooks), shape.vocabulary, np.int32)
+            used, uniform = np.zeros((shape.codebooks, shape.vocabulary), bool), np.full((8, shape.codebooks), 0.5)
+            request = Columns(codes, codes > 0, uniform, used, Sampling(top_k=5, repetition_penalty=1.2), rows=[4, 5])
+            decoder.play([request], 20, [np.zeros(1, np.int32)])
+            assert request.drawn == 8
             decoder.close()
 print("clean")
 """

@@ -1,0 +1,146 @@
+"""Several steps in one call draw what single steps and numpy draw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bridge.engines.musicgen.decoder import Codes
+from bridge.engines.musicgen.decoder._drawing import Columns
+from bridge.engines.musicgen.decoder.kernel import KernelDecoder
+from bridge.engines.musicgen.pattern import DelayPattern
+from bridge.engines.musicgen.sampling import Sampling, draws, note, pick
+from tests.bridge.engines.musicgen.kernel.conftest import OpenDecoder
+from tests.bridge.engines.musicgen.kernel.plain_step import TINY, USUAL, RandomWeights
+
+PATTERN = DelayPattern(codebooks=TINY.codebooks, channels=1, nothing=TINY.vocabulary)
+FRAMES = 9
+STEPS = PATTERN.steps(FRAMES)
+SAMPLINGS = (
+    Sampling(seed=1),
+    Sampling(seed=2, guidance=1.0, top_k=0),
+    Sampling(seed=3, temperature=0.7, top_k=10, top_p=0.9),
+    Sampling(seed=4, guidance=5.0, repetition_penalty=1.5),
+    Sampling(seed=5, temperature=0.0),
+)
+NEVER = np.zeros(1, dtype=np.int32)
+
+
+def columns(sampling: Sampling, rows: list[int], known: int = 0) -> Columns:
+    """A request that goes on from ``known`` frames."""
+    frames = np.random.default_rng(7).integers(0, TINY.vocabulary, (known, TINY.codebooks), dtype=np.int32)
+    steps = PATTERN.steps(known + FRAMES)
+    codes = PATTERN.columns(np.concatenate([frames, np.zeros((FRAMES, TINY.codebooks), np.int32)]), 0, steps + 1)
+    is_open = codes != PATTERN.columns(frames, 0, steps + 1)
+    codes[is_open] = TINY.vocabulary
+    used = None
+    if sampling.repetition_penalty != 1.0:
+        used = np.zeros((TINY.codebooks, TINY.vocabulary), dtype=np.bool_)
+        note(used, frames)
+    uniform = draws(sampling.seed, steps, TINY.codebooks)
+    return Columns(codes, is_open, uniform, used, sampling, rows=rows, read=known)
+
+
+def stepped(decoder: KernelDecoder, request: Columns) -> Codes:
+    """The columns as single steps and numpy make them."""
+    for read in range(request.read, len(request.uniform)):
+        scores = decoder.step(request.rows, np.repeat(request.codes[None, read], len(request.rows), axis=0))
+        drawn = pick(scores, request.sampling, request.uniform[read], request.used)
+        np.copyto(request.codes[read + 1], drawn, where=request.open[read + 1])
+        if request.used is not None:
+            note(request.used, request.codes[read + 1 : read + 2])
+    return request.codes
+
+
+def begin(decoder: KernelDecoder, request: Columns) -> None:
+    memory = np.random.default_rng(request.sampling.seed).standard_normal((7, decoder.shape.hidden), np.float32)
+    for row, heard in zip(request.rows, (memory, None), strict=False):
+        decoder.begin(row, heard)
+        if request.read:
+            decoder.prefill(row, decoder.embed(request.codes[: request.read]))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8", "int4"])
+@pytest.mark.parametrize("most", [1, 3, 100])
+def test_it_draws_what_single_steps_and_numpy_draw(load: OpenDecoder, precision: str, most: int) -> None:
+    decoder = load(RandomWeights(USUAL), precision=precision, rows=10, threads=2)
+    expected, requests = [], []
+    for number, sampling in enumerate(SAMPLINGS):
+        rows = [2 * number, 2 * number + 1][: 2 if sampling.guides else 1]
+        request = columns(sampling, rows, known=number)
+        begin(decoder, request)
+        expected.append(stepped(decoder, request))
+        requests.append(columns(sampling, rows, known=number))
+        begin(decoder, requests[-1])
+    left = list(requests)
+    while left:
+        before = [request.read for request in left]
+        decoder.play(left, most, (NEVER,))
+        made = {request.read - was for request, was in zip(left, before, strict=True)}
+        assert len(made) == 1
+        assert 1 <= made.pop() <= most
+        left = [request for request in left if request.read < len(request.uniform)]
+    for request, codes in zip(requests, expected, strict=True):
+        np.testing.assert_array_equal(request.codes, codes)
+        assert request.drawn == request.read == len(request.uniform)
+        assert not request.failed
+
+
+def test_what_was_drawn_before_is_read_again_and_not_drawn(load: OpenDecoder) -> None:
+    decoder = load(RandomWeights(USUAL), rows=4)
+    whole = columns(SAMPLINGS[0], [0, 1])
+    begin(decoder, whole)
+    decoder.play([whole], 100, (NEVER,))
+    again = columns(SAMPLINGS[0], [2, 3])
+    again.codes[:6], again.drawn = whole.codes[:6], 5
+    again.uniform[:5] = 0.0  # would draw other codes
+    begin(decoder, again)
+    decoder.play([again], 100, (NEVER,))
+    np.testing.assert_array_equal(again.codes, whole.codes)
+
+
+def test_it_comes_back_after_a_step_when_it_is_called(load: OpenDecoder) -> None:
+    decoder = load(RandomWeights(USUAL), rows=2)
+    request = columns(SAMPLINGS[0], [0, 1])
+    begin(decoder, request)
+    called = np.ones(1, dtype=np.int32)
+    decoder.play([request], 5, (NEVER, called))
+    assert request.read == 1
+    called[0] = 0
+    decoder.play([request], 5, (NEVER, called))
+    assert request.read == 6
+
+
+def test_one_whose_scores_are_no_numbers_fails_and_the_others_go_on(load: OpenDecoder) -> None:
+    weights = RandomWeights(USUAL)
+    weights.tensors["embed"][[3, USUAL.vocabulary + 1 + 3]] = 3e38  # finite, but the sum of squares is not
+    decoder = load(weights, rows=4)
+    fine, broken = columns(SAMPLINGS[0], [0, 1]), columns(replace(SAMPLINGS[0], seed=9), [2, 3])
+    begin(decoder, fine)
+    expected = stepped(decoder, fine)
+    fine = columns(SAMPLINGS[0], [0, 1])
+    begin(decoder, fine)
+    begin(decoder, broken)
+    broken.codes[0] = 3
+    decoder.play([fine, broken], 100, (NEVER,))
+    assert (fine.failed, broken.failed) == (False, True)
+    assert (fine.drawn, broken.drawn) == (1, 0)
+    decoder.play([fine], 100, (NEVER,))
+    np.testing.assert_array_equal(fine.codes, expected)
+
+
+def test_more_rows_or_positions_than_there_are_is_refused_before_anything_is_computed(load: OpenDecoder) -> None:
+    decoder = load(RandomWeights(USUAL), rows=2, max_steps=STEPS - 1)
+    request = columns(SAMPLINGS[0], [0, 1])
+    begin(decoder, request)
+    with pytest.raises(ValueError, match="holds"):
+        decoder.play([request], 100, (NEVER,))
+    with pytest.raises(ValueError, match="rows"):
+        decoder.play([columns(SAMPLINGS[0], [0, 2])], 1, (NEVER,))
+    with pytest.raises(ValueError, match="rows"):
+        decoder.play([request, request], 1, (NEVER,))
+    assert request.read == 0
+    decoder.play([request], STEPS - 1, (NEVER,))
+    assert request.read == STEPS - 1

@@ -45,7 +45,7 @@ inline size_t share_bytes(const Absorbed& text) { return sizeof(float) + static_
 // x . keys of 16 tokens from floats, without the keys' scales.
 template <class T>
 inline Lanes::Floats score_tokens(const T* keys, const float* x, Inputs, int hidden) {
-  constexpr int kAhead = kAheadOfFew / static_cast<int>(sizeof(T));
+  constexpr int kAhead = kAheadOfPair / static_cast<int>(sizeof(T));
   Lanes::Floats sum[4] = {Lanes::zero(), Lanes::zero(), Lanes::zero(), Lanes::zero()};
   for (int i = 0; i < hidden; i += 4, keys += 4 * kLanes) {
     for (size_t line = 0; line < sizeof(T); ++line)
@@ -63,8 +63,8 @@ inline Lanes::Floats score_tokens(const int8_t* keys, const float*, Inputs input
     const uint8_t* bytes = inputs.bytes + static_cast<size_t>(group) * kGroupBytes;
     Lanes::Ints total[2] = {Lanes::set_ints(-Lanes::kByteOffset * inputs.sums[group * kPassRows]), Lanes::set_ints(0)};
     for (int k = 0; k < count; k += 8, step += 2 * kHalfStep) {
-      __builtin_prefetch(step + kAheadOfFew);
-      __builtin_prefetch(step + kAheadOfFew + kHalfStep);
+      __builtin_prefetch(step + kAheadOfPair);
+      __builtin_prefetch(step + kAheadOfPair + kHalfStep);
       total[0] = Lanes::dot(total[0], Lanes::load_bytes(step), load_int(bytes + k));
       total[1] = Lanes::dot(total[1], Lanes::load_bytes(step + kHalfStep), load_int(bytes + k + 4));
     }
@@ -126,7 +126,7 @@ inline void attend_absorbed(const Absorbed& text, int layer, int head, int hidde
 // The outputs of a tile: what all heads hear of all tokens.
 template <class T>
 inline void sum_values(const Absorbed& text, const T* values, const float* shares, Lanes::Floats (&out)[2]) {
-  constexpr int kAhead = kAheadOfFew / static_cast<int>(sizeof(T));
+  constexpr int kAhead = kAheadOfPair / static_cast<int>(sizeof(T));
   Lanes::Floats sum[2][2] = {{Lanes::zero(), Lanes::zero()}, {Lanes::zero(), Lanes::zero()}};
   for (int pair = 0; pair < text.pairs; pair += 2, values += 2 * kTile) {
     for (size_t line = 0; line < sizeof(T); ++line)
@@ -150,8 +150,8 @@ inline void sum_values(const Absorbed& text, const int8_t* values, const float* 
     for (int token = 0; token < text.tokens; ++token) sum += share[sizeof scale + token];
     Lanes::Ints total[2] = {Lanes::set_ints(-Lanes::kByteOffset * sum), Lanes::set_ints(-Lanes::kByteOffset * sum)};
     for (int token = 0; token < text.tokens; token += 4, step += kStepBytes) {
-      __builtin_prefetch(step + kAheadOfFew);
-      __builtin_prefetch(step + kAheadOfFew + kHalfStep);
+      __builtin_prefetch(step + kAheadOfPair);
+      __builtin_prefetch(step + kAheadOfPair + kHalfStep);
       const int32_t four = load_int(share + sizeof scale + token);
       for (int half = 0; half < 2; ++half)
         total[half] = Lanes::dot(total[half], Lanes::load_bytes(step + half * kHalfStep), four);
@@ -317,8 +317,8 @@ inline void absorb(const Absorbed& text, int layer_number, const Layer& layer, i
                           static_cast<size_t>(head * width / Format::kDepth) * kStepBytes;
     const uint8_t* next = step + layer.cross_out.tile_bytes;  // a head has little of each tile: it is fetched before
     float* sums = made + tile * kTile;
-    int row = multiply_most<Format, 2>(step, room, 0, 0, tokens, width, sums, apart, next);
-    while (row < tokens) row += multiply_most<Format, 0>(step, room, 0, row, tokens, width, sums, apart, next);
+    int row = multiply_most<Format, kOfPair>(step, room, 0, 0, tokens, width, sums, apart, next);
+    while (row < tokens) row += multiply_most<Format, kNothing>(step, room, 0, row, tokens, width, sums, apart, next);
   }
   scales += text.padded;
   float inverses[kLanes];

@@ -11,20 +11,25 @@ namespace musicgen {
 namespace {
 
 constexpr int kStepBytes = 128;
-// How many bytes ahead weights are fetched: with few rows just before they are needed, into the nearest cache; with many
-// rows, which take longer, further ahead into the next one, whose room for what is under way is larger. Measured.
-constexpr int kAheadOfFew = 4096, kAheadOfMany = 16384;
+// How weights are fetched while a group is multiplied, and how many bytes ahead. With two rows just before they are
+// needed, into the nearest cache; with more, which take longer, further ahead into the next one, whose room for what is
+// under way is larger. Measured.
+enum Fetch { kNothing, kOfPair, kOfFew, kOfMany };
+constexpr int kAheadOfPair = 4096, kAheadOfFew = 8192, kAheadOfMany = 16384;
 
-// Fetches, in one step of a group, its share of what comes later: both of the step's lines, one, or none.
-template <int Fetch>
+// Fetches, in one step of a group, its share of what comes later: both of the step's lines, or kOfMany: one.
+template <Fetch Of>
 inline void fetch_share(const uint8_t*& ahead) {
-  if constexpr (Fetch == 2) {
+  if constexpr (Of == kOfPair) {
     __builtin_prefetch(ahead);
     __builtin_prefetch(ahead + 64);
-  } else if constexpr (Fetch == 1) {
+  } else if constexpr (Of == kOfFew) {
+    __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead + 64, 0, 2);
+  } else if constexpr (Of == kOfMany) {
     __builtin_prefetch(ahead, 0, 2);
   }
-  ahead += Fetch * 64;
+  ahead += Of == kOfMany ? 64 : 128;
 }
 
 inline int32_t load_int(const uint8_t* p) {
@@ -79,14 +84,14 @@ struct Float32 {
                   static_cast<size_t>(smaller(kInputs, count - k)) * sizeof(float));
   }
 
-  template <int Rows, int Blocks, int Fetch>
+  template <int Rows, int Blocks, Fetch Of>
   static void multiply(const uint8_t* weights, const uint8_t* inputs, const float*, const int32_t*, int count,
                        float* sums, int stride, const uint8_t* ahead) {
     Lanes::Floats total[Rows][Blocks];
     for (int row = 0; row < Rows; ++row)
       for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::load(sums + row * stride + b * kLanes);
     for (int k = 0; k < count; ++k, weights += kStepBytes) {
-      fetch_share<Fetch>(ahead);
+      fetch_share<Of>(ahead);
       Lanes::Floats w[Blocks];
       for (int b = 0; b < Blocks; ++b) w[b] = Lanes::load(reinterpret_cast<const float*>(weights) + b * kLanes);
       for (int row = 0; row < Rows; ++row) {
@@ -129,14 +134,14 @@ struct Bfloat16 {
     }
   }
 
-  template <int Rows, int Blocks, int Fetch>
+  template <int Rows, int Blocks, Fetch Of>
   static void multiply(const uint8_t* weights, const uint8_t* inputs, const float*, const int32_t*, int count,
                        float* sums, int stride, const uint8_t* ahead) {
     Lanes::Floats total[Rows][Blocks];
     for (int row = 0; row < Rows; ++row)
       for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::load(sums + row * stride + b * kLanes);
     for (int k = 0; k < count; k += 2, weights += kStepBytes) {
-      fetch_share<Fetch>(ahead);
+      fetch_share<Of>(ahead);
       Lanes::Bfloats w[Blocks];
       for (int b = 0; b < Blocks; ++b) w[b] = Lanes::load_bfloats(weights + b * 64);
       for (int row = 0; row < Rows; ++row) {
@@ -164,14 +169,14 @@ struct Int8 {
     quantise<kInputs>(inputs, row, rows, values, count);
   }
 
-  template <int Rows, int Blocks, int Fetch>
+  template <int Rows, int Blocks, Fetch Of>
   static void multiply(const uint8_t* weights, const uint8_t* inputs, const float* scales, const int32_t* input_sums,
                        int count, float* sums, int stride, const uint8_t* ahead) {
     Lanes::Ints total[Rows][Blocks];
     for (int row = 0; row < Rows; ++row)
       for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(-Lanes::kByteOffset * input_sums[row]);
     for (int k = 0; k < count; k += 4, weights += kStepBytes) {
-      fetch_share<Fetch>(ahead);
+      fetch_share<Of>(ahead);
       Lanes::Bytes w[Blocks];
       for (int b = 0; b < Blocks; ++b) w[b] = Lanes::load_bytes(weights + b * 64);
       for (int row = 0; row < Rows; ++row) {
@@ -203,7 +208,7 @@ struct Int4 {
     quantise<kInputs>(inputs, row, rows, values, count);
   }
 
-  template <int Rows, int Blocks, int Fetch>
+  template <int Rows, int Blocks, Fetch Of>
   static void multiply(const uint8_t* weights, const uint8_t* inputs, const float* scales, const int32_t* input_sums,
                        int count, float* sums, int stride, const uint8_t* ahead) {
     const float* weight_scales = reinterpret_cast<const float*>(weights);
@@ -212,7 +217,7 @@ struct Int4 {
     for (int row = 0; row < Rows; ++row)
       for (int b = 0; b < Blocks; ++b) total[row][b] = Lanes::set_ints(-8 * input_sums[row]);
     for (int k = 0; k < count; k += 8, weights += kStepBytes) {
-      fetch_share<Fetch>(ahead);
+      fetch_share<Of>(ahead);
       Lanes::Nibbles low[Blocks], high[Blocks];
       for (int b = 0; b < Blocks; ++b) Lanes::load_nibbles(weights + b * 64, low[b], high[b]);
       for (int row = 0; row < Rows; ++row) {

@@ -45,13 +45,17 @@ inline void multiply_tile(const Matrix& matrix, int tile, Inputs inputs, int row
     for (int i = 0; i < kTile; i += kLanes) Lanes::store(sums + row * stride + i, Lanes::zero());
   for (int group = 0; group * Format::kInputs < matrix.inputs; ++group) {
     const int count = smaller(Format::kInputs, matrix.inputs - group * Format::kInputs);
-    const uint8_t* ahead = weights + (rows <= 2 ? kAheadOfPair : rows <= Lanes::kRowsAtOnce ? kAheadOfFew : kAheadOfMany);
+    const uint8_t* ahead = weights;
     int row;
     if (rows <= 2) {
+      ahead += kAheadOfPair;
       row = multiply_most<Format, kOfPair>(weights, inputs, group, 0, rows, count, sums, stride, ahead);
     } else if (rows <= Lanes::kRowsAtOnce) {
+      ahead += kAheadOfFew;
       row = multiply_most<Format, kOfFew>(weights, inputs, group, 0, rows, count, sums, stride, ahead);
-    } else {  // fetching takes turns with multiplying: half of it while each of the first two lots of rows passes
+    } else {
+      ahead += kAheadOfMany;
+      // fetching takes turns with multiplying: half of it while each of the first two lots of rows passes
       row = multiply_most<Format, kOfMany>(weights, inputs, group, 0, rows, count, sums, stride, ahead);
       ahead += Format::kGroupSize(count) / 2;
       row += multiply_most<Format, kOfMany>(weights, inputs, group, row, rows, count, sums, stride, ahead);

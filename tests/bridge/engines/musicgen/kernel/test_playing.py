@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from bridge.engines.musicgen.batching import Batch, Conditioning, Stream
 from bridge.engines.musicgen.decoder import Codes
 from bridge.engines.musicgen.decoder._drawing import Columns
 from bridge.engines.musicgen.decoder.kernel import KernelDecoder
 from bridge.engines.musicgen.pattern import DelayPattern
 from bridge.engines.musicgen.sampling import Sampling, draws, note, pick
+from bridge.engines.musicgen.turns import Turns
 from tests.bridge.engines.musicgen.kernel.conftest import OpenDecoder
 from tests.bridge.engines.musicgen.kernel.plain_step import TINY, USUAL, RandomWeights
 
@@ -144,3 +148,42 @@ def test_more_rows_or_positions_than_there_are_is_refused_before_anything_is_com
     assert request.read == 0
     decoder.play([request], STEPS - 1, (NEVER,))
     assert request.read == STEPS - 1
+
+
+def test_whoever_comes_and_leaves_in_between_everybody_gets_the_codes_that_he_gets_alone(load: OpenDecoder) -> None:
+    frames, turns = 30, Turns()
+    decoder = load(RandomWeights(USUAL), precision="int8", rows=8, max_steps=90, threads=2)
+    batch = Batch(decoder, turns=turns)
+
+    def ask(number: int, *, background: bool = False) -> Stream:
+        numbers = np.random.default_rng(number)
+        memory = numbers.standard_normal((3 + 2 * number, USUAL.hidden), np.float32)
+        prompt = numbers.integers(0, USUAL.vocabulary, (number, USUAL.codebooks), dtype=np.int32)
+        sampling = replace(SAMPLINGS[number % len(SAMPLINGS)], seed=number)
+        return batch.generate(
+            Conditioning(memory), sampling, frames, prompt=prompt, awaited=13, background=background
+        )  # fmt: skip
+
+    alone = [np.concatenate(list(ask(number))) for number in range(15)]
+
+    def some(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(15):
+            number = chance.randrange(len(alone))
+            stream, got = ask(number, background=chance.random() < 0.3), []
+            leaves_at = chance.choice([frames, frames, 20])
+            for piece in stream:
+                got.append(piece)
+                if chance.random() < 0.1:
+                    with turns:  # as the codec and the text encoder do
+                        pass
+                if sum(map(len, got)) >= leaves_at:
+                    stream.close()
+                    break
+            codes = np.concatenate(got)
+            assert len(codes) >= leaves_at
+            np.testing.assert_array_equal(codes, alone[number][: len(codes)])
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(some, range(10)))
+    batch.close()

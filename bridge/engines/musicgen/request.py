@@ -51,7 +51,6 @@ class Request:
         if known.shape[1:] != (pattern.codebooks,) or ((known < 0) | (known >= pattern.nothing)).any():
             raise EngineError("what is to be continued was encoded for another model: send it as audio")
         self.conditioning = conditioning
-        self.sampling = sampling
         self.background = background
         self._pattern = pattern
         self._known = len(known)
@@ -78,6 +77,11 @@ class Request:
         self.progress = 0.0
         self.over = False
         self.failure: EngineError | None = None
+
+    @property
+    def sampling(self) -> Sampling:
+        """How it draws."""
+        return self.columns.sampling
 
     @property
     def width(self) -> int:
@@ -193,7 +197,7 @@ class Request:
         """Take note of what a decoder has drawn by itself. Raises ValueError when the scores were no numbers."""
         if self.columns.failed:
             raise ValueError("the scores are no numbers")
-        self._advanced(self.columns.drawn, self.columns.read)
+        self._advanced(self.columns.read)
 
     def _place(self, column: int, codes: Codes | None) -> None:
         """Take note of a step; without codes it was one of those that are made again after the rows were lost."""
@@ -203,12 +207,12 @@ class Request:
             mine.drawn = column
             if mine.used is not None:
                 note(mine.used, mine.codes[column : column + 1])
-        self._advanced(mine.drawn, column)
+        self._advanced(column)
 
-    def _advanced(self, drawn: int, column: int) -> None:
-        """Let readers know: everything up to ``drawn`` is drawn, and ``column`` was the last step's."""
-        self.made = max(0, self._pattern.whole(drawn) - self._known)
-        self.progress = drawn / self.steps
+    def _advanced(self, column: int) -> None:
+        """Let readers know what is drawn by now; ``column`` was the last step's."""
+        self.made = max(0, self._pattern.whole(self.columns.drawn) - self._known)
+        self.progress = self.columns.drawn / self.steps
         if column >= self.steps:
             self.over = True
 

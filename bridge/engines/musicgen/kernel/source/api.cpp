@@ -144,7 +144,7 @@ class Handle {
   int play(int count, musicgen_request* requests, int steps, const int32_t* const* stops, int stop_count,
            float* scores) {
     int rows = 0;
-    for (int i = 0; i < count; ++i) rows += requests[i].rows[1] < 0 ? 1 : 2;
+    for (int i = 0; i < count; ++i) rows += rows_of(requests[i]);
     if (rows > rows_) return MUSICGEN_BAD_ROW;
     for (bool goes_on = true; goes_on && steps > 0; --steps) {
       fill_table(requests, count);
@@ -159,6 +159,8 @@ class Handle {
  private:
   using Kernel = void (*)(Decoder&, int);
 
+  static int rows_of(const musicgen_request& request) { return request.rows[1] < 0 ? 1 : 2; }
+
   int32_t* drawn_for(int request) { return codes_.data() + request * decoder_.weights.shape.codebooks; }
 
   void fill_table(const musicgen_request* requests, int count) {
@@ -166,7 +168,7 @@ class Handle {
     for (int i = 0; i < count; ++i) {
       const musicgen_request& of = requests[i];
       const int32_t* codes = of.columns + static_cast<int64_t>(of.column) * decoder_.weights.shape.codebooks;
-      for (int which = 0; which < (of.rows[1] < 0 ? 1 : 2); ++which, ++next)
+      for (int which = 0; which < rows_of(of); ++which, ++next)
         table_[static_cast<size_t>(next)] = {of.rows[which], of.positions[which], of.hears[which],
                                              next,           codes,               nullptr};
     }
@@ -196,11 +198,11 @@ class Handle {
       const musicgen_request& of = requests[number];
       if (of.column < of.drawn) continue;  // it was drawn before
       size_t first = 0;
-      for (int i = 0; i < number; ++i) first += (requests[i].rows[1] < 0 ? 1 : 2) * books * vocabulary;
+      for (int i = 0; i < number; ++i) first += static_cast<size_t>(rows_of(requests[i])) * books * vocabulary;
       const size_t book = static_cast<size_t>(unit) % books;
       const float* heard = scores + first + book * vocabulary;
       drawn_for(number)[book] = draw(
-          of.sampling, heard, of.rows[1] < 0 ? nullptr : heard + books * vocabulary,
+          of.sampling, heard, rows_of(of) == 1 ? nullptr : heard + books * vocabulary,
           of.used == nullptr ? nullptr : of.used + book * vocabulary,
           of.uniform[static_cast<size_t>(of.column) * books + book], drawing_[static_cast<size_t>(thread)]);
     }

@@ -116,8 +116,10 @@ struct Lanes {
     return {{(all << 24) >> 24, (all << 16) >> 24, (all << 8) >> 24, all >> 24}};
   }
   static Ints dot(Ints sums, int32_t stored, const Signed& numbers) {
-    for (int i = 0; i < 4; ++i)
-      sums.v += numbers.part[i] * static_cast<int32_t>((static_cast<uint32_t>(stored) >> (8 * i)) & 255) - 128;
+    for (int i = 0; i < 4; ++i) {
+      const int32_t weight = static_cast<int32_t>((static_cast<uint32_t>(stored) >> (8 * i)) & 255) - 128;
+      sums.v += numbers.part[i] * weight;
+    }
     return sums;
   }
   static void store_fours(int8_t* p, Ints a, Ints b, Ints c, Ints d) {

@@ -14,7 +14,7 @@ inline int multiply_rows(const uint8_t* weights, Inputs inputs, int group, int r
   const int32_t* input_sums = inputs.sums + group * kPassRows + row;
   sums += row * stride;
   Format::template multiply<Rows, Lanes::kBlocks, Of>(weights, bytes, scales, input_sums, count, sums, stride,
-                                                          ahead);
+                                                       ahead);
   if constexpr (Lanes::kBlocks == 1)
     Format::template multiply<Rows, 1, kNothing>(weights + 64, bytes, scales, input_sums, count, sums + kLanes, stride,
                                                  ahead);

@@ -10,7 +10,7 @@ namespace {
 
 // Longer than threads that all run need to meet; shorter than what a busy machine would miss.
 constexpr std::chrono::microseconds kSpin{40};
-// Between two steps the caller draws the next codes and tells who reads them, which takes half a millisecond.
+// Between two calls the caller tells who reads the codes, which takes up to half a millisecond.
 constexpr std::chrono::microseconds kSpinForOrders{600};
 constexpr size_t kFetchAtOnce = 256;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,7 +15,8 @@ from bridge.engines.musicgen.decoder import Codes
 from bridge.engines.musicgen.decoder._drawing import Columns
 from bridge.engines.musicgen.decoder.kernel import KernelDecoder
 from bridge.engines.musicgen.pattern import DelayPattern
-from bridge.engines.musicgen.sampling import Sampling, draws, note, pick
+from bridge.engines.musicgen.request import Request
+from bridge.engines.musicgen.sampling import Sampling, note, pick
 from bridge.engines.musicgen.turns import Turns
 from tests.bridge.engines.musicgen.kernel.conftest import OpenDecoder
 from tests.bridge.engines.musicgen.kernel.plain_step import TINY, USUAL, RandomWeights
@@ -35,16 +37,11 @@ NEVER = np.zeros(1, dtype=np.int32)
 def columns(sampling: Sampling, rows: list[int], known: int = 0) -> Columns:
     """A request that goes on from ``known`` frames."""
     frames = np.random.default_rng(7).integers(0, TINY.vocabulary, (known, TINY.codebooks), dtype=np.int32)
-    steps = PATTERN.steps(known + FRAMES)
-    codes = PATTERN.columns(np.concatenate([frames, np.zeros((FRAMES, TINY.codebooks), np.int32)]), 0, steps + 1)
-    is_open = codes != PATTERN.columns(frames, 0, steps + 1)
-    codes[is_open] = TINY.vocabulary
-    used = None
-    if sampling.repetition_penalty != 1.0:
-        used = np.zeros((TINY.codebooks, TINY.vocabulary), dtype=np.bool_)
-        note(used, frames)
-    uniform = draws(sampling.seed, steps, TINY.codebooks)
-    return Columns(codes, is_open, uniform, used, sampling, rows=rows, read=known)
+    request = Request(
+        PATTERN, Conditioning(None), sampling, FRAMES, frames, background=False, awaited=0, lock=threading.Lock()
+    )  # fmt: skip
+    request.columns.rows, request.columns.read = rows, known
+    return request.columns
 
 
 def stepped(decoder: KernelDecoder, request: Columns) -> Codes:

@@ -79,6 +79,7 @@ async def test_markup_in_a_prompt_is_shown_as_text(tone_bridge: Bridge, visit: V
     await tone_bridge.post("/generate", {"prompt": evil, "name": "lab_evil"})
     row = visit.page.locator(".sound[data-name=lab_evil]")
     await row.wait_for()
+    await row.locator(".prompt:not(:empty)").wait_for()  # the row is there a moment before its words
     assert await row.locator(".prompt").inner_text() == evil
     assert await visit.page.locator(".panel img, .panel script").count() == 0
     assert await visit.page.evaluate("globalThis.hacked") is None

@@ -17,7 +17,9 @@ from cache._errors import (
 from cache._events import sound_data
 from cache._forgetting import Forgetting
 from cache._model import Event, EventType, Facts, NewSample, Published, Sample, Slot, Sound, Target
+from cache._opening import Schema, Step, explained, open_database
 from cache._reading import Order, Wanted
+from cache._replacing import alone_in, aside, replace_file, set_aside
 from cache._store import Options, SampleStore
 from cache._sweeping import Damage
 
@@ -37,8 +39,10 @@ __all__ = [
     "Published",
     "Sample",
     "SampleStore",
+    "Schema",
     "Slot",
     "Sound",
+    "Step",
     "StorageFull",
     "StoreClosed",
     "StoreDamaged",
@@ -49,5 +53,11 @@ __all__ = [
     "UnknownSound",
     "UnknownTake",
     "Wanted",
+    "alone_in",
+    "aside",
+    "explained",
+    "open_database",
+    "replace_file",
+    "set_aside",
     "sound_data",
 ]

@@ -113,10 +113,9 @@ def from_os_error(error: OSError, path: Path) -> StoreError:
 
 def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Say what an SQLite error in the data folder ``path`` means for the player."""
-    primary = _primary_code(error)
-    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _no_room(path)):
+    if is_full(error, path):
         return full(path)
-    if primary in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+    if is_read_only(error):
         return StoreNotWritable(
             f"The catalogue in {path} cannot be written ({error}). "
             "Give this user the right to write there, or choose another folder with --data-dir."
@@ -136,6 +135,17 @@ def _no_room(path: Path) -> bool:
     except OSError:
         return False
     return disk.f_bavail * disk.f_frsize < _LEAST
+
+
+def is_full(error: sqlite3.Error, path: Path) -> bool:
+    """Has the disk under ``path`` no room for what was to be written?"""
+    primary = _primary_code(error)
+    return primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _no_room(path))
+
+
+def is_read_only(error: sqlite3.Error) -> bool:
+    """May the database not be written?"""
+    return _primary_code(error) in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -32,6 +32,8 @@ COMMANDS = {
     "similar": "make new audio that is like a file",
     "inspect": "show how a sound file was made, from the file alone",
     "forget": "wipe the words that sounds were made of",
+    "backup": "copy all sounds and what is known of them into a file or a folder",
+    "restore": "bring the sounds of a backup back",
     "settings": "print every setting with its value and where it comes from",
 }
 

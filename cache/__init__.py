@@ -16,6 +16,7 @@ from cache._errors import (
 )
 from cache._events import sound_data
 from cache._forgetting import Forgetting
+from cache._inspecting import Listing, complaints, listing
 from cache._model import Event, EventType, Facts, NewSample, Published, Sample, Slot, Sound, Target
 from cache._opening import Schema, Step, explained, open_database
 from cache._reading import Order, Wanted
@@ -30,6 +31,7 @@ __all__ = [
     "Facts",
     "Forgetting",
     "FormatTooNew",
+    "Listing",
     "NameTaken",
     "NewSample",
     "NotStorable",
@@ -55,7 +57,9 @@ __all__ = [
     "Wanted",
     "alone_in",
     "aside",
+    "complaints",
     "explained",
+    "listing",
     "open_database",
     "replace_file",
     "set_aside",

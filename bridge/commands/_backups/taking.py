@@ -1,0 +1,209 @@
+"""Taking a backup: copies of the databases and every file that belongs to them, while a server may be at work."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from bridge.commands._backups.manifest import Entry, Manifest, now
+from bridge.commands._backups.writing import Target
+from bridge.commands._data_files import CATALOGUE, MASTERS, PARTS, Part, is_backup_path, strangers
+from bridge.commands._quiet import open_quietly
+from bridge.errors import StartupError
+from cache import Listing, StoreDamaged, complaints, explained, listing
+
+OnFile: TypeAlias = Callable[[int, int], None]
+"""Called with the bytes that are done, and all of them."""
+
+_ROUNDS: Final = 5
+"""How often the catalogue is copied anew because sounds went away while their masters were copied."""
+
+
+@dataclass
+class Taken:
+    """What came of it."""
+
+    manifest: Manifest
+    new_bytes: int
+    """What had to be copied; the rest was there from an earlier backup."""
+    names: dict[str, tuple[str, ...]]
+    """Names of the sounds that show a sample, by its id."""
+    warnings: list[str] = field(default_factory=list)
+    """What could not be taken along, a sentence each."""
+    left_out: list[str] = field(default_factory=list)
+    """Names of what is none of our files."""
+
+
+def look(data: Path) -> int:
+    """Be sure that there is something to back up: answer about how many bytes. Raises StartupError."""
+    if not data.is_dir():
+        raise StartupError(f"There is no data folder at {data}. Name it with --data-dir.", code="no_data_folder")
+    if not (data / CATALOGUE).exists():
+        if any((data / MASTERS).glob("*/*.wav")):
+            raise StartupError(
+                f"{data} has sounds but no catalogue, which says what they are. Type sample-bridge rebuild, then try "
+                "again.",
+                code="no_catalogue",
+            )
+        raise StartupError(f"{data} holds no sounds yet, so there is nothing to back up.", code="no_data_folder")
+    return sum(file.stat().st_size for part in PARTS if part.backed_up for file in _files_of(data, part))
+
+
+def take(data: Path, target: Target, on_file: OnFile = lambda *_: None) -> Taken:
+    """Copy everything into the target and finish it. Raises StartupError, OSError, sqlite3.Error."""
+    return _Taking(data, target, on_file).run()
+
+
+class _Taking:
+    def __init__(self, data: Path, target: Target, on_file: OnFile) -> None:
+        self._data, self._target, self._on_file = data, target, on_file
+        self._entries: dict[str, Entry] = {}
+        self._done = self._new = self._all = 0
+        self._warnings: list[str] = []
+
+    def run(self) -> Taken:
+        for part in PARTS:
+            if part.backed_up and part.name != CATALOGUE and part.kind == "database":
+                self._database(part)
+        catalogue, listed, missing, damaged = self._masters()
+        for part in PARTS:
+            if part.backed_up and part.kind in ("json", "lines"):
+                self._plain(part.name)
+            elif part.backed_up and part.kind == "tree" and part.name != MASTERS:
+                for file in _files_of(self._data, part):
+                    self._plain(file.relative_to(self._data).as_posix())
+        self._copy(CATALOGUE, catalogue)
+        wanted = {_master(sample_id) for sample_id in listed.samples}
+        files = [entry for path, entry in self._entries.items() if path in wanted or not path.startswith(MASTERS)]
+        manifest = Manifest(now(), listed.sounds, tuple(files), tuple(missing), tuple(damaged))
+        self._target.finish(manifest)
+        return Taken(manifest, self._new, listed.names, self._warnings, strangers(self._data))
+
+    def _masters(self) -> tuple[Path, Listing, list[str], list[str]]:
+        """Copy the masters that a copy of the catalogue names: answer that copy, and whose master is not as it says.
+
+        A sound that goes away meanwhile takes its master along; then the catalogue is copied anew.
+        """
+        for _ in range(_ROUNDS):
+            self._done = 0
+            catalogue, listed = self._catalogue()
+            self._all = sum(size for size, _ in listed.samples.values())
+            unlike = [each for each in listed.samples.items() if not self._has_master(*each)]
+            if not unlike or not self._changed(listed, [sample_id for sample_id, _ in unlike]):
+                break
+        missing = [sample_id for sample_id, _ in unlike if _master(sample_id) not in self._entries]
+        return catalogue, listed, missing, [sample_id for sample_id, _ in unlike if sample_id not in missing]
+
+    def _catalogue(self) -> tuple[Path, Listing]:
+        try:
+            copy = self._snapshot(CATALOGUE)
+            with closing(sqlite3.connect(copy)) as con:
+                found = complaints(con)
+                if not found:
+                    return copy, listing(con)
+        except sqlite3.Error as error:
+            if not self._is_damage(error):
+                raise
+            found = [str(error)]
+        raise StartupError(
+            f"The catalogue in {self._data} is damaged ({found[0]}). Stop the server, type sample-bridge rebuild, then "
+            "try again.",
+            code="catalogue_damaged",
+        )
+
+    def _has_master(self, sample_id: str, as_listed: tuple[int, str]) -> bool:
+        """Take a master along, unless it is in the backup: is it as the catalogue says?"""
+        size, digest = as_listed
+        path = _master(sample_id)
+        known = self._entries.get(path)
+        if known is None or (known.size, known.sha256) != as_listed:
+            if self._target.has(path, size, digest):
+                self._entries[path] = Entry(path, size, digest)
+            else:
+                self._plain(path)
+            self._done += size
+            self._on_file(min(self._done, self._all), self._all)
+        known = self._entries.get(path)
+        return known is not None and (known.size, known.sha256) == as_listed
+
+    def _changed(self, listed: Listing, sample_ids: list[str]) -> bool:
+        """Does the catalogue say something else of these samples by now?"""
+        with open_quietly(self._data / CATALOGUE) as con:
+            fresh = listing(con).samples
+        return any(fresh.get(each) != listed.samples[each] for each in sample_ids)
+
+    def _database(self, part: Part) -> None:
+        if not (self._data / part.name).exists():
+            return
+        try:
+            copy = self._snapshot(part.name)
+            with closing(sqlite3.connect(copy)) as con:
+                found = complaints(con)
+        except sqlite3.Error as error:
+            if not self._is_damage(error):
+                raise
+            found = [str(error)]
+        if found:
+            self._warnings.append(f"{part.name} ({part.what}) is damaged ({found[0]}) and was left out.")
+            self._place(part.name).unlink(missing_ok=True)
+        else:
+            self._copy(part.name, copy)
+
+    def _is_damage(self, error: sqlite3.Error) -> bool:
+        return isinstance(explained(error, self._place("copy")), StoreDamaged)
+
+    def _place(self, name: str) -> Path:
+        return self._target.scratch / f"{name}.copy"
+
+    def _snapshot(self, name: str) -> Path:
+        copy = self._place(name)
+        copy.unlink(missing_ok=True)
+        with open_quietly(self._data / name) as source, closing(sqlite3.connect(copy)) as out:
+            source.backup(out)
+            out.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+        return copy
+
+    def _plain(self, path: str) -> None:
+        """Copy a file of the data folder, if it is (still) there. One that was replaced is copied from one of both."""
+        if not is_backup_path(path):  # the catalogue may be anybody's
+            return
+        try:  # without waiting, as a pipe would have it
+            handle = os.open(self._data / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES):
+                raise
+            return
+        with os.fdopen(handle, "rb") as content:
+            found = os.fstat(handle)
+            if stat.S_ISREG(found.st_mode):
+                self._entries[path] = self._target.add(path, content, found.st_size)
+                self._new += found.st_size
+
+    def _copy(self, path: str, copy: Path) -> None:
+        with copy.open("rb") as content:
+            size = copy.stat().st_size
+            self._entries[path] = self._target.add(path, content, size)
+        copy.unlink()
+        self._new += size
+
+
+def _files_of(data: Path, part: Part) -> Iterator[Path]:
+    top = data / part.name
+    if part.kind != "tree":
+        if top.is_file() and not top.is_symlink():
+            yield top
+        return
+    for file in sorted(top.rglob("*")):
+        if not file.is_symlink() and file.is_file() and is_backup_path(file.relative_to(data).as_posix()):
+            yield file
+
+
+def _master(sample_id: str) -> str:
+    return f"{MASTERS}/{sample_id[:2]}/{sample_id}.wav"

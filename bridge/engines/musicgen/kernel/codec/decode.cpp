@@ -12,12 +12,12 @@
 extern "C" {
 // A part of one sound. Rows are behind each other in memory.
 struct codec_part {
-  const float *inputs;  // (rows, channels)
+  const float* inputs;  // (rows, channels)
   std::int32_t rows;
   std::int32_t skip;  // codec_remember: how many rows of the first convolution are context only
   std::int32_t take;  // and how many after these are wanted
-  float *state;       // codec_remember: (LSTM layers, 2, hidden), h and c, before and after
-  float *outputs;     // codec_remember: (take, hidden); codec_sound: (rows * hop)
+  float* state;       // codec_remember: (LSTM layers, 2, hidden), h and c, before and after
+  float* outputs;     // codec_remember: (take, hidden); codec_sound: (rows * hop)
 };
 }
 
@@ -25,12 +25,12 @@ namespace codec {
 namespace {
 
 template <class T>
-void put(T *to, Vector v, int count) {
+void put(T* to, Vector v, int count) {
   if (count == kLanes) return Number<T>::store(to, v);
   for (int i = 0; i < count; ++i) to[i] = Number<T>::from(v[i]);
 }
 
-Vector get(const float *from, int count) {
+Vector get(const float* from, int count) {
   if (count == kLanes) return load(from);
   Vector v{};
   for (int i = 0; i < count; ++i) v[i] = from[i];
@@ -49,21 +49,21 @@ int mirrored(int i, int length, int pad) {
 class Layers {
  public:
   virtual ~Layers() = default;
-  virtual bool set(int which, int columns, int taps, int channels, const float *weights, const float *bias) = 0;
-  virtual void remember(codec_part *parts, int count) = 0;
-  virtual void sound(codec_part *parts, int count) = 0;
+  virtual bool set(int which, int columns, int taps, int channels, const float* weights, const float* bias) = 0;
+  virtual void remember(codec_part* parts, int count) = 0;
+  virtual void sound(codec_part* parts, int count) = 0;
 };
 
 template <class T>
 class Decoder final : public Layers {
  public:
-  Decoder(int threads, int lstm_layers, int levels, const std::int32_t *strides)
+  Decoder(int threads, int lstm_layers, int levels, const std::int32_t* strides)
       : threads_(std::max(threads, 1)), memories_(lstm_layers), levels_(levels), between_(threads_.count()) {
     for (int i = 0; i < levels; ++i) levels_[i].stride = strides[i];
   }
 
   // Matrices in order: first; per LSTM layer: of its input, of its past; per level: up, narrow, widen; last.
-  bool set(int which, int columns, int taps, int channels, const float *weights, const float *bias) override {
+  bool set(int which, int columns, int taps, int channels, const float* weights, const float* bias) override {
     const int depth = taps * channels, memories = 2 * static_cast<int>(memories_.size());
     if (channels % Matrix<T, 2>::kGroup) return false;
     if (which == 0) {
@@ -79,10 +79,11 @@ class Decoder final : public Layers {
       std::vector<float> rows(static_cast<std::size_t>(columns) * depth), biases(columns);
       for (int i = 0; i < columns; ++i) {
         const int from = gate_of_column(i);
-        std::copy_n(weights + static_cast<std::size_t>(from) * depth, depth, &rows[static_cast<std::size_t>(i) * depth]);
+        std::copy_n(weights + static_cast<std::size_t>(from) * depth, depth,
+                    &rows[static_cast<std::size_t>(i) * depth]);
         biases[i] = bias ? bias[from] : 0.f;
       }
-      Memory &memory = memories_[which / 2];
+      Memory& memory = memories_[which / 2];
       if (which % 2 == 0)
         memory.input.pack(columns, depth, rows.data(), biases.data());
       else
@@ -91,7 +92,7 @@ class Decoder final : public Layers {
     }
     which -= memories;
     if (which < 3 * static_cast<int>(levels_.size())) {
-      Level &level = levels_[which / 3];
+      Level& level = levels_[which / 3];
       if (which % 3 == 0) {
         if (taps != 2 || columns % level.stride) return false;
         level.channels = columns / level.stride;
@@ -99,7 +100,7 @@ class Decoder final : public Layers {
         return false;
       }
       if (which % 3 == 1)
-        for (std::vector<T> &between : between_)
+        for (std::vector<T>& between : between_)
           between.resize(std::max(between.size(), static_cast<std::size_t>(kTallBlock) * columns));
       (which % 3 == 0 ? level.up : which % 3 == 1 ? level.narrow : level.widen).pack(columns, depth, weights, bias);
       return true;
@@ -112,10 +113,10 @@ class Decoder final : public Layers {
     return true;
   }
 
-  void remember(codec_part *parts, int count) override {
-    std::vector<codec_part *> order(count);  // the longest first: at any step, those still running are the first few
+  void remember(codec_part* parts, int count) override {
+    std::vector<codec_part*> order(count);  // the longest first: at any step, those still running are the first few
     for (int i = 0; i < count; ++i) order[i] = parts + i;
-    std::stable_sort(order.begin(), order.end(), [](auto *a, auto *b) { return a->take > b->take; });
+    std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->take > b->take; });
     std::vector<int> starts(count + 1, 0);  // of each part's rows among all rows
     for (int i = 0; i < count; ++i) starts[i + 1] = starts[i] + order[i]->take;
     const int rows = starts[count];
@@ -127,7 +128,7 @@ class Decoder final : public Layers {
     run([&](int thread) {
       for (int i = 0; i < count; ++i) convolve_first(thread, *order[i], starts[i]);
       for (std::size_t layer = 0; layer < memories_.size(); ++layer) {
-        const Matrix<T, 2> &input = memories_[layer].input;
+        const Matrix<T, 2>& input = memories_[layer].input;
         multiply_rows(thread, input, rows_.data(), hidden_, rows, [&](int row, int column, Vector sum, int n) {
           put(&gates_[static_cast<std::size_t>(row) * 4 * hidden_ + column], sum, n);
         });
@@ -136,7 +137,7 @@ class Decoder final : public Layers {
     });
   }
 
-  void sound(codec_part *parts, int count) override {
+  void sound(codec_part* parts, int count) override {
     int longest = 0;
     for (int i = 0; i < count; ++i) longest = std::max(longest, parts[i].rows);
     reserve(longest);
@@ -155,7 +156,8 @@ class Decoder final : public Layers {
     Matrix<T, 2> up, narrow, widen;
   };
 
-  // Gates stand as input, forget, cell, output in the checkpoint, each of all units; here, each of kLanes units in turn.
+  // Gates stand as input, forget, cell, output in the checkpoint, each of all units; here, each of kLanes units in
+  // turn.
   int gate_of_column(int column) const {
     const int block = column / (4 * kLanes), gate = column / kLanes % 4, unit = column % kLanes;
     return gate * hidden_ + block * kLanes + unit;
@@ -163,21 +165,21 @@ class Decoder final : public Layers {
 
   // work(thread) on every thread. It must not throw: nothing in it asks for memory.
   template <class Work>
-  void run(const Work &work) {
-    threads_.run([](void *context, int thread) { (*static_cast<const Work *>(context))(thread); },
-                 const_cast<Work *>(&work));
+  void run(const Work& work) {
+    threads_.run([](void* context, int thread) { (*static_cast<const Work*>(context))(thread); },
+                 const_cast<Work*>(&work));
   }
 
   // What one thread does while the others wait.
   template <class Work>
-  void alone(int thread, const Work &work) {
+  void alone(int thread, const Work& work) {
     if (thread == 0) work();
     threads_.meet();
   }
 
   // task(0..count - 1), each on one thread.
   template <class Task>
-  void share(int thread, int count, const Task &task) {
+  void share(int thread, int count, const Task& task) {
     for (int i; (i = threads_.take(thread, count)) >= 0;) task(i);
     threads_.meet();
   }
@@ -186,7 +188,7 @@ class Decoder final : public Layers {
   void reserve(int rows) {
     std::size_t inputs = static_cast<std::size_t>(rows + 2) * hidden_, made = 0;
     const int pad = last_taps_ / 2;
-    for (const Level &level : levels_) {
+    for (const Level& level : levels_) {
       rows *= level.stride;
       inputs = std::max(inputs, static_cast<std::size_t>(rows + 2 * std::max(pad, 1)) * level.channels);
       made = std::max(made, static_cast<std::size_t>(rows + 2 * level.stride) * level.channels);
@@ -199,8 +201,8 @@ class Decoder final : public Layers {
 
   // Rows first..first + rows of a product, one panel: finish(row, column, sum with bias, columns that count).
   template <class Finish>
-  static void multiply_panel(const Matrix<T, 2> &matrix, const T *inputs, long step, int first, int rows, int panel,
-                             const Finish &finish) {
+  static void multiply_panel(const Matrix<T, 2>& matrix, const T* inputs, long step, int first, int rows, int panel,
+                             const Finish& finish) {
     using M = Matrix<T, 2>;
     alignas(64) float tile[M::kTallest * M::kWidth];
     const int tiles = (rows + M::kTallest - 1) / M::kTallest;
@@ -219,7 +221,8 @@ class Decoder final : public Layers {
 
   // A whole product, shared by the team.
   template <class Finish>
-  void multiply_rows(int thread, const Matrix<T, 2> &matrix, const T *inputs, long step, int rows, const Finish &finish) {
+  void multiply_rows(int thread, const Matrix<T, 2>& matrix, const T* inputs, long step, int rows,
+                     const Finish& finish) {
     const int blocks = (rows + kBlock - 1) / kBlock, panels = matrix.panels();
     share(thread, blocks * panels, [&](int task) {
       const int block = task / panels, from = rows * block / blocks, to = rows * (block + 1) / blocks;
@@ -227,7 +230,7 @@ class Decoder final : public Layers {
     });
   }
 
-  void convolve_first(int thread, const codec_part &part, int start) {
+  void convolve_first(int thread, const codec_part& part, int start) {
     const int pad = first_taps_ / 2;
     alone(thread, [&] {
       for (int i = 0; i < part.take + 2 * pad; ++i) {
@@ -245,10 +248,10 @@ class Decoder final : public Layers {
   }
 
   // One layer of the LSTM over all rows of all parts; its outputs take the place of its inputs.
-  void run_memory(int thread, std::size_t layer, const std::vector<codec_part *> &order,
-                  const std::vector<int> &starts) {
+  void run_memory(int thread, std::size_t layer, const std::vector<codec_part*>& order,
+                  const std::vector<int>& starts) {
     using M = Matrix<T, 4>;
-    const M &past = memories_[layer].past;
+    const M& past = memories_[layer].past;
     const int count = static_cast<int>(order.size()), longest = order[0]->take;
     const bool is_last = layer + 1 == memories_.size();
     T *before = now_.data(), *after = before + static_cast<std::size_t>(count) * hidden_;
@@ -267,7 +270,7 @@ class Decoder final : public Layers {
           const int height = std::min(M::kTallest, running - part);
           past.multiply(before + static_cast<std::size_t>(part) * hidden_, hidden_, height, panel, tile);
           for (int i = 0; i < height; ++i) {
-            const codec_part &one = *order[part + i];
+            const codec_part& one = *order[part + i];
             const std::size_t row = starts[part + i] + step;
             const float *gates = &gates_[(row * past.panels() + panel) * M::kWidth], *sums = tile + i * M::kWidth;
             const auto gate = [&](int which) { return load(gates + which * kLanes) + load(sums + which * kLanes); };
@@ -289,7 +292,7 @@ class Decoder final : public Layers {
     }
   }
 
-  void sound_one(int thread, const codec_part &part) {
+  void sound_one(int thread, const codec_part& part) {
     int rows = part.rows;
     alone(thread, [&] {  // a row of zeros before and after
       std::fill_n(inputs_.begin(), hidden_, T{});
@@ -305,7 +308,7 @@ class Decoder final : public Layers {
     }
     const int pad = last_taps_ / 2;
     alone(thread, [&] {
-      T *first = &inputs_[static_cast<std::size_t>(pad) * channels];
+      T* first = &inputs_[static_cast<std::size_t>(pad) * channels];
       for (int i = -pad; i < rows + pad; i = i == -1 ? rows : i + 1)
         std::copy_n(first + static_cast<long>(mirrored(i, rows, pad)) * channels, channels,
                     first + static_cast<long>(i) * channels);
@@ -318,13 +321,13 @@ class Decoder final : public Layers {
   }
 
   // inputs_ (a row of zeros, rows, a row of zeros) becomes the level's output with `pad` rows at both ends.
-  void run_level(int thread, const Level &level, int rows, int inputs, int pad) {
+  void run_level(int thread, const Level& level, int rows, int inputs, int pad) {
     const int channels = level.channels, stride = level.stride, made = rows * stride;
     const int cut = stride - stride / 2;  // of the 2 * stride - stride rows too many, those at the beginning
     // the rows that are cut are written, too: there is room for them before and after
-    T *const out = next_inputs_.data() + static_cast<std::size_t>(pad) * channels;
-    float *const whole = made_.data() + static_cast<std::size_t>(stride) * channels;
-    T *const active = active_.data() + static_cast<std::size_t>(stride) * channels;
+    T* const out = next_inputs_.data() + static_cast<std::size_t>(pad) * channels;
+    float* const whole = made_.data() + static_cast<std::size_t>(stride) * channels;
+    T* const active = active_.data() + static_cast<std::size_t>(stride) * channels;
     multiply_rows(thread, level.up, inputs_.data(), inputs, rows + 1, [&](int row, int column, Vector sum, int n) {
       const long at = (static_cast<long>(row) * stride - cut) * channels + column;
       put(whole + at, sum, n);
@@ -338,7 +341,7 @@ class Decoder final : public Layers {
     });
     const int squeezed = level.narrow.columns(), blocks = (made + kTallBlock - 1) / kTallBlock;
     share(thread, blocks, [&](int task) {
-      std::vector<T> &between = between_[thread];
+      std::vector<T>& between = between_[thread];
       const int from = task * kTallBlock, height = std::min(kTallBlock, made - from);
       for (int panel = 0; panel < level.narrow.panels(); ++panel)
         multiply_panel(level.narrow, active + (from - 1L) * channels, channels, 0, height, panel,
@@ -356,7 +359,7 @@ class Decoder final : public Layers {
   }
 
   // A product of one column.
-  float dot(const T *inputs, const T *weights) const {
+  float dot(const T* inputs, const T* weights) const {
     constexpr int kStride = kLanes * Number<T>::kGroup;
     const int depth = static_cast<int>(last_.size());
     Vector sum{};
@@ -367,7 +370,7 @@ class Decoder final : public Layers {
     return sum_of(sum) + rest;
   }
 
-  static Vector multiply_vectors(const T *a, const T *b, Vector sum) {
+  static Vector multiply_vectors(const T* a, const T* b, Vector sum) {
     if constexpr (Number<T>::kGroup == 1) {
       return multiply_add(load(a), load(b), sum);
     } else {
@@ -411,11 +414,11 @@ CODEC_API std::int32_t codec_has_bfloat16() {
 }
 
 // Null when there is no memory, or no such precision.
-CODEC_API void *codec_open(std::int32_t bfloat16, std::int32_t threads, std::int32_t lstm_layers, std::int32_t levels,
-                 const std::int32_t *strides) try {
-  if (!bfloat16) return static_cast<codec::Layers *>(new codec::Decoder<float>(threads, lstm_layers, levels, strides));
+CODEC_API void* codec_open(std::int32_t bfloat16, std::int32_t threads, std::int32_t lstm_layers, std::int32_t levels,
+                           const std::int32_t* strides) try {
+  if (!bfloat16) return static_cast<codec::Layers*>(new codec::Decoder<float>(threads, lstm_layers, levels, strides));
 #if defined(CODEC_HAS_BFLOAT16)
-  return static_cast<codec::Layers *>(new codec::Decoder<codec::Bfloat16>(threads, lstm_layers, levels, strides));
+  return static_cast<codec::Layers*>(new codec::Decoder<codec::Bfloat16>(threads, lstm_layers, levels, strides));
 #else
   return nullptr;
 #endif
@@ -423,27 +426,27 @@ CODEC_API void *codec_open(std::int32_t bfloat16, std::int32_t threads, std::int
   return nullptr;
 }
 
-CODEC_API void codec_close(void *codec) { delete static_cast<codec::Layers *>(codec); }
+CODEC_API void codec_close(void* codec) { delete static_cast<codec::Layers*>(codec); }
 
 // Give matrix number `which`, weights (columns, taps, channels). 0 = done, 1 = not of a shape that fits, 2 = no memory.
-CODEC_API std::int32_t codec_set(void *codec, std::int32_t which, std::int32_t columns, std::int32_t taps, std::int32_t channels,
-                       const float *weights, const float *bias) try {
-  return static_cast<codec::Layers *>(codec)->set(which, columns, taps, channels, weights, bias) ? 0 : 1;
+CODEC_API std::int32_t codec_set(void* codec, std::int32_t which, std::int32_t columns, std::int32_t taps,
+                                 std::int32_t channels, const float* weights, const float* bias) try {
+  return static_cast<codec::Layers*>(codec)->set(which, columns, taps, channels, weights, bias) ? 0 : 1;
 } catch (...) {
   return 2;
 }
 
 // First convolution and LSTM. 0 = done, 2 = no memory.
-CODEC_API std::int32_t codec_remember(void *codec, codec_part *parts, std::int32_t count) try {
-  static_cast<codec::Layers *>(codec)->remember(parts, count);
+CODEC_API std::int32_t codec_remember(void* codec, codec_part* parts, std::int32_t count) try {
+  static_cast<codec::Layers*>(codec)->remember(parts, count);
   return 0;
 } catch (...) {
   return 2;
 }
 
 // Levels and last convolution. 0 = done, 2 = no memory.
-CODEC_API std::int32_t codec_sound(void *codec, codec_part *parts, std::int32_t count) try {
-  static_cast<codec::Layers *>(codec)->sound(parts, count);
+CODEC_API std::int32_t codec_sound(void* codec, codec_part* parts, std::int32_t count) try {
+  static_cast<codec::Layers*>(codec)->sound(parts, count);
   return 0;
 } catch (...) {
   return 2;

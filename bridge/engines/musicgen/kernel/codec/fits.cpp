@@ -3,8 +3,9 @@
 
 extern "C" __attribute__((visibility("default"))) std::int32_t codec_fits() {
 #if defined(CODEC_WANTS_AVX512BF16)
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("fma");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("fma");
 #elif defined(CODEC_WANTS_AVX2)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else

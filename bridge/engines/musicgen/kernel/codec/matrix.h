@@ -15,18 +15,18 @@ namespace codec {
 template <class T, int kPanel>
 class Matrix {
  public:
-  static constexpr int kWidth = kPanel * kLanes;      // columns of a panel
-  static constexpr int kTallest = kSums / kPanel;     // rows of a tile
+  static constexpr int kWidth = kPanel * kLanes;   // columns of a panel
+  static constexpr int kTallest = kSums / kPanel;  // rows of a tile
   static constexpr int kGroup = Number<T>::kGroup;
 
   // weights: (columns, depth) in rows. depth is a multiple of kGroup.
-  void pack(int columns, int depth, const float *weights, const float *bias) {
+  void pack(int columns, int depth, const float* weights, const float* bias) {
     columns_ = columns;
     depth_ = depth;
     packed_.assign(static_cast<std::size_t>(panels()) * depth * kWidth, T{});
     bias_.assign(static_cast<std::size_t>(panels()) * kWidth, 0.f);
     for (int column = 0; column < columns; ++column) {
-      T *panel = packed_.data() + static_cast<std::size_t>(column / kWidth) * depth * kWidth;
+      T* panel = packed_.data() + static_cast<std::size_t>(column / kWidth) * depth * kWidth;
       for (int k = 0; k < depth; ++k)
         panel[(k / kGroup * kWidth + column % kWidth) * kGroup + k % kGroup] =
             Number<T>::from(weights[static_cast<std::size_t>(column) * depth + k]);
@@ -37,19 +37,19 @@ class Matrix {
   int columns() const { return columns_; }
   int depth() const { return depth_; }
   int panels() const { return (columns_ + kWidth - 1) / kWidth; }
-  const float *bias(int panel) const { return bias_.data() + static_cast<std::size_t>(panel) * kWidth; }
+  const float* bias(int panel) const { return bias_.data() + static_cast<std::size_t>(panel) * kWidth; }
 
   // tile (rows, kWidth) = inputs times one panel, bias left out. rows: 1..kTallest. Row t begins at inputs + t * step.
-  void multiply(const T *inputs, long step, int rows, int panel, float *tile) const {
-    const T *weights = packed_.data() + static_cast<std::size_t>(panel) * depth_ * kWidth;
+  void multiply(const T* inputs, long step, int rows, int panel, float* tile) const {
+    const T* weights = packed_.data() + static_cast<std::size_t>(panel) * depth_ * kWidth;
     kTiles.of_rows[rows - 1](inputs, step, weights, depth_ / kGroup, tile);
   }
 
  private:
-  using Tile = void (*)(const T *, long, const T *, int, float *);
+  using Tile = void (*)(const T*, long, const T*, int, float*);
 
   template <int kRows>
-  static void multiply_rows(const T *inputs, long step, const T *weights, int groups, float *tile) {
+  static void multiply_rows(const T* inputs, long step, const T* weights, int groups, float* tile) {
     Vector sums[kRows][kPanel] = {};
     for (int k = 0; k < groups; ++k, weights += kWidth * kGroup) {
 #pragma GCC unroll 24

@@ -34,8 +34,8 @@ constexpr int kSums = 12;
 typedef float Vector __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
 typedef std::int32_t Integers __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
 
-inline Vector load(const float *from) { return *reinterpret_cast<const Vector *>(from); }
-inline void store(float *to, Vector v) { *reinterpret_cast<Vector *>(to) = v; }
+inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
+inline void store(float* to, Vector v) { *reinterpret_cast<Vector*>(to) = v; }
 inline Vector all(float x) { return Vector{} + x; }
 
 inline Vector multiply_add(Vector a, Vector b, Vector sum) {
@@ -95,9 +95,9 @@ struct Number<float> {
   static constexpr int kGroup = 1;
   static float from(float x) { return x; }
   static float value(float x) { return x; }
-  static void store(float *to, Vector v) { codec::store(to, v); }
-  static Vector repeat(const float *group) { return all(*group); }
-  static Vector multiply_add(Vector repeated, const float *weights, Vector sum) {
+  static void store(float* to, Vector v) { codec::store(to, v); }
+  static Vector repeat(const float* group) { return all(*group); }
+  static Vector multiply_add(Vector repeated, const float* weights, Vector sum) {
     return codec::multiply_add(repeated, load(weights), sum);
   }
 };
@@ -123,16 +123,16 @@ struct Number<Bfloat16> {
     std::memcpy(&result, &bits, 4);
     return result;
   }
-  static void store(Bfloat16 *to, Vector v) {
+  static void store(Bfloat16* to, Vector v) {
     const __m256bh narrow = _mm512_cvtneps_pbh(v);
     std::memcpy(to, &narrow, sizeof narrow);
   }
-  static Vector repeat(const Bfloat16 *group) {
+  static Vector repeat(const Bfloat16* group) {
     std::int32_t pair;
     std::memcpy(&pair, group, 4);
     return (Vector)_mm512_set1_epi32(pair);
   }
-  static Vector multiply_add(Vector repeated, const Bfloat16 *weights, Vector sum) {
+  static Vector multiply_add(Vector repeated, const Bfloat16* weights, Vector sum) {
     const __m512i loaded = _mm512_loadu_si512(weights);
     return _mm512_dpbf16_ps(sum, (__m512bh)repeated, (__m512bh)loaded);
   }

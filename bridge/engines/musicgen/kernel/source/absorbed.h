@@ -209,7 +209,9 @@ inline void keep_four(int8_t* to, int, int count, const Lanes::Floats (&x)[4]) {
 
 // Where four tokens, or the first of them, begin among the values of a head.
 template <class T>
-inline int place_of_value(const T*, int output, int token) { return token * kTile + output; }
+inline int place_of_value(const T*, int output, int token) {
+  return token * kTile + output;
+}
 inline int place_of_value(const int8_t*, int output, int token) { return (token / 4 * kTile + output) * 4; }
 
 // made[hidden][16 tokens] = Q^T k of a head. `column`: k of each token times what Q's outputs are scaled with,
@@ -218,7 +220,7 @@ template <class Format>
 inline void multiply_keys(const Matrix& query, int head, int width, const float (&column)[kHeadWidth][kLanes],
                           float* made) {
   constexpr int kInputs = 8, kSteps = kInputs / Format::kDepth;  // sums that do not wait for each other
-  const auto place = [](int output, int k) {  // in `weights`, which are steps behind each other
+  const auto place = [](int output, int k) {                     // in `weights`, which are steps behind each other
     return (k / Format::kDepth * kTile + output) * Format::kDepth + k % Format::kDepth;
   };
   alignas(64) float weights[kTile * kInputs];

@@ -67,10 +67,16 @@ std::string complaint(const Shape& s, int precision, int rows, int max_steps, in
 class Handle {
  public:
   Handle(const Shape& shape, int precision, int rows, int max_steps, int threads, const Kernels* kernels)
-      : kernels_(kernels), threads_(threads), layers_(static_cast<size_t>(shape.layers)),
-        scratch_(static_cast<size_t>(threads)), rows_(rows), max_steps_(max_steps),
-        memories_(static_cast<size_t>(rows)), memory_lengths_(static_cast<size_t>(rows)),
-        absorbed_(static_cast<size_t>(rows)), table_(static_cast<size_t>(rows)),
+      : kernels_(kernels),
+        threads_(threads),
+        layers_(static_cast<size_t>(shape.layers)),
+        scratch_(static_cast<size_t>(threads)),
+        rows_(rows),
+        max_steps_(max_steps),
+        memories_(static_cast<size_t>(rows)),
+        memory_lengths_(static_cast<size_t>(rows)),
+        absorbed_(static_cast<size_t>(rows)),
+        table_(static_cast<size_t>(rows)),
         codes_(static_cast<size_t>(rows * shape.codebooks)) {
     for (int i = 0; i < threads; ++i) drawing_.emplace_back(shape.vocabulary);
     std::memset(&decoder_, 0, sizeof decoder_);
@@ -169,8 +175,8 @@ class Handle {
       const musicgen_request& of = requests[i];
       const int32_t* codes = of.columns + static_cast<int64_t>(of.column) * decoder_.weights.shape.codebooks;
       for (int which = 0; which < rows_of(of); ++which, ++next)
-        table_[static_cast<size_t>(next)] = {of.rows[which], of.positions[which], of.hears[which],
-                                             next,           codes,               nullptr};
+        table_[static_cast<size_t>(next)] = {of.rows[which], of.positions[which], of.hears[which], next, codes,
+                                             nullptr};
     }
   }
 
@@ -201,10 +207,10 @@ class Handle {
       for (int i = 0; i < number; ++i) first += static_cast<size_t>(rows_of(requests[i])) * books * vocabulary;
       const size_t book = static_cast<size_t>(unit) % books;
       const float* heard = scores + first + book * vocabulary;
-      drawn_for(number)[book] = draw(
-          of.sampling, heard, rows_of(of) == 1 ? nullptr : heard + books * vocabulary,
-          of.used == nullptr ? nullptr : of.used + book * vocabulary,
-          of.uniform[static_cast<size_t>(of.column) * books + book], drawing_[static_cast<size_t>(thread)]);
+      drawn_for(number)[book] =
+          draw(of.sampling, heard, rows_of(of) == 1 ? nullptr : heard + books * vocabulary,
+               of.used == nullptr ? nullptr : of.used + book * vocabulary,
+               of.uniform[static_cast<size_t>(of.column) * books + book], drawing_[static_cast<size_t>(thread)]);
     }
   }
 

@@ -16,7 +16,7 @@ enum {
   MUSICGEN_BAD_POSITION = 3,  // a position beyond max_steps
   MUSICGEN_BAD_CODE = 4,      // a code outside 0..vocabulary
   MUSICGEN_BAD_TENSOR = 5,
-  MUSICGEN_NO_NUMBERS = 6,    // scores that are NaN or infinite
+  MUSICGEN_NO_NUMBERS = 6,  // scores that are NaN or infinite
 };
 
 typedef struct {
@@ -25,11 +25,11 @@ typedef struct {
 
 // One row of a step. Rows of one step may be successive positions of one sequence: each hears those up to its own.
 typedef struct {
-  int32_t row, position;    // whose past, and where in it
-  int32_t hears;            // 1: what listen() gave this row is attended to
-  int32_t scores;           // where its scores go, or -1
-  const int32_t* codes;     // (codebooks), or null:
-  const float* embedding;   // (hidden), position not yet added
+  int32_t row, position;   // whose past, and where in it
+  int32_t hears;           // 1: what listen() gave this row is attended to
+  int32_t scores;          // where its scores go, or -1
+  const int32_t* codes;    // (codebooks), or null:
+  const float* embedding;  // (hidden), position not yet added
 } musicgen_row;
 
 // A decoder without weights. `precision`: 0 float32, 1 bfloat16, 2 int8, 3 int4. `isa`: a name, or empty for the best
@@ -65,13 +65,13 @@ MUSICGEN_API int32_t musicgen_draw(const musicgen_sampling* how, const float* he
 
 // What is read and drawn for one request: columns, each with a code of every codebook.
 typedef struct {
-  int32_t rows[2];        // the one that hears the prompt, and the one that does not, or -1
-  int32_t positions[2];   // in their pasts; they go up
+  int32_t rows[2];       // the one that hears the prompt, and the one that does not, or -1
+  int32_t positions[2];  // in their pasts; they go up
   int32_t hears[2];
-  int32_t column;         // which is read next; goes up
-  int32_t drawn;          // those up to this one have been drawn before, and are read again; goes up
-  int32_t last;           // the last there is to draw
-  int32_t failed;         // becomes 1 when the scores are no numbers
+  int32_t column;  // which is read next; goes up
+  int32_t drawn;   // those up to this one have been drawn before, and are read again; goes up
+  int32_t last;    // the last there is to draw
+  int32_t failed;  // becomes 1 when the scores are no numbers
   musicgen_sampling sampling;
   int32_t* columns;       // (last + 1, codebooks)
   const uint8_t* open;    // the same: which codes are to be drawn

@@ -65,8 +65,7 @@ inline void attend_parts(Past past, int layer, int head, int length, int width, 
       weight_sum = Lanes::mul(weight_sum, less);
       most = largest;
     }
-    const Lanes::Floats weights =
-        Lanes::first(count, exponential(Lanes::sub(scores, Lanes::set(most))), Lanes::zero());
+    const Lanes::Floats weights = Lanes::first(count, exponential(Lanes::sub(scores, Lanes::set(most))), Lanes::zero());
     weight_sum = Lanes::add(weight_sum, weights);
     float weight[kLanes];
     Lanes::store(weight, weights);
@@ -75,8 +74,7 @@ inline void attend_parts(Past past, int layer, int head, int length, int width, 
       for (int line = 0; line < kPadded; line += kLine)
         __builtin_prefetch(next + (kLanes + position) * kPadded + line, 0, 2);
       for (int part = 0; part < Parts; ++part)
-        gathered[part] =
-            Lanes::fma(Lanes::load(values + part * kLanes), Lanes::set(weight[position]), gathered[part]);
+        gathered[part] = Lanes::fma(Lanes::load(values + part * kLanes), Lanes::set(weight[position]), gathered[part]);
     }
     keys = next;
   }

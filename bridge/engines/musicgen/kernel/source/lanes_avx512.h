@@ -10,12 +10,12 @@ namespace {
 struct Lanes {
   using Floats = __m512;
   using Ints = __m512i;
-  using Bytes = __m512i;     // 16 outputs x 4 weights
-  using Nibbles = __m512i;   // likewise, 0..15 each
-  using Signed = __m512i;    // 16 x 4 numbers, not 128 larger
-  using Bfloats = __m512i;   // 16 outputs x 2 weights
-  static constexpr int kBlocks = 2;      // blocks of 16 outputs that one loop works on
-  static constexpr int kRowsAtOnce = 8;  // 2 x 8 sums of 32 registers
+  using Bytes = __m512i;                   // 16 outputs x 4 weights
+  using Nibbles = __m512i;                 // likewise, 0..15 each
+  using Signed = __m512i;                  // 16 x 4 numbers, not 128 larger
+  using Bfloats = __m512i;                 // 16 outputs x 2 weights
+  static constexpr int kBlocks = 2;        // blocks of 16 outputs that one loop works on
+  static constexpr int kRowsAtOnce = 8;    // 2 x 8 sums of 32 registers
   static constexpr int kByteOffset = 128;  // vpdpbusd takes the stored weights, which are this much larger, as they are
 
   static Floats zero() { return _mm512_setzero_ps(); }

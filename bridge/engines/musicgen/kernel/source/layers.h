@@ -297,10 +297,10 @@ void listen(Decoder& decoder, int thread) {
 }  // namespace musicgen
 
 // The one thing an object file of this kind is for.
-#define MUSICGEN_KERNELS(identifier, name)                                                                 \
-  namespace musicgen {                                                                                     \
-  extern const Kernels identifier;                                                                         \
-  const Kernels identifier{name,                                                                           \
-                           {step<Float32>, step<Bfloat16>, step<Int8>, step<Int4>},                        \
-                           {listen<Float32>, listen<Bfloat16>, listen<Int8>, listen<Int4>}};               \
+#define MUSICGEN_KERNELS(identifier, name)                                                   \
+  namespace musicgen {                                                                       \
+  extern const Kernels identifier;                                                           \
+  const Kernels identifier{name,                                                             \
+                           {step<Float32>, step<Bfloat16>, step<Int8>, step<Int4>},          \
+                           {listen<Float32>, listen<Bfloat16>, listen<Int8>, listen<Int4>}}; \
   }

@@ -13,8 +13,7 @@ inline int multiply_rows(const uint8_t* weights, Inputs inputs, int group, int r
   const float* scales = inputs.scales + group * kPassRows + row;
   const int32_t* input_sums = inputs.sums + group * kPassRows + row;
   sums += row * stride;
-  Format::template multiply<Rows, Lanes::kBlocks, Of>(weights, bytes, scales, input_sums, count, sums, stride,
-                                                       ahead);
+  Format::template multiply<Rows, Lanes::kBlocks, Of>(weights, bytes, scales, input_sums, count, sums, stride, ahead);
   if constexpr (Lanes::kBlocks == 1)
     Format::template multiply<Rows, 1, kNothing>(weights + 64, bytes, scales, input_sums, count, sums + kLanes, stride,
                                                  ahead);
@@ -27,11 +26,9 @@ inline int multiply_most(const uint8_t* weights, Inputs inputs, int group, int r
                          int stride, const uint8_t* ahead) {
   const int left = rows - row;
   if constexpr (Lanes::kRowsAtOnce >= 8)
-    if (left >= 8)
-      return multiply_rows<Format, 8, Of>(weights, inputs, group, row, rows, count, sums, stride, ahead);
+    if (left >= 8) return multiply_rows<Format, 8, Of>(weights, inputs, group, row, rows, count, sums, stride, ahead);
   if constexpr (Lanes::kRowsAtOnce >= 4)
-    if (left >= 4)
-      return multiply_rows<Format, 4, Of>(weights, inputs, group, row, rows, count, sums, stride, ahead);
+    if (left >= 4) return multiply_rows<Format, 4, Of>(weights, inputs, group, row, rows, count, sums, stride, ahead);
   if (left >= 2) return multiply_rows<Format, 2, Of>(weights, inputs, group, row, rows, count, sums, stride, ahead);
   return multiply_rows<Format, 1, Of>(weights, inputs, group, row, rows, count, sums, stride, ahead);
 }

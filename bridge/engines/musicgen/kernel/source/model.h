@@ -8,9 +8,9 @@
 
 namespace musicgen {
 
-constexpr int kLanes = 16;     // floats worked on at once, whatever the registers are
-constexpr int kTile = 32;      // outputs of a matrix whose weights lie together
-constexpr int kPassRows = 32;  // rows that go through the layers together; more are taken in several passes
+constexpr int kLanes = 16;        // floats worked on at once, whatever the registers are
+constexpr int kTile = 32;         // outputs of a matrix whose weights lie together
+constexpr int kPassRows = 32;     // rows that go through the layers together; more are taken in several passes
 constexpr int kGroupBytes = 256;  // prepared inputs of one row that lie together
 constexpr int kHeadWidth = 128;   // widest head
 constexpr int kAbsorbed = 24;     // tokens of the longest text that is absorbed, see absorbed.h
@@ -35,9 +35,9 @@ struct Norm {
 
 struct Layer {
   Norm self_norm, cross_norm, ffn_norm;
-  Matrix qkv;       // outputs sorted by head: its query, key, value, then zeros up to a whole tile
+  Matrix qkv;  // outputs sorted by head: its query, key, value, then zeros up to a whole tile
   Matrix self_out;
-  Matrix cross_q;   // likewise by head
+  Matrix cross_q;  // likewise by head
   Matrix cross_out;
   Matrix fc1, fc2;
   Matrix cross_kv;  // likewise by head: key, value; read by begin() alone
@@ -92,10 +92,10 @@ struct Row {
 // One thread's own room.
 struct Scratch {
   Inputs inputs;
-  float* values;  // [kPassRows][widest output of one head, rounded up to tiles]
-  float* normed;  // (hidden)
+  float* values;         // [kPassRows][widest output of one head, rounded up to tiles]
+  float* normed;         // (hidden)
   Inputs normed_inputs;  // the same for Int8, one row
-  float* made;    // (hidden rounded up to tiles and kLanes more, kLanes)
+  float* made;           // (hidden rounded up to tiles and kLanes more, kLanes)
 };
 
 struct Pass {

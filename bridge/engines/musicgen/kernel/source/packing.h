@@ -13,9 +13,25 @@ size_t lay_out(Weights& weights, Layer* layers, uint8_t* begin);
 
 // Tensors by the names that DecoderWeights gives them, in this order.
 enum Tensor : int32_t {
-  kEmbed, kNormWeight, kNormBias, kHeads,
-  kSelfNormWeight, kSelfNormBias, kCrossNormWeight, kCrossNormBias, kFfnNormWeight, kFfnNormBias,
-  kQkv, kSelfOut, kCrossQ, kCrossK, kCrossV, kCrossOut, kFc1, kFc2, kTensors
+  kEmbed,
+  kNormWeight,
+  kNormBias,
+  kHeads,
+  kSelfNormWeight,
+  kSelfNormBias,
+  kCrossNormWeight,
+  kCrossNormBias,
+  kFfnNormWeight,
+  kFfnNormBias,
+  kQkv,
+  kSelfOut,
+  kCrossQ,
+  kCrossK,
+  kCrossV,
+  kCrossOut,
+  kFc1,
+  kFc2,
+  kTensors
 };
 
 // Puts one tensor (float32, as DecoderWeights has it) into its place. `layer` is 0 for those that have none.

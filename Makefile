@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 TORCH := torch==2.13.0
 STATIC := bridge/static
+KERNEL := bridge/engines/musicgen/kernel
 WEB_SOURCES := $(shell find web_client -path web_client/node_modules -prune -o -type f -print 2>/dev/null)
 SERVE := $(BIN)/sample-bridge serve $(if $(ENGINE),--engine $(ENGINE)) $(if $(PORT),--port $(PORT)) $(ARGS)
 
@@ -46,6 +47,8 @@ check: $(VENV)/.dev web_client/node_modules/.stamp ## linters, types, layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/clang-format --dry-run --Werror $(wildcard $(KERNEL)/source/*.cpp $(KERNEL)/source/*.h $(KERNEL)/codec/*.cpp $(KERNEL)/codec/*.h)
+	@printf '%s\n' $(wildcard $(KERNEL)/source/[!k]*.cpp $(KERNEL)/source/kernels_portable.cpp $(KERNEL)/codec/*.cpp) | xargs -P 2 -I {} $(BIN)/clang-tidy --quiet {} -- -std=c++17 -O1 -pthread
 	npm --prefix web_client run check
 
 bench: $(VENV)/.dev build chromium ## figures of speed and size: BENCH=name ARGS=--docs

@@ -11,8 +11,17 @@ _skipped: list[tuple[str, str, bool]] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take minutes and wait a lot, so that no worker is left alone with one at the end."""
+    """Begin with the files that take minutes and wait a lot, so that no worker is left alone with one at the end.
+
+    What is told to run on one instruction set may be skipped on a processor without it.
+    """
     items.sort(key=lambda item: "reliability" not in item.keywords)
+    for item in items:
+        parameters = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        if any(str(value).startswith("avx") for value in parameters):
+            item.add_marker(pytest.mark.arch)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

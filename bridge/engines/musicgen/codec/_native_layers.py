@@ -28,6 +28,17 @@ class _Part(ctypes.Structure):
     ]
 
 
+_BAD_SHAPE, _NO_MEMORY = 1, 2
+
+
+def _check(fault: int) -> None:
+    """Raise MemoryError, or RuntimeError for a call that the kernel refuses: that is an error of ours."""
+    if fault == _NO_MEMORY:
+        raise MemoryError
+    if fault:
+        raise RuntimeError(f"the codec's kernel refused a call (fault {fault}): this is an error in Sample Bridge")
+
+
 class NativeLayers(Layers):
     """The layers in C++, on threads of their own."""
 
@@ -56,10 +67,9 @@ class NativeLayers(Layers):
         refused = self._library.codec_set(
             self._codec, which, columns, taps, channels, weights.data_ptr(), bias.data_ptr()
         )
-        if refused == 1:
+        if refused == _BAD_SHAPE:
             raise ValueError(f"the kernel has no matrix {which} of shape {tuple(weights.shape)}")
-        if refused:
-            raise MemoryError
+        _check(refused)
 
     @property
     def description(self) -> str:
@@ -76,8 +86,7 @@ class NativeLayers(Layers):
                 for part, given, made in zip(parts, inputs, outputs, strict=True)
             )
         )
-        if self._library.codec_remember(self._codec, rows, len(parts)):
-            raise MemoryError
+        _check(self._library.codec_remember(self._codec, rows, len(parts)))
         return outputs
 
     def sound(self, parts: list[Floats]) -> list[Floats]:
@@ -90,8 +99,7 @@ class NativeLayers(Layers):
                 for given, made in zip(inputs, outputs, strict=True)
             )
         )
-        if self._library.codec_sound(self._codec, rows, len(parts)):
-            raise MemoryError
+        _check(self._library.codec_sound(self._codec, rows, len(parts)))
         return outputs
 
     def close(self) -> None:
@@ -144,6 +152,8 @@ def _in_order(layers: DecoderLayers) -> list[Convolution]:
 
 def _open(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
+    if library.codec_abi() != ctypes.sizeof(_Part):
+        raise OSError(f"the kernel {path} has other structures: delete it, it is then built again")
     number, pointer = ctypes.c_int32, ctypes.c_void_p
     library.codec_open.argtypes = [number, number, number, number, ctypes.POINTER(number)]
     library.codec_open.restype = pointer

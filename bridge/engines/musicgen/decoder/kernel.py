@@ -129,6 +129,7 @@ class KernelDecoder:
         fault = self._library.musicgen_listen(self._open(), row, heard.ctypes.data, len(heard))
         if fault == library.NO_MEMORY:
             raise EngineError(f"there is no memory for a text of {len(heard)} tokens", code="engine_out_of_memory")
+        self._done(fault)
         self._hears[row] = 1
 
     def embed(self, codes: Codes) -> Floats:
@@ -226,7 +227,7 @@ class KernelDecoder:
     @staticmethod
     def _done(fault: int) -> None:
         if fault != library.DONE:
-            raise EngineError(f"the kernel refused a step (fault {fault}): this is an error in Sample Bridge")
+            raise EngineError(f"the kernel refused a call (fault {fault}): this is an error in Sample Bridge")
 
     def _open(self) -> int:
         if self._handle is None:
@@ -291,7 +292,7 @@ class KernelDecoder:
             raise EngineUnavailable(f"{name} of the model is of shape {tensor.shape}, and not {wanted}")
         if not np.isfinite(tensor).all():
             raise EngineUnavailable(f"{name} of the model is damaged: it has numbers that are not finite")
-        self._library.musicgen_pack(self._open(), library.TENSORS.index(kind), layer, tensor.ctypes.data)
+        self._done(self._library.musicgen_pack(self._open(), library.TENSORS.index(kind), layer, tensor.ctypes.data))
 
 
 def as_entry(sampling: Sampling) -> tuple[float, float, float, float, int]:

@@ -173,7 +173,7 @@ def _compile_codec(compiler: str, scratch: Path, isa: str, extra: Sequence[str])
     """Compile one library. Only decode.cpp may use what the processor may lack."""
     jobs = [
         (CODEC_SOURCES / "decode.cpp", _CODEC[isa]),
-        (CODEC_SOURCES / "fits.cpp", (f"-DCODEC_CODEC_{isa.upper()}",)),
+        (CODEC_SOURCES / "fits.cpp", (f"-DCODEC_WANTS_{isa.upper()}",)),
         (SOURCES / "threads.cpp", ()),
     ]
     objects = []

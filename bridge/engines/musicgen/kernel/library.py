@@ -43,7 +43,7 @@ WHOLE: Final = 4
 LAYOUT: Final = 1
 """Version of what ``source/packing.cpp`` writes. Change it with that file: what was kept before is then made again."""
 
-DONE, NO_MEMORY, BAD_ROW, BAD_POSITION, BAD_CODE, BAD_TENSOR, NO_NUMBERS = range(7)
+DONE, NO_MEMORY, BAD_ROW, BAD_POSITION, BAD_CODE, BAD_TENSOR, NO_NUMBERS, BUSY, BAD_CALL, FAILED = range(10)
 """What the functions return."""
 
 ROW: Final = np.dtype(
@@ -98,6 +98,7 @@ def _load(path: Path) -> ctypes.CDLL:
         raise EngineUnavailable(
             f"the kernel {path} cannot be loaded ({error}): delete it, it is then built again"
         ) from error
+    _check_abi(library, path)
     pointer, integer = ctypes.c_void_p, ctypes.c_int32
     library.musicgen_open.restype = pointer
     library.musicgen_open.argtypes = [ctypes.POINTER(Shape), *[integer] * 4, ctypes.c_char_p, pointer, ctypes.c_size_t]
@@ -120,6 +121,20 @@ def _load(path: Path) -> ctypes.CDLL:
     library.musicgen_play.restype = integer
     library.musicgen_play.argtypes = [pointer, integer, pointer, integer, pointer, integer, pointer]
     return library
+
+
+def _check_abi(library: ctypes.CDLL, path: Path) -> None:
+    """Compare the library's structures with ours: a wrong size would make it write where it must not."""
+    ours = [ctypes.sizeof(Shape), ROW.itemsize, SAMPLING.itemsize, REQUEST.itemsize, len(TENSORS)]
+    theirs = (ctypes.c_int32 * len(ours))()
+    library.musicgen_abi.restype = None
+    library.musicgen_abi.argtypes = [ctypes.POINTER(ctypes.c_int32)]
+    library.musicgen_abi(theirs)
+    if list(theirs) != ours:
+        raise EngineUnavailable(
+            f"the kernel {path} has other structures ({list(theirs)} bytes, expected {ours}): delete it, "
+            "it is then built again"
+        )
 
 
 def load_library(folder: Path | None) -> ctypes.CDLL:

@@ -158,6 +158,7 @@ def test_at_its_real_size_the_error_is_that_of_the_precision(
         assert noise > 1e-5, "that is float32"
 
 
+@pytest.mark.arch
 def test_bfloat16_in_parts_is_bfloat16_of_the_whole_to_the_last_bit(model: Any) -> None:
     codec = computed_by("avx512bf16", model, "bfloat16")
     codes = codes_of(70)

@@ -4,6 +4,9 @@
 // Between the levels only the ELU of what a level made is needed, in the numbers that are multiplied; the rest is
 // summed in float. Every output is summed in the same order whichever thread makes it, and however many rows there are.
 #include <algorithm>
+#include <atomic>
+#include <new>
+#include <stdexcept>
 #include <vector>
 
 #include "../source/threads.h"
@@ -49,6 +52,7 @@ int mirrored(int i, int length, int pad) {
 class Layers {
  public:
   virtual ~Layers() = default;
+  virtual bool complete() const = 0;
   virtual bool set(int which, int columns, int taps, int channels, const float* weights, const float* bias) = 0;
   virtual void remember(codec_part* parts, int count) = 0;
   virtual void sound(codec_part* parts, int count) = 0;
@@ -60,18 +64,26 @@ class Decoder final : public Layers {
   Decoder(int threads, int lstm_layers, int levels, const std::int32_t* strides)
       : threads_(std::max(threads, 1)), memories_(lstm_layers), levels_(levels), between_(threads_.count()) {
     for (int i = 0; i < levels; ++i) levels_[i].stride = strides[i];
+    given_.resize(matrices());
   }
+
+  bool complete() const override { return std::find(given_.begin(), given_.end(), false) == given_.end(); }
 
   // Matrices in order: first; per LSTM layer: of its input, of its past; per level: up, narrow, widen; last.
   bool set(int which, int columns, int taps, int channels, const float* weights, const float* bias) override {
     const int depth = taps * channels, memories = 2 * static_cast<int>(memories_.size());
+    const int number = which;
+    if (which < 0 || which >= matrices() || columns < 1 || taps < 1 || channels < 1) return false;
+    if (which > 0 && !given_[0]) return false;  // the others are compared with the first
     if (channels % Matrix<T, 2>::kGroup) return false;
     if (which == 0) {
+      if (columns % kLanes != 0) return false;
       first_taps_ = taps;
       embedding_ = channels;
       hidden_ = columns;
       first_.pack(columns, depth, weights, bias);
-      return columns % kLanes == 0;
+      given_[0] = true;
+      return true;
     }
     which -= 1;
     if (which < memories) {
@@ -88,6 +100,7 @@ class Decoder final : public Layers {
         memory.input.pack(columns, depth, rows.data(), biases.data());
       else
         memory.past.pack(columns, depth, rows.data(), nullptr);
+      given_[number] = true;
       return true;
     }
     which -= memories;
@@ -103,6 +116,7 @@ class Decoder final : public Layers {
         for (std::vector<T>& between : between_)
           between.resize(std::max(between.size(), static_cast<std::size_t>(kTallBlock) * columns));
       (which % 3 == 0 ? level.up : which % 3 == 1 ? level.narrow : level.widen).pack(columns, depth, weights, bias);
+      given_[number] = true;
       return true;
     }
     if (columns != 1 || !bias) return false;
@@ -110,6 +124,7 @@ class Decoder final : public Layers {
     last_.resize(depth);
     for (int i = 0; i < depth; ++i) last_[i] = Number<T>::from(weights[i]);
     last_bias_ = bias[0];
+    given_[number] = true;
     return true;
   }
 
@@ -147,6 +162,9 @@ class Decoder final : public Layers {
   }
 
  private:
+  // How many matrices set() is given.
+  int matrices() const { return 2 + 2 * static_cast<int>(memories_.size()) + 3 * static_cast<int>(levels_.size()); }
+
   struct Memory {
     Matrix<T, 2> input;
     Matrix<T, 4> past;  // a panel is the four gates of kLanes units
@@ -394,6 +412,7 @@ class Decoder final : public Layers {
   std::vector<std::vector<T>> between_;  // of each thread: inside a residual block
   std::vector<T> inputs_, next_inputs_, active_, rows_, now_;
   std::vector<float> made_, skips_, gates_;
+  std::vector<bool> given_;  // which matrices set() has been given
 };
 
 }  // namespace
@@ -401,8 +420,59 @@ class Decoder final : public Layers {
 
 #define CODEC_API __attribute__((visibility("default")))
 
-// One thread at a time may use a codec.
+namespace {
+
+enum { kDone = 0, kBadShape = 1, kNoMemory = 2, kBadCall = 3, kFailed = 4 };
+
+#if defined(CODEC_FAULTS)
+std::atomic<std::int32_t> fault_to_throw{0};
+
+void throw_what_a_test_wants() {
+  switch (fault_to_throw.exchange(0)) {
+    case 1: throw std::bad_alloc();
+    case 2: throw std::runtime_error("a test wants this");
+    default: return;
+  }
+}
+#else
+void throw_what_a_test_wants() {}
+#endif
+
+// Runs `work` and turns whatever it throws into a code.
+template <class Work>
+std::int32_t without_exceptions(const Work& work) noexcept {
+  try {
+    throw_what_a_test_wants();
+    return work();
+  } catch (const std::bad_alloc&) {
+    return kNoMemory;
+  } catch (...) {
+    return kFailed;
+  }
+}
+
+codec::Layers* layers(void* codec) { return static_cast<codec::Layers*>(codec); }
+
+// Can these parts be decoded? `has_state`: they are for codec_remember.
+bool are_whole(const codec_part* parts, std::int32_t count, bool has_state) {
+  if (count < 0 || (count > 0 && parts == nullptr)) return false;
+  for (std::int32_t i = 0; i < count; ++i) {
+    const codec_part& part = parts[i];
+    if (part.inputs == nullptr || part.outputs == nullptr || part.rows < 1) return false;
+    if (!has_state) continue;
+    if (part.state == nullptr || part.skip < 0 || part.take < 1 || part.take > part.rows - part.skip) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+// One thread at a time may use a codec. No exception leaves: 0 = done, 1 = a matrix of a shape that does not fit,
+// 2 = no memory, 3 = a null pointer, a size that cannot be, or matrices still missing, 4 = another failure.
 extern "C" {
+
+// The size of codec_part in bytes: a caller compares it with its own when it loads the library.
+CODEC_API std::int32_t codec_abi() { return sizeof(codec_part); }
 
 // Whether this library multiplies bfloat16 on the instruction set that it was compiled for.
 CODEC_API std::int32_t codec_has_bfloat16() {
@@ -413,42 +483,61 @@ CODEC_API std::int32_t codec_has_bfloat16() {
 #endif
 }
 
-// Null when there is no memory, or no such precision.
+// Null when there is no memory, no such precision, or a size that cannot be.
 CODEC_API void* codec_open(std::int32_t bfloat16, std::int32_t threads, std::int32_t lstm_layers, std::int32_t levels,
-                           const std::int32_t* strides) try {
-  if (!bfloat16) return static_cast<codec::Layers*>(new codec::Decoder<float>(threads, lstm_layers, levels, strides));
+                           const std::int32_t* strides) {
+  if (lstm_layers < 0 || lstm_layers > 64 || levels < 1 || levels > 64 || threads > 256 || strides == nullptr)
+    return nullptr;
+  for (std::int32_t i = 0; i < levels; ++i)
+    if (strides[i] < 1) return nullptr;
+  codec::Layers* opened = nullptr;
+  without_exceptions([&] {
+    if (!bfloat16) opened = new codec::Decoder<float>(threads, lstm_layers, levels, strides);
 #if defined(CODEC_HAS_BFLOAT16)
-  return static_cast<codec::Layers*>(new codec::Decoder<codec::Bfloat16>(threads, lstm_layers, levels, strides));
-#else
-  return nullptr;
+    if (bfloat16) opened = new codec::Decoder<codec::Bfloat16>(threads, lstm_layers, levels, strides);
 #endif
-} catch (...) {
-  return nullptr;
+    return std::int32_t{kDone};
+  });
+  return opened;
 }
 
-CODEC_API void codec_close(void* codec) { delete static_cast<codec::Layers*>(codec); }
+CODEC_API void codec_close(void* codec) {
+  without_exceptions([&] {
+    delete layers(codec);
+    return std::int32_t{kDone};
+  });
+}
 
-// Give matrix number `which`, weights (columns, taps, channels). 0 = done, 1 = not of a shape that fits, 2 = no memory.
+// Give matrix number `which`, weights (columns, taps, channels); the first one comes first.
 CODEC_API std::int32_t codec_set(void* codec, std::int32_t which, std::int32_t columns, std::int32_t taps,
-                                 std::int32_t channels, const float* weights, const float* bias) try {
-  return static_cast<codec::Layers*>(codec)->set(which, columns, taps, channels, weights, bias) ? 0 : 1;
-} catch (...) {
-  return 2;
+                                 std::int32_t channels, const float* weights, const float* bias) {
+  if (codec == nullptr || weights == nullptr) return kBadCall;
+  return without_exceptions([&] {
+    return std::int32_t{layers(codec)->set(which, columns, taps, channels, weights, bias) ? kDone : kBadShape};
+  });
 }
 
-// First convolution and LSTM. 0 = done, 2 = no memory.
-CODEC_API std::int32_t codec_remember(void* codec, codec_part* parts, std::int32_t count) try {
-  static_cast<codec::Layers*>(codec)->remember(parts, count);
-  return 0;
-} catch (...) {
-  return 2;
+// First convolution and LSTM.
+CODEC_API std::int32_t codec_remember(void* codec, codec_part* parts, std::int32_t count) {
+  if (codec == nullptr || !are_whole(parts, count, true) || !layers(codec)->complete()) return kBadCall;
+  if (count == 0) return kDone;
+  return without_exceptions([&] {
+    layers(codec)->remember(parts, count);
+    return std::int32_t{kDone};
+  });
 }
 
-// Levels and last convolution. 0 = done, 2 = no memory.
-CODEC_API std::int32_t codec_sound(void* codec, codec_part* parts, std::int32_t count) try {
-  static_cast<codec::Layers*>(codec)->sound(parts, count);
-  return 0;
-} catch (...) {
-  return 2;
+// Levels and last convolution.
+CODEC_API std::int32_t codec_sound(void* codec, codec_part* parts, std::int32_t count) {
+  if (codec == nullptr || !are_whole(parts, count, false) || !layers(codec)->complete()) return kBadCall;
+  return without_exceptions([&] {
+    layers(codec)->sound(parts, count);
+    return std::int32_t{kDone};
+  });
 }
+
+#if defined(CODEC_FAULTS)
+// Built for tests only: the next call throws, as it does when memory runs out (1) or for another reason (2).
+CODEC_API void codec_fail_next(std::int32_t how) { fault_to_throw = how; }
+#endif
 }

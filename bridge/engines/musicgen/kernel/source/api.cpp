@@ -1,10 +1,12 @@
 #include "api.h"
 
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -59,7 +61,8 @@ std::string complaint(const Shape& s, int precision, int rows, int max_steps, in
   if (s.hidden > 65536 || s.ffn > 262144 || s.layers > 1024 || s.vocabulary > (1 << 20) || s.codebooks > 256)
     return "a size is beyond any such model";
   if (precision < 0 || precision >= kPrecisions) return "there is no such precision";
-  if (rows < 1 || max_steps < 1 || max_steps > (1 << 20)) return "it needs at least one row and one step";
+  if (rows < 1 || rows > 4096) return "rows must be 1 to 4096";
+  if (max_steps < 1 || max_steps > (1 << 20)) return "it needs at least one step";
   if (threads < 1 || threads > 256) return "threads must be 1 to 256";
   return {};
 }
@@ -77,9 +80,8 @@ class Handle {
         memory_lengths_(static_cast<size_t>(rows)),
         absorbed_(static_cast<size_t>(rows)),
         table_(static_cast<size_t>(rows)),
-        codes_(static_cast<size_t>(rows * shape.codebooks)) {
+        codes_(static_cast<size_t>(rows) * static_cast<size_t>(shape.codebooks)) {
     for (int i = 0; i < threads; ++i) drawing_.emplace_back(shape.vocabulary);
-    std::memset(&decoder_, 0, sizeof decoder_);
     Weights& weights = decoder_.weights;
     weights.shape = shape;
     weights.precision = precision;
@@ -99,6 +101,11 @@ class Handle {
 
   const char* isa() const { return kernels_->name; }
 
+  // Whether this thread may use the decoder now; then it has to leave again.
+  bool enter() { return !entered_.exchange(true, std::memory_order_acquire); }
+
+  void leave() { entered_.store(false, std::memory_order_release); }
+
   Arena& weights() { return weight_memory_; }
 
   const float* embeddings() const { return decoder_.weights.embed; }
@@ -106,6 +113,7 @@ class Handle {
   int pack(int tensor, int layer, const float* values) {
     if (tensor < 0 || tensor >= kTensors || layer < 0 || layer >= decoder_.weights.shape.layers)
       return MUSICGEN_BAD_TENSOR;
+    if (is_cross(static_cast<Tensor>(tensor)) && !decoder_.weights.shape.cross) return MUSICGEN_BAD_TENSOR;
     musicgen::pack(decoder_.weights, static_cast<Tensor>(tensor), layer, values, threads_);
     return MUSICGEN_DONE;
   }
@@ -152,6 +160,9 @@ class Handle {
     int rows = 0;
     for (int i = 0; i < count; ++i) rows += rows_of(requests[i]);
     if (rows > rows_) return MUSICGEN_BAD_ROW;
+    for (int i = 0; i < count; ++i)
+      if (requests[i].column < 0 || requests[i].column >= requests[i].last || requests[i].drawn < 0)
+        return MUSICGEN_BAD_POSITION;
     for (bool goes_on = true; goes_on && steps > 0; --steps) {
       fill_table(requests, count);
       if (const int fault = step(rows, table_.data(), scores)) return fault;
@@ -226,7 +237,7 @@ class Handle {
       for (size_t book = 0; book < books; ++book) {
         int32_t& code = request.columns[first + book];
         if (request.open[first + book]) code = codes[book];
-        if (request.used != nullptr && code < decoder_.weights.shape.vocabulary)
+        if (request.used != nullptr && code >= 0 && code < decoder_.weights.shape.vocabulary)
           request.used[book * static_cast<size_t>(decoder_.weights.shape.vocabulary) + static_cast<size_t>(code)] = 1;
       }
       request.drawn = request.column;
@@ -381,7 +392,7 @@ class Handle {
   }
 
   const Kernels* kernels_;
-  Decoder decoder_;
+  Decoder decoder_{};
   Threads threads_;
   std::vector<Layer> layers_;
   std::vector<Scratch> scratch_;
@@ -396,6 +407,7 @@ class Handle {
   std::vector<musicgen_row> table_;
   std::vector<int32_t> codes_;
   std::vector<DrawingRoom> drawing_;
+  std::atomic<bool> entered_{false};
 };
 
 }  // namespace
@@ -403,55 +415,140 @@ class Handle {
 
 using musicgen::Handle;
 
-void* musicgen_open(const musicgen_shape* given, int32_t precision, int32_t rows, int32_t max_steps, int32_t threads,
-                    const char* isa, char* error, size_t error_bytes) {
-  std::string why;
-  try {
-    musicgen::Shape shape;
-    std::memcpy(&shape, given, sizeof shape);
-    why = musicgen::complaint(shape, precision, rows, max_steps, threads);
-    if (why.empty()) {
-      const musicgen::Kernels* kernels = musicgen::choose(isa == nullptr ? "" : isa, why);
-      if (kernels != nullptr) return new Handle(shape, precision, rows, max_steps, threads, kernels);
-    }
-  } catch (const std::bad_alloc&) {
-    why = "out of memory";
-  } catch (const std::exception& fault) {
-    why = fault.what();
+namespace {
+
+#if defined(MUSICGEN_FAULTS)
+std::atomic<int32_t> fault_to_throw{0};
+
+void throw_what_a_test_wants() {
+  switch (fault_to_throw.exchange(0)) {
+    case 1: throw std::bad_alloc();
+    case 2: throw std::runtime_error("a test wants this");
+    default: return;
   }
-  std::snprintf(error, error_bytes, "%s", why.c_str());
-  return nullptr;
+}
+#else
+void throw_what_a_test_wants() {}
+#endif
+
+// Runs `work` and turns whatever it throws into a code.
+template <class Work>
+int32_t without_exceptions(const Work& work) noexcept {
+  try {
+    throw_what_a_test_wants();
+    return work();
+  } catch (const std::bad_alloc&) {
+    return MUSICGEN_NO_MEMORY;
+  } catch (...) {
+    return MUSICGEN_FAILED;
+  }
 }
 
-void musicgen_close(void* decoder) { delete static_cast<Handle*>(decoder); }
+// The same for a call with a decoder, which one thread at a time may make.
+template <class Work>
+int32_t with_decoder(void* decoder, const Work& work) noexcept {
+  if (decoder == nullptr) return MUSICGEN_BAD_CALL;
+  Handle& handle = *static_cast<Handle*>(decoder);
+  if (!handle.enter()) return MUSICGEN_BUSY;
+  const int32_t code = without_exceptions([&] { return work(handle); });
+  handle.leave();
+  return code;
+}
 
-const char* musicgen_isa(const void* decoder) { return static_cast<const Handle*>(decoder)->isa(); }
+}  // namespace
+
+void* musicgen_open(const musicgen_shape* given, int32_t precision, int32_t rows, int32_t max_steps, int32_t threads,
+                    const char* isa, char* error, size_t error_bytes) {
+  void* opened = nullptr;
+  const char* why = nullptr;
+  const int32_t code = without_exceptions([&] {
+    std::string complaint = "there is no shape";
+    if (given != nullptr) {
+      musicgen::Shape shape;
+      std::memcpy(&shape, given, sizeof shape);
+      complaint = musicgen::complaint(shape, precision, rows, max_steps, threads);
+      if (complaint.empty()) {
+        const musicgen::Kernels* kernels = musicgen::choose(isa == nullptr ? "" : isa, complaint);
+        if (kernels != nullptr) opened = new Handle(shape, precision, rows, max_steps, threads, kernels);
+      }
+    }
+    if (error != nullptr) std::snprintf(error, error_bytes, "%s", complaint.c_str());
+    return MUSICGEN_DONE;
+  });
+  if (code != MUSICGEN_DONE) why = code == MUSICGEN_NO_MEMORY ? "out of memory" : "it failed inside";
+  if (why != nullptr && error != nullptr) std::snprintf(error, error_bytes, "%s", why);
+  return opened;
+}
+
+void musicgen_close(void* decoder) {
+  without_exceptions([&] {
+    delete static_cast<Handle*>(decoder);
+    return MUSICGEN_DONE;
+  });
+}
+
+const char* musicgen_isa(const void* decoder) {
+  return decoder == nullptr ? "" : static_cast<const Handle*>(decoder)->isa();
+}
 
 void* musicgen_weights(void* decoder, size_t* bytes) {
+  if (decoder == nullptr || bytes == nullptr) return nullptr;
   const musicgen::Arena& weights = static_cast<Handle*>(decoder)->weights();
   *bytes = weights.bytes();
   return weights.data();
 }
 
-const float* musicgen_embeddings(const void* decoder) { return static_cast<const Handle*>(decoder)->embeddings(); }
+const float* musicgen_embeddings(const void* decoder) {
+  return decoder == nullptr ? nullptr : static_cast<const Handle*>(decoder)->embeddings();
+}
 
 int32_t musicgen_pack(void* decoder, int32_t tensor, int32_t layer, const float* values) {
-  return static_cast<Handle*>(decoder)->pack(tensor, layer, values);
+  if (values == nullptr) return MUSICGEN_BAD_TENSOR;
+  return with_decoder(decoder, [&](Handle& handle) { return handle.pack(tensor, layer, values); });
 }
 
 int32_t musicgen_listen(void* decoder, int32_t row, const float* memory, int32_t length) {
-  try {
-    return static_cast<Handle*>(decoder)->listen(row, memory, length);
-  } catch (const std::bad_alloc&) {
-    return MUSICGEN_NO_MEMORY;
-  }
+  if (memory == nullptr && length != 0) return MUSICGEN_BAD_CALL;
+  return with_decoder(decoder, [&](Handle& handle) { return handle.listen(row, memory, length); });
 }
 
 int32_t musicgen_step(void* decoder, int32_t count, const musicgen_row* rows, float* scores) {
-  return static_cast<Handle*>(decoder)->step(count, rows, scores);
+  if (count < 0 || (count > 0 && rows == nullptr)) return MUSICGEN_BAD_CALL;
+  for (int32_t i = 0; i < count; ++i)
+    if (rows[i].scores >= 0 && scores == nullptr) return MUSICGEN_BAD_CALL;
+  return with_decoder(decoder, [&](Handle& handle) { return handle.step(count, rows, scores); });
 }
 
 int32_t musicgen_play(void* decoder, int32_t count, musicgen_request* requests, int32_t steps,
                       const int32_t* const* stops, int32_t stop_count, float* scores) {
-  return static_cast<Handle*>(decoder)->play(count, requests, steps, stops, stop_count, scores);
+  if (count < 0 || (count > 0 && (requests == nullptr || scores == nullptr))) return MUSICGEN_BAD_CALL;
+  if (stop_count < 0 || (stop_count > 0 && stops == nullptr)) return MUSICGEN_BAD_CALL;
+  for (int32_t i = 0; i < stop_count; ++i)
+    if (stops[i] == nullptr) return MUSICGEN_BAD_CALL;
+  for (int32_t i = 0; i < count; ++i)
+    if (requests[i].columns == nullptr || requests[i].open == nullptr || requests[i].uniform == nullptr)
+      return MUSICGEN_BAD_CALL;
+  return with_decoder(decoder,
+                      [&](Handle& handle) { return handle.play(count, requests, steps, stops, stop_count, scores); });
 }
+
+int32_t musicgen_draw(const musicgen_sampling* how, const float* heard, const float* unheard, const uint8_t* used,
+                      double uniform, int32_t vocabulary, int32_t* code) {
+  if (how == nullptr || heard == nullptr || code == nullptr || vocabulary < 1) return MUSICGEN_BAD_CALL;
+  return without_exceptions([&] {
+    musicgen::DrawingRoom room(vocabulary);
+    *code = musicgen::draw(*how, heard, unheard, used, uniform, room);
+    return *code < 0 ? MUSICGEN_NO_NUMBERS : MUSICGEN_DONE;
+  });
+}
+
+void musicgen_abi(int32_t* sizes) {
+  if (sizes == nullptr) return;
+  const size_t ours[MUSICGEN_ABI] = {sizeof(musicgen_shape), sizeof(musicgen_row), sizeof(musicgen_sampling),
+                                     sizeof(musicgen_request), musicgen::kTensors};
+  for (int i = 0; i < MUSICGEN_ABI; ++i) sizes[i] = static_cast<int32_t>(ours[i]);
+}
+
+#if defined(MUSICGEN_FAULTS)
+void musicgen_fail_next(int32_t how) { fault_to_throw = how; }
+#endif

@@ -1,4 +1,5 @@
-// The library's door: plain C, no exception leaves it. One thread at a time may call with one decoder.
+// The library's interface: plain C. No exception leaves it: every function catches what is thrown inside and returns a
+// code. One thread at a time may call with one decoder; a second one gets MUSICGEN_BUSY.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,9 @@ enum {
   MUSICGEN_BAD_CODE = 4,      // a code outside 0..vocabulary
   MUSICGEN_BAD_TENSOR = 5,
   MUSICGEN_NO_NUMBERS = 6,  // scores that are NaN or infinite
+  MUSICGEN_BUSY = 7,        // another thread is inside a call with the same decoder
+  MUSICGEN_BAD_CALL = 8,    // a null pointer or a negative count
+  MUSICGEN_FAILED = 9,      // an exception that has no code of its own
 };
 
 typedef struct {
@@ -83,6 +87,16 @@ typedef struct {
 // ends a request or fails it, or after which one of the words `stops` is not 0. `scores`: room for those of all rows.
 MUSICGEN_API int32_t musicgen_play(void* decoder, int32_t count, musicgen_request* requests, int32_t steps,
                                    const int32_t* const* stops, int32_t stop_count, float* scores);
+
+// Sizes in bytes of musicgen_shape, musicgen_row, musicgen_sampling and musicgen_request, and the number of tensors, in
+// this order; `sizes` has room for MUSICGEN_ABI of them. A caller compares them with its own when it loads the library.
+#define MUSICGEN_ABI 5
+MUSICGEN_API void musicgen_abi(int32_t* sizes);
+
+#if defined(MUSICGEN_FAULTS)
+// Built for tests only: the next call throws, as it does when memory runs out (1) or for another reason (2).
+MUSICGEN_API void musicgen_fail_next(int32_t how);
+#endif
 
 #if defined(__cplusplus)
 }

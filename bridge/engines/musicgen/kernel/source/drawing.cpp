@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 
 namespace musicgen {
 namespace {
@@ -91,14 +90,3 @@ int32_t draw(const musicgen_sampling& how, const float* heard, const float* unhe
 }
 
 }  // namespace musicgen
-
-int32_t musicgen_draw(const musicgen_sampling* how, const float* heard, const float* unheard, const uint8_t* used,
-                      double uniform, int32_t vocabulary, int32_t* code) {
-  try {
-    musicgen::DrawingRoom room(vocabulary);
-    *code = musicgen::draw(*how, heard, unheard, used, uniform, room);
-    return *code < 0 ? MUSICGEN_NO_NUMBERS : MUSICGEN_DONE;
-  } catch (const std::bad_alloc&) {
-    return MUSICGEN_NO_MEMORY;
-  }
-}

@@ -192,6 +192,18 @@ size_t lay_out(Weights& weights, Layer* layers, uint8_t* begin) {
   return parts.used();
 }
 
+bool is_cross(Tensor tensor) {
+  switch (tensor) {
+    case kCrossNormWeight:
+    case kCrossNormBias:
+    case kCrossQ:
+    case kCrossK:
+    case kCrossV:
+    case kCrossOut: return true;
+    default: return false;
+  }
+}
+
 void pack(Weights& weights, Tensor tensor, int layer_number, const float* values, Threads& threads) {
   const Shape& shape = weights.shape;
   const Layer& layer = weights.layers[layer_number];

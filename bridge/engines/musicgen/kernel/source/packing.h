@@ -34,6 +34,9 @@ enum Tensor : int32_t {
   kTensors
 };
 
+// Does a tensor belong to cross-attention, which not every model has?
+bool is_cross(Tensor tensor);
+
 // Puts one tensor (float32, as DecoderWeights has it) into its place. `layer` is 0 for those that have none.
 void pack(Weights& weights, Tensor tensor, int layer, const float* values, Threads& threads);
 

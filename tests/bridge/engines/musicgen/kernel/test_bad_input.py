@@ -131,11 +131,6 @@ def test_an_instruction_set_that_is_not_there(load: OpenDecoder, monkeypatch: py
     assert load(RandomWeights(TINY)).description == {"device": "cpu", "precision": "int8", "kernel": "own portable"}
 
 
-def test_more_memory_than_there_is(load: OpenDecoder) -> None:
-    with pytest.raises(EngineUnavailable, match="out of memory"):
-        load(RandomWeights(TINY), rows=2**31 - 1, max_steps=2**20)
-
-
 @pytest.mark.parametrize("name", ["heads", "1.fc2", "0.cross_norm.bias"])
 def test_damaged_weights(load: OpenDecoder, name: str) -> None:
     weights = RandomWeights(TINY)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import logging
 import random
 import socket
@@ -21,7 +20,8 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from bridge import __version__
+from bridge import __version__, addresses
+from bridge.addresses import NotPublic, Resolve, Table
 from bridge.errors import BridgeError, InvalidRequest
 
 logger = logging.getLogger(__name__)
@@ -35,18 +35,12 @@ ATTEMPTS: Final = 14
 _FIRST_SECONDS, _LONGEST_SECONDS = 2.0, 3600.0
 _LOOK_UP_SECONDS = 3.0
 _LONGEST_URL = 2048
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-"""RFC 6052: the last 32 bits are an IPv4 address."""
 
 
 class CallbackFailed(BridgeError):
     """The receiver did not take it; its message is for the log."""
 
     default_code = "callback_failed"
-
-
-class _Refused(OSError):
-    """The name leads to an address that is not public."""
 
 
 def wait_before(attempt: int) -> float:
@@ -63,24 +57,24 @@ def signature(secret: str, timestamp: int, body: bytes) -> str:
     return f"t={timestamp},v1={digest}"
 
 
-def is_public(address: str) -> bool:
-    """Is an IP address one of the public internet? IPv4 addresses inside IPv6 ones are looked at too."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None:
-            return inner.is_global and not inner.is_multicast
-    return found.is_global and not found.is_multicast
-
-
 class Callbacks:
-    """Checks addresses and sends to them. ``hosts``: names that may lie outside the public internet."""
+    """Checks addresses and sends to them. ``hosts``: names that may lie outside the public internet.
 
-    def __init__(self, hosts: Iterable[str] = (), secret: str | None = None) -> None:
+    ``table`` and ``resolve``: what is public, and where names lead; tests give others.
+    """
+
+    def __init__(
+        self,
+        hosts: Iterable[str] = (),
+        secret: str | None = None,
+        *,
+        table: Table = addresses.PUBLIC,
+        resolve: Resolve | None = None,
+    ) -> None:
         self._hosts = frozenset(host.lower().rstrip(".") for host in hosts)
         self._secret = secret
+        self._table = table
+        self._resolve = resolve
 
     async def check(self, text: str) -> None:
         """Raise InvalidRequest unless ``text`` is an address to which a callback may go.
@@ -90,17 +84,16 @@ class Callbacks:
         url = _read(text)
         if self._is_allowed(url):
             return
-        host = (url.host or "").rstrip(".")
-        if "." not in host and ":" not in host and not host.isdigit():
-            raise _refused(f"'{host[:64]}' is a name of a private network")
-        loop = asyncio.get_running_loop()
+        host = addresses.plain_name(url.host or "")
+        if not self._table.may_be_public(host):
+            raise _refused(f"'{host[:64]}' belongs to a private network")
         try:
             async with asyncio.timeout(_LOOK_UP_SECONDS):
-                found = await loop.getaddrinfo(host, url.port or 80, type=socket.SOCK_STREAM)
+                found = await self._looked_up(host, url.port or 80)
         except (OSError, UnicodeError):  # TimeoutError is an OSError
             return
-        if not all(is_public(str(each[4][0])) for each in found):
-            raise _refused(f"'{host[:64]}' is an address of a private network")
+        if not all(self._table.is_public(str(each[4][0])) for each in found):
+            raise _refused(f"'{host[:64]}' belongs to a private network")
 
     async def send(self, text: str, body: bytes, key: str) -> None:
         """POST ``body``, JSON, once. ``key`` is the same at every attempt. Raises CallbackFailed unless it is a 2xx."""
@@ -113,7 +106,7 @@ class Callbacks:
         if self._secret is not None:
             headers["X-Bridge-Signature"] = signature(self._secret, int(time.time()), body)
         connector = aiohttp.TCPConnector(
-            socket_factory=_any_socket if self._is_allowed(url) else _public_socket, force_close=True
+            socket_factory=_any_socket if self._is_allowed(url) else self._public_socket, force_close=True
         )
         try:
             async with (
@@ -134,6 +127,17 @@ class Callbacks:
             raise CallbackFailed(f"not reached ({type(error).__name__}: {str(error)[:200]})") from None
         if not 200 <= status < 300:
             raise CallbackFailed(f"answered {status}" + (", a redirect" if 300 <= status < 400 else ""))
+
+    async def _looked_up(self, host: str, port: int) -> list[tuple[Any, ...]]:
+        if self._resolve is not None:
+            return list(self._resolve(host, port, type=socket.SOCK_STREAM))
+        return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+    def _public_socket(self, address: Any) -> socket.socket:
+        """Make the socket that aiohttp connects; the address is the very one that it connects to."""
+        if not self._table.is_public(str(address[4][0])):
+            raise NotPublic("not an address of the public internet")
+        return _any_socket(address)
 
     def _is_allowed(self, url: URL) -> bool:
         host = (url.host or "").lower().rstrip(".")
@@ -168,10 +172,3 @@ def _refused(why: str) -> InvalidRequest:
 def _any_socket(address: Any) -> socket.socket:
     family, kind, protocol, _, _ = address
     return socket.socket(family, kind, protocol)
-
-
-def _public_socket(address: Any) -> socket.socket:
-    """Make the socket that aiohttp connects; the address is the very one that it connects to."""
-    if not is_public(str(address[4][0])):
-        raise _Refused(f"{address[4][0]} is not a public address")
-    return _any_socket(address)

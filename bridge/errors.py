@@ -33,6 +33,8 @@ from typing import Any, ClassVar
 
 PASSING = frozenset({"engine_out_of_memory", "engine_unreachable"})
 """Codes of what may go well a moment later: worth another try, after a pause."""
+LOST = "answer_lost"
+"""Code of work that a provider has begun, and may want to be paid for: nothing begins it again by itself."""
 
 
 class BridgeError(Exception):

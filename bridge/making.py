@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from bridge.engines import EngineInfo
 from bridge.engines.hosted import Made
 from bridge.engines.room import EngineRoom
-from bridge.errors import BridgeError
+from bridge.errors import LOST, PASSING, BridgeError, EngineError
 from bridge.facts import facts_of, recipe_of
 from bridge.jobs import Job
 from bridge.placing import remove_files
@@ -34,7 +34,11 @@ class Maker:
     def gives_way(self, lane: str) -> bool:
         """Would a player wait long for a pre-generation of this engine?"""
         info = self._engines.known(lane)
-        return info is not None and not info.instant
+        return info is not None and not info.instant and not info.paid
+
+    def repeatable(self, lane: str) -> bool:
+        """May work of this engine that was begun be begun again? Not where it may have been paid already."""
+        return not self._engines.is_paid(lane)
 
     def estimate(self, job: Job) -> float | None:
         """Expected seconds of a job, None before the engine has made anything."""
@@ -79,7 +83,11 @@ class Maker:
         if takes:
             self._speed[lane] = (time.monotonic() - begun) / max(seconds, 0.1)
         ranked = sorted(takes, key=lambda index: (-score(takes[index]), index))
-        return [takes[index] for index in ranked], errors[0] if errors else None
+        error = errors[0] if errors else None
+        if error is not None and info.paid and error.code in PASSING and (takes or error.code != "engine_unreachable"):
+            # The queue would repeat all of it, with what has been made and paid.
+            error = EngineError(error.message, code=LOST)
+        return [takes[index] for index in ranked], error
 
     def _new_sample(self, spec: SampleSpec, info: EngineInfo, made: Made) -> NewSample:
         rate = self._settings.sample_rate

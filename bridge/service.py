@@ -72,6 +72,7 @@ class SampleService:
             self._run,
             capacity=self.maker.capacity,
             gives_way=self.maker.gives_way,
+            repeatable=self.maker.repeatable,
             estimate=self.maker.estimate,
             limit=settings.max_queue,
             job_seconds=settings.job_timeout,

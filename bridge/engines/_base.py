@@ -62,6 +62,8 @@ class EngineInfo:
     """Which program computes it, and for which processor."""
     speed: float | None = None
     """Seconds of audio that it makes in a second here, measured; None: not measured yet."""
+    paid: bool = False
+    """True when a request may cost money: one that has been begun is never repeated by itself, whatever happens."""
 
     def __post_init__(self) -> None:
         # JSON has no tuples

@@ -9,19 +9,24 @@ import contextlib
 import email.utils
 import http.client
 import json
+import logging
 import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from bridge import addresses
+from bridge.addresses import NotPublic, Resolve, Table
 from bridge.engines._base import Report
-from bridge.errors import EngineError, EngineTimeout, EngineUnavailable
+from bridge.errors import LOST, PASSING, EngineError, EngineTimeout, EngineUnavailable
+
+logger = logging.getLogger(__name__)
 
 MOST_BYTES: Final = 96 << 20
 RETRIES: Final = 3
@@ -30,6 +35,8 @@ LONGEST_WAIT: Final = 60.0
 _CONNECT_SECONDS: Final = 15.0
 _LISTEN_SECONDS: Final = 0.05
 _TRY_AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_NOT_BEGUN: Final = frozenset({408, 429, 503, 529})
+"""Of these the ones that say that nothing was done: a request that makes something may be sent again."""
 _MOST_REDIRECTS: Final = 3
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -93,11 +100,15 @@ class Answer:
 
 
 class _Lost(Exception):
-    """No answer came. ``sent``: the provider may have got the request."""
+    """No answer came. ``sent``: the provider may have got the request. ``refused``: we do not go there."""
 
-    def __init__(self, why: str, *, sent: bool) -> None:
+    def __init__(self, why: str, *, sent: bool, refused: bool = False) -> None:
         super().__init__(why)
-        self.sent = sent
+        self.sent, self.refused = sent, refused
+
+
+def _dial(host: str, port: int) -> socket.socket:
+    return socket.create_connection((host, port), _CONNECT_SECONDS)
 
 
 @dataclass
@@ -108,6 +119,8 @@ class _Exchange:
     url: str
     body: bytes | None
     headers: Mapping[str, str]
+    dial: Callable[[str, int], socket.socket] = _dial
+    """Connects to a host and port; of an address that an answer names it refuses what is not public."""
     done: threading.Event = field(default_factory=threading.Event)
     answer: Answer | None = None
     lost: _Lost | None = None
@@ -116,7 +129,7 @@ class _Exchange:
     def run(self) -> None:
         sent = False
         parts = urlsplit(self.url)
-        connection = _connection(parts)
+        connection = _connection(parts, self.dial)
         try:
             connection.connect()
             self._socket = connection.sock
@@ -136,6 +149,8 @@ class _Exchange:
             self.answer = Answer(response.status, headers, bytes(content), self.url)
         except _Lost as error:
             self.lost = error
+        except NotPublic as error:
+            self.lost = _Lost(str(error), sent=False, refused=True)
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = str(error) or type(error).__name__
             self.lost = _Lost(" ".join(why.split())[:200], sent=sent)
@@ -151,11 +166,24 @@ class _Exchange:
 
 
 class Provider:
-    """Another computer that makes sounds. ``secret`` is taken out of every sentence that quotes it."""
+    """Another computer that makes sounds. ``token`` is taken out of every sentence that quotes it.
 
-    def __init__(self, name: str, address: str, token: str | None, *, setting: str) -> None:
+    ``table`` and ``resolve``: which addresses an answer may name; tests give others.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        token: str | None,
+        *,
+        setting: str,
+        table: Table | None = None,
+        resolve: Resolve | None = None,
+    ) -> None:
         parts = _split(address)
         self.name, self._token, self._setting = name, token, setting
+        self._table, self._resolve = table or addresses.PUBLIC, resolve
         self._origin = _origin(parts)
         # A token is never sent where everybody on the way can read it.
         self._trusted = parts.scheme == "https" or parts.hostname in _LOOPBACK
@@ -172,8 +200,9 @@ class Provider:
     ) -> Answer:
         """Answer what the provider says with a status of the 200s.
 
-        Repeats what was too much for it (429, 5xx), when it says, and what did not reach it. ``on_abandoned`` is told
-        of the answer that comes when nobody waits any more: something may have begun there that has to be stopped.
+        Repeats what did not reach it, and what it refused unbegun (429, 503), when it says. A GET is repeated after any
+        5xx; anything else after one only when the answer says when to come again. ``on_abandoned`` is told of the
+        answer that comes when nobody waits any more: something may have begun there that has to be stopped.
 
         Raises EngineError, EngineUnavailable, EngineTimeout, each with a sentence; JobCancelled.
         """
@@ -186,41 +215,86 @@ class Provider:
             own = _origin(_split(url)) == self._origin
             signed = {"Authorization": f"Bearer {self._token}"} if own and self._token and self._trusted else {}
             try:
-                answer = self._exchange(_Exchange(method, url, body, sent | signed), patience, on_abandoned)
+                dial = _dial if own else self._dial_public
+                answer = self._exchange(_Exchange(method, url, body, sent | signed, dial), patience, on_abandoned)
             except _Lost as lost:
                 # What may have arrived is not sent again: it might be made, and paid, twice.
-                if attempt >= RETRIES or (lost.sent and method != "GET"):
-                    raise self._unreachable(lost) from None
+                if attempt >= RETRIES or lost.refused or (lost.sent and method != "GET"):
+                    raise self._unreachable(lost, None if own else url) from None
                 wait = float(2**attempt)
             else:
                 if answer.status in {301, 302, 303, 307, 308} and method == "GET" and redirects < _MOST_REDIRECTS:
                     redirects += 1
                     url = self.allowed(urljoin(url, answer.headers.get("location", "")))
                     continue
-                if answer.status not in _TRY_AGAIN:
-                    return self._checked(answer)
                 asked = retry_after(answer.headers.get("retry-after"))
+                if answer.status not in _TRY_AGAIN or (
+                    method != "GET" and asked is None and answer.status not in _NOT_BEGUN
+                ):
+                    return self._checked(answer)
                 if attempt >= RETRIES or (asked or 0.0) > min(LONGEST_WAIT, patience.left):
                     raise self._too_busy(answer, asked)
                 wait = float(2**attempt) if asked is None else asked
             attempt += 1
             patience.sleep(wait)
 
-    def allowed(self, url: str) -> str:
-        """Pass an address that the provider names: its own, or a public-looking https one.
+    def fetch(self, url: str, patience: Patience) -> Answer:
+        """Get a file that an answer names. Raises as ``ask`` does."""
+        return self.ask("GET", self.allowed(url), patience)
 
-        Raises EngineError for any other: an answer must not make us ask around in this network.
+    def allowed(self, url: str) -> str:
+        """Pass an address that the provider names: its own, or one that is https and may be public.
+
+        Raises EngineError for any other: an answer must not make us ask around in this network. Where a name leads is
+        looked at when it is connected to.
         """
         parts = _split(url)
-        if _origin(parts) != self._origin and (parts.scheme != "https" or parts.hostname in _LOOPBACK):
-            raise EngineError(f"{self.name} names the address {url[:200]}, which is not fetched: it is not https.")
+        named = parts.username is None and parts.password is None
+        if _origin(parts) == self._origin and named:
+            return url
+        if parts.scheme != "https" or not named or not self._table.may_be_public(parts.hostname or ""):
+            raise self._not_fetched(url)
         return url
+
+    @contextlib.contextmanager
+    def answered(self) -> Iterator[None]:
+        """Hold the block that follows an answer: the provider has worked, so nothing that fails now may repeat it.
+
+        Raises EngineError with code ``answer_lost`` in place of what would be tried again.
+        """
+        try:
+            yield
+        except MemoryError:
+            raise EngineError(
+                f"What {self.name} answered needs more memory than there is. {self._paid}", code=LOST
+            ) from None
+        except EngineError as error:
+            if error.code not in PASSING:
+                raise
+            raise EngineError(f"{error.message} {self._paid}", code=LOST) from None
 
     def tell(self, method: str, url: str) -> None:
         """Say something whose answer does not matter, from a thread of its own."""
         signed = {"Authorization": f"Bearer {self._token}"} if self._token and self._trusted else {}
         exchange = _Exchange(method, url, b"", {"User-Agent": "sample-bridge", **signed})
         threading.Thread(target=exchange.run, daemon=True).start()
+
+    @property
+    def _paid(self) -> str:
+        return f"{self.name} may want to be paid for it, so it is not asked again by itself."
+
+    def _dial_public(self, host: str, port: int) -> socket.socket:
+        return self._table.reach(host, port, _CONNECT_SECONDS, self._resolve)
+
+    def _not_fetched(self, url: str) -> EngineError:
+        """One sentence for all that can be wrong: it must not tell what is found at an address."""
+        parts = _split(url)
+        shown = f"{parts.scheme}://{parts.hostname}"[:200]
+        return EngineError(
+            f"{self.name} names the address {shown}, which is not fetched: it is not https, it is not of the public "
+            "internet, or nobody answers there.",
+            code=LOST,
+        )
 
     def _exchange(
         self, exchange: _Exchange, patience: Patience, on_abandoned: Callable[[Answer], None] | None
@@ -269,6 +343,8 @@ class Provider:
             raise EngineError(f"{self.name} sends us elsewhere (HTTP {status}). Set the address that it names.")
         if status in {400, 413, 415, 422}:
             raise EngineError(f"{self.name} does not take this request (HTTP {status}{because}).")
+        if status >= 500:
+            raise EngineError(f"{self.name} answers HTTP {status}{because}. {self._paid}")
         raise EngineError(f"{self.name} answers HTTP {status}{because}.")
 
     def _too_busy(self, answer: Answer, wait: float | None) -> EngineError:
@@ -279,7 +355,11 @@ class Provider:
             code="engine_unreachable" if answer.status != 429 else "provider_busy",
         )
 
-    def _unreachable(self, lost: _Lost) -> EngineError:
+    def _unreachable(self, lost: _Lost, foreign: str | None) -> EngineError:
+        """``foreign``: the address, where it is not the provider's own."""
+        if foreign is not None:
+            logger.warning("%s: %s was not fetched: %s", self.name, foreign[:200], lost)
+            return self._not_fetched(foreign)
         if lost.sent:
             return EngineError(f"{self.name} took the request and gave no whole answer: {self.quoted(str(lost))}.")
         return EngineError(
@@ -324,12 +404,36 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
 
 
-def _connection(parts: SplitResult) -> http.client.HTTPConnection:
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, parts.port, timeout=_CONNECT_SECONDS, context=context)
-    return http.client.HTTPConnection(host, parts.port, timeout=_CONNECT_SECONDS)
+class _Http(http.client.HTTPConnection):
+    """Connects as it is told to."""
+
+    def __init__(self, host: str, port: int, dial: Callable[[str, int], socket.socket]) -> None:
+        super().__init__(host, port)
+        self._connect_to = dial
+
+    def connect(self) -> None:
+        """Connect."""
+        self.sock = self._connect_to(self.host, self.port)
+
+
+class _Https(http.client.HTTPSConnection):
+    """Connects as it is told to, and encrypts."""
+
+    def __init__(self, host: str, port: int, dial: Callable[[str, int], socket.socket]) -> None:
+        self._tls = ssl.create_default_context()
+        super().__init__(host, port, context=self._tls)
+        self._connect_to = dial
+
+    def connect(self) -> None:
+        """Connect, and look at the certificate."""
+        self.sock = self._connect_to(self.host, self.port)
+        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+
+
+def _connection(parts: SplitResult, dial: Callable[[str, int], socket.socket]) -> http.client.HTTPConnection:
+    _, host, port = _origin(parts)
+    kind = _Https if parts.scheme == "https" else _Http
+    return kind(host or "", port or 0, dial)
 
 
 def _complaint(answer: Answer) -> str:

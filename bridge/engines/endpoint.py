@@ -86,6 +86,7 @@ class EndpointEngine:
             commercial=False,
             model=host,
             device="cloud",
+            paid=True,
         )
 
     @staticmethod
@@ -111,11 +112,8 @@ class EndpointEngine:
             document["parameters"]["max_new_tokens"] = math.ceil(wanted * _TOKENS_PER_SECOND)
         with self._spending.charge("endpoint", spec):
             answer = self._provider.ask("POST", self._address, patience, document=document)
-            clip = clip_of(
-                answer,
-                self._provider.name,
-                lambda url: self._provider.ask("GET", self._provider.allowed(url), patience),
-            )
+            with self._provider.answered():
+                clip = clip_of(answer, self._provider.name, lambda url: self._provider.fetch(url, patience))
         report(1.0)
         yield clip
 

@@ -171,4 +171,5 @@ def _combined(members: Sequence[EngineInfo]) -> EngineInfo:
         precision=None,
         kernel=None,
         speed=None,
+        paid=any(each.paid for each in members),
     )

@@ -19,7 +19,7 @@ from bridge.engines import _framing
 from bridge.engines._base import EngineInfo
 from bridge.engines._framing import Frame
 from bridge.engines.passages import Passage
-from bridge.errors import BridgeError, EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
+from bridge.errors import LOST, BridgeError, EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
 from prompts import SampleSpec
 
 logger = logging.getLogger(__name__)
@@ -154,7 +154,8 @@ class HostedEngine:
         """Make a finished sample. Cancelling this coroutine stops the work within two seconds.
 
         ``background``: nobody waits for it, so an engine that makes several at once lets the others go first.
-        Raises EngineError and its kin. A crash of the process makes it try again, alone, up to ``ATTEMPTS`` times.
+        Raises EngineError and its kin. A crash of the process makes it try again, alone, up to ``ATTEMPTS`` times; not
+        where a request may cost money.
         """
         for attempt in range(1, ATTEMPTS + 1):
             # After a crash the suspects run one by one, so that only the guilty one is met by the next crash.
@@ -164,6 +165,7 @@ class HostedEngine:
                     try:
                         return await self._once(spec, on_progress, background)
                     except _Gone as gone:
+                        self._never_twice()
                         if gone.blameless and not self._closed:
                             continue
                         break
@@ -188,6 +190,7 @@ class HostedEngine:
                     heard = True
                     yield piece
             except _Gone:
+                self._never_twice()
                 if heard or self._closed:
                     break
             else:
@@ -197,6 +200,15 @@ class HostedEngine:
         if self._closed:
             raise EngineUnavailable("The bridge is being stopped.")
         raise EngineCrashed(f"Engine '{self.name}' ended while it played. Start the stream again.")
+
+    def _never_twice(self) -> None:
+        """Raise EngineCrashed, code ``answer_lost``, where what the ended process had begun may have been paid."""
+        if self._info is not None and self._info.paid and not self._closed:
+            raise EngineCrashed(
+                f"Engine '{self.name}' ended while its provider made this sound, which may want to be paid for it, so "
+                "it is not asked again by itself. Ask again.",
+                code=LOST,
+            )
 
     async def _played(self, spec: SampleSpec, passage: Passage, tail: bytes) -> AsyncGenerator[Piece, None]:
         current = await self._ready()

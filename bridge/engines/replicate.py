@@ -6,8 +6,9 @@ Its files are deleted after an hour, and its models may vanish: the model and it
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,11 +18,13 @@ from bridge.engines._cloud import REPLICATE_API, CloudOptions, filled, options_o
 from bridge.engines._http import Answer, Patience, Provider
 from bridge.engines.endpoint import MAX_SECONDS, ringing_seconds
 from bridge.engines.spending import Spending
-from bridge.errors import BadAudio, EngineError, EngineUnavailable
+from bridge.errors import PASSING, BadAudio, EngineError, EngineUnavailable
 
 if TYPE_CHECKING:
     from bridge.audio.clip import Clip
     from prompts import SampleSpec
+
+logger = logging.getLogger(__name__)
 
 WAIT_SECONDS: Final = 5
 """How long Replicate holds the answer to a creation; until it comes we do not know what to cancel."""
@@ -78,6 +81,7 @@ class ReplicateEngine:
             commercial=False,
             model=model,
             device="cloud",
+            paid=True,
         )
 
     @staticmethod
@@ -98,12 +102,14 @@ class ReplicateEngine:
         patience.listen()
         given = filled(self._input, spec, seconds if seconds is not None else ringing_seconds(spec))
         with self._spending.charge("replicate", spec) as charge:
-            prediction = self._settled(self._created(given, patience), patience)
-            metrics = prediction.get("metrics")
-            took = metrics.get("predict_time") if isinstance(metrics, dict) else None
-            if isinstance(took, (int, float)) and 0 <= took < 86400:
-                charge.seconds = float(took)
-            clip = self._clip(prediction, patience)
+            created = self._created(given, patience)
+            with self._provider.answered():
+                prediction = self._settled(created, patience)
+                metrics = prediction.get("metrics")
+                took = metrics.get("predict_time") if isinstance(metrics, dict) else None
+                if isinstance(took, (int, float)) and 0 <= took < 86400:
+                    charge.seconds = float(took)
+                clip = self._clip(prediction, patience)
         report(1.0)
         yield clip
 
@@ -132,12 +138,22 @@ class ReplicateEngine:
                     raise EngineError(f"Replicate says the prediction is '{str(status)[:40]}', which is unknown.")
                 patience.sleep(_POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)])
                 polls += 1
-                prediction = _prediction(self._provider.ask("GET", address, patience))
+                prediction = self._asked(address, patience) or prediction
         except BaseException:
             if prediction.get("status") in _RUNNING:
                 self._provider.tell("POST", f"{address}/cancel")
             raise
         return prediction
+
+    def _asked(self, address: str, patience: Patience) -> dict[str, Any] | None:
+        """What the prediction is now; None when Replicate could not be asked: it works on, and is asked again."""
+        try:
+            return _prediction(self._provider.ask("GET", address, patience))
+        except EngineError as error:
+            if error.code not in PASSING and error.code != "provider_busy":
+                raise
+            logger.warning("%s The prediction goes on.", error.message)
+            return None
 
     def _clip(self, prediction: dict[str, Any], patience: Patience) -> Clip:
         output = prediction.get("output")
@@ -145,10 +161,7 @@ class ReplicateEngine:
             raise BadAudio("Replicate says it succeeded, and brings no output. Try again.")
         if prediction.get("data_removed") is True:
             raise BadAudio("Replicate has removed the audio already. Ask again.")
-        fetch: Callable[[str], Answer] = lambda url: self._provider.ask(  # noqa: E731
-            "GET", self._provider.allowed(url), patience
-        )
-        return of_document({"output": output}, "Replicate", fetch)
+        return of_document({"output": output}, "Replicate", lambda url: self._provider.fetch(url, patience))
 
     def _address_of(self, prediction: dict[str, Any]) -> str:
         """Built from the id: an address that an answer names might lead our token astray."""

@@ -87,6 +87,12 @@ class EngineRoom:
         hosted = self._hosted.get(name)
         return (hosted.info if hosted else None) or self._known.get(self._key(name))
 
+    def is_paid(self, name: str) -> bool:
+        """May a request of this engine cost money? Also one that has not been started yet is known by its name."""
+        info = self.known(name)
+        asked = self._settings.ensemble if name == "ensemble" else (name,)
+        return any(each in CLOUD for each in asked) or (info is not None and info.paid)
+
     def capacity(self, name: str) -> int:
         """How many requests the engine takes at the same time, over all its processes."""
         info = self.known(name)

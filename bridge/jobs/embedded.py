@@ -13,11 +13,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from bridge.errors import (
+    LOST,
     PASSING,
     BridgeError,
     Busy,
     Conflict,
     EngineCrashed,
+    EngineError,
     EngineTimeout,
     JobCancelled,
     NotFound,
@@ -37,16 +39,21 @@ STOPPING = "stopping"
 _POISON = (
     f"The server ended {MAX_ATTEMPTS} times while it made this sound, so it is not tried again. Ask for another one."
 )
+_UNSURE = (
+    "The bridge ended while a provider made this sound. It may have been paid, so it is not asked for again by itself. "
+    "Ask again."
+)
 
 
 class EmbeddedQueue:
     """Runs jobs as tasks on the event loop; ``run`` awaits the engine's process.
 
     ``capacity(lane)``: how many jobs of a lane may run at once. ``gives_way(lane)``: is a running pre-generation
-    stopped, to be begun again later, when somebody more urgent would have to wait for it? ``estimate(job)``: expected
-    seconds of the whole job, None when unknown. ``limit``: how many jobs may wait. ``job_seconds``: deadline of one
-    job. ``kept``: how many ended tickets are remembered. ``book``: where promises are written down; without one they
-    end with the process.
+    stopped, to be begun again later, when somebody more urgent would have to wait for it? ``repeatable(lane)``: may
+    what was running when the server ended be begun again at its next start? ``estimate(job)``: expected seconds of the
+    whole job, None when unknown. ``limit``: how many jobs may wait. ``job_seconds``: deadline of one job. ``kept``:
+    how many ended tickets are remembered. ``book``: where promises are written down; without one they end with the
+    process.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class EmbeddedQueue:
         *,
         capacity: Callable[[str], int] = lambda _: 1,
         gives_way: Callable[[str], bool] = lambda _: False,
+        repeatable: Callable[[str], bool] = lambda _: True,
         estimate: Callable[[Job], float | None] = lambda _: None,
         limit: int = 200,
         job_seconds: float = 600.0,
@@ -64,6 +72,7 @@ class EmbeddedQueue:
         self._run = run
         self._capacity = capacity
         self._gives_way = gives_way
+        self._repeatable = repeatable
         self._estimate = estimate
         self._limit = limit
         self._job_seconds = job_seconds
@@ -119,7 +128,10 @@ class EmbeddedQueue:
             ticket.job = job
             job.tickets[ticket.id] = ticket
             self._remember(ticket)
-            if ticket.attempts >= MAX_ATTEMPTS:
+            if ticket.attempts and not self._repeatable(job.lane):
+                self._alive.pop(job.key, None)
+                self._end(job, State.FAILED, error=EngineError(_UNSURE, code=LOST))
+            elif ticket.attempts >= MAX_ATTEMPTS:
                 self._alive.pop(job.key, None)
                 self._end(job, State.FAILED, error=EngineCrashed(_POISON, code="poison"))
         for job in list(self._alive.values()):
@@ -316,6 +328,8 @@ class EmbeddedQueue:
             job.state, job.progress, job.started = State.QUEUED, Progress(0.0, None), None
             self._enqueue(job)
             self._tell(job)
+        elif task.cancelled() and self._closed and job.tickets and not self._repeatable(job.lane):
+            self._end(job, State.FAILED, error=EngineError(_UNSURE, code=LOST))
         elif task.cancelled():
             error = self._stopped() if self._closed and job.tickets else JobCancelled("Cancelled.")
             self._end(job, State.CANCELLED, error=error)

@@ -142,7 +142,7 @@ def test_numbers_that_are_no_sound_are_left_for_finishing_to_refuse(stage: Stage
     assert np.isnan(made(stage).samples).all()
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [429, 503, 529])
 def test_what_was_too_much_is_asked_again_when_the_provider_says(stage: Stage, quick: list[float], status: int) -> None:
     stage.script = [say(status, json={}, headers={"Retry-After": "7"}), say(status, json={}), say(body=wav())]
     assert made(stage).frames

@@ -14,6 +14,7 @@
     ├── Misdirected                 misdirected         a Host we do not answer to
     ├── Busy                        busy                try again later
     ├── StorageFull                 storage_full
+    ├── DiskFailed                  store_failed        the disk is read-only, failing or hanging
     ├── StorageUnavailable          storage_unavailable the place for finished files refuses or is down
     ├── EngineError                 engine_failed       the engine could not make it
     │   ├── EngineUnavailable       engine_unavailable  not installed, no weights, unknown name
@@ -128,6 +129,12 @@ class StorageFull(BridgeError):
     """The data folder cannot take another sound."""
 
     default_code = "storage_full"
+
+
+class DiskFailed(BridgeError):
+    """The disk of the data folder cannot be written, fails, or does not answer."""
+
+    default_code = "store_failed"
 
 
 class StorageUnavailable(BridgeError):

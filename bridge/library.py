@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -16,7 +17,9 @@ from typing import Any, TypeAlias, TypeVar
 import cache
 from bridge.audio.files import Described, FileMaker
 from bridge.audio.formats import FORMATS
-from bridge.errors import BridgeError, Conflict, InvalidRequest, NotFound, StorageFull
+from bridge.disk import on_disk
+from bridge.errors import InvalidRequest, NotFound
+from bridge.threads import FILES, READS, WRITES, Lane
 from cache import Event, NewSample, Published, Sample, SampleStore, Sound
 from prompts import common_stems, nearest, terms
 
@@ -42,27 +45,25 @@ class Library:
         self._listeners.append(on_event)
 
     async def read(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
-        """Call a method of the store in a thread; its errors leave as ours."""
-        try:
-            return await asyncio.to_thread(function, *arguments, **keywords)
-        except cache.NameTaken as error:
-            raise Conflict(str(error), code=error.code) from None
-        except cache.UnknownSound as error:
-            raise NotFound(str(error), code=error.code) from None
-        except cache.StorageFull as error:
-            raise StorageFull(str(error)) from None
-        except cache.StoreError as error:
-            raise BridgeError(str(error), code=error.code) from error
+        """Call a method of the store that only reads; its errors leave as ours. A writer does not hold it up."""
+        return await self._call(READS, function, *arguments, **keywords)
 
-    async def change(self, function: Callable[..., Published], *arguments: Any, **keywords: Any) -> Published:
+    async def write(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+        """Call a method of the store that writes and publishes nothing; its errors leave as ours."""
+        return await self._call(WRITES, function, *arguments, **keywords)
+
+    async def change(
+        self, function: Callable[..., Published], *arguments: Any, patient: bool = False, **keywords: Any
+    ) -> Published:
         """Call a changing method of the store, one at a time, and tell everybody what it published.
 
-        Once begun it is done and told, even when the caller is cancelled.
+        Once begun it is done and told, even when the caller is cancelled. A change that has to wait too long for the
+        ones before it is refused as Busy, unless it is ``patient``: for what was made already, and must not be lost.
         """
 
         async def work() -> Published:
-            async with self._writing:
-                published = await self.read(function, *arguments, **keywords)
+            async with self._turn(patient):
+                published = await self.write(function, *arguments, **keywords)
                 self._tell(*published.events)
             return published
 
@@ -72,8 +73,8 @@ class Library:
         """Number an event of its own, such as a job that failed."""
 
         async def work() -> None:
-            async with self._writing:
-                self._tell(await self.read(self.store.log, kind, data))
+            async with self._turn(patient=True):
+                self._tell(await self.write(self.store.log, kind, data))
 
         await self._to_the_end(work())
 
@@ -127,7 +128,7 @@ class Library:
             return path
         key = f"{sample_id}.{extension}"
         if key not in self._encoding:
-            task = asyncio.create_task(self.read(self._encode, sample_id, extension))
+            task = asyncio.create_task(self._call(FILES, self._encode, sample_id, extension))
             self._encoding[key] = task
             task.add_done_callback(lambda _: self._encoding.pop(key, None))
         return await asyncio.shield(self._encoding[key])
@@ -142,7 +143,7 @@ class Library:
                 raise _unknown_sample(sample.sample_id)
             return self._files.deliver(master, "wav", described)
 
-        return await self.read(make)
+        return await self._call(FILES, make)
 
     def tag(self, new: NewSample) -> None:
         """Put provenance into the files of a sample that is about to be published. Waits for the disk."""
@@ -165,7 +166,7 @@ class Library:
     async def pin(self, name: str, pinned: bool) -> Sound:
         """Keep a sound from ever being evicted, or allow it again. Raises NotFound."""
         sound = await self.sound(name)
-        return await self.read(self.store.pin, sound.name, pinned)
+        return await self.write(self.store.pin, sound.name, pinned)
 
     async def delete(self, name: str) -> Sound:
         """Take a sound away; ``restore`` brings it back for a while. Raises NotFound.
@@ -187,7 +188,7 @@ class Library:
         if self._encoding:
             await asyncio.wait(list(self._encoding.values()))
             samples = {slot.sample_id for sound in published.sounds for slot in sound.slots}
-            await self.read(self.store.drop_deliveries, samples)
+            await self.write(self.store.drop_deliveries, samples)
         return published
 
     async def evict(self) -> None:
@@ -199,6 +200,23 @@ class Library:
         await self.change(evict)
 
     # ------------------------------------------------------------------ small things
+
+    async def _call(self, lane: Lane, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+        with on_disk(self.store.path):
+            return await lane.run(function, *arguments, **keywords)
+
+    @asynccontextmanager
+    async def _turn(self, patient: bool) -> AsyncIterator[None]:
+        """Wait for the changes that came before. Raises Busy when that takes too long."""
+        try:
+            async with asyncio.timeout(None if patient else WRITES.patience):
+                await self._writing.acquire()
+        except TimeoutError:
+            raise WRITES.busy() from None
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         # The thread cannot be stopped; what it commits has to be told, in its order.

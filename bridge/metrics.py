@@ -31,6 +31,7 @@ from bridge.errors import BridgeError, InvalidRequest
 from bridge.gpu import read_gpus
 from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
 from bridge.service import SampleService
+from bridge.threads import SERVING
 from cache import Event
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line for each figure, of which nobody asks
@@ -104,7 +105,7 @@ class Metrics:
         store = library.store
         disk = shutil.disk_usage
         now = CollectorRegistry()
-        usage = await asyncio.to_thread(disk, self._service.settings.data_dir)
+        usage = await SERVING.run(disk, self._service.settings.data_dir)
         Gauge("bridge_disk_free_bytes", "Free space where the sounds are kept", registry=now).set(usage.free)
         Gauge("bridge_sounds", "Sounds that are kept", registry=now).set(await library.read(store.count))
         Gauge("bridge_cache_bytes", "Bytes of the sounds that are kept", registry=now).set(

@@ -101,7 +101,7 @@ class Placer:
             # what is in its slots already does not wait for others that are being published
             published = None if new or ends else await self._library.read(shown)
             if published is None:
-                published = await _not_to_be_cancelled(self._library.change(publish))
+                published = await _not_to_be_cancelled(self._library.change(publish, patient=ends))
         except BaseException:
             if new:
                 remove_files([new])

@@ -39,6 +39,7 @@ from bridge.prompt_filter import Prompts
 from bridge.requests import Order, from_validation
 from bridge.settings import Settings
 from bridge.slicing import cut_slices, slices_name
+from bridge.threads import SERVING, WRITES
 from cache import Sample, SampleStore, Sound, StoreError
 from prompts import SampleSpec, sound_aliases, sound_name
 
@@ -245,7 +246,7 @@ class SampleService:
     def begin(self, pregenerate: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         """Start what runs beside the requests: the engine, pre-generation once it runs, the sweep of the store."""
         self._spawn(self._beside, self._warm_up(pregenerate))
-        self._spawn(self._beside, self.library.read(self.library.store.sweep))
+        self._spawn(self._beside, self.library.write(self.library.store.sweep))
 
     async def close(self) -> None:
         """Stop working; what is kept stays kept."""
@@ -315,7 +316,7 @@ class SampleService:
                 code="cannot_use_source",
                 field="source" if not info.conditions else "source_as",
             )
-        await asyncio.to_thread(source_file, self.settings.data_dir, spec.source)
+        await SERVING.run(source_file, self.settings.data_dir, spec.source)
         return spec.model_copy(update={"quality_mode": quality, "source_as": use})
 
     def _asked(self, order: Order, spec: SampleSpec, spec_id: str) -> dict[str, Any]:
@@ -481,7 +482,7 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
     no engine of the name that is set.
     """
     try:
-        store = await asyncio.to_thread(
+        store = await WRITES.run(
             SampleStore.open,
             settings.data_dir,
             masters_limit=settings.masters_limit_mb * 2**20 or _NO_LIMIT,
@@ -492,7 +493,7 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
         raise StartupError(str(error), code=error.code) from None
     try:
         engines = EngineRoom(settings, store.incoming)
-        journal = await asyncio.to_thread(Journal, store.path / "jobs.sqlite3")
+        journal = await WRITES.run(Journal, store.path / "jobs.sqlite3")
         files = FileMaker(settings.prompts_in_files, open_signer(settings.c2pa_certificate, settings.c2pa_key))
         service = SampleService(settings, Library(store, files), engines, journal)
         if service.choice.name not in engines.names:
@@ -506,4 +507,4 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
         finally:
             await service.close()
     finally:
-        await asyncio.to_thread(store.close)
+        await WRITES.run(store.close)

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from bridge.errors import StartupError, StorageFull, StorageUnavailable
+from bridge.disk import on_disk
+from bridge.errors import DiskFailed, StartupError, StorageUnavailable
 from bridge.settings import Settings
+from bridge.threads import FILES
 from prompts import slug
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,6 @@ FOLDER = "stems"
 _KEY = re.compile(r"[0-9a-f]{32}/[a-z0-9_]{1,48}-[0-9a-f]{16,64}\.wav")
 _SECONDS = 120.0
 """A storage that takes longer to answer is down."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Azurite's account and key, printed in Azure's own manual; a connection string may name them by one word.
 _DEVELOPMENT = (
     "AccountName=devstoreaccount1;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;AccountKey="
@@ -75,7 +76,7 @@ class LocalFolder:
 
     async def put(self, key: str, data: bytes) -> None:
         """Write it so that a reader sees all of it or nothing."""
-        await asyncio.to_thread(replace_file, self.path(key), data)
+        await FILES.run(replace_file, self.path(key), data)
 
     async def url(self, key: str, base: str) -> str:
         """Below our own address."""
@@ -90,12 +91,12 @@ class LocalFolder:
                 if not os.access(self._folder, os.W_OK):
                     raise PermissionError(errno.EACCES, "not writable")
 
-        await asyncio.to_thread(look)
+        await FILES.run(look)
 
     async def forget(self, request_id: str) -> None:
         """Remove the request's folder."""
         folder = self._folder / stem_key(request_id, "", "").partition("/")[0]
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await FILES.run(shutil.rmtree, folder, ignore_errors=True)
 
     def path(self, key: str) -> Path:
         """The file of a key. Raises ValueError for anything that is no key of ours."""
@@ -233,8 +234,7 @@ def _first_line(error: BaseException) -> str:
 def _as_ours(folder: Path) -> Iterator[None]:
     """Turn a disk's errors into ours."""
     try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull("The disk is full: free some space, and ask again.") from error
-        raise StorageUnavailable(f"{folder} cannot be written ({error.strerror}).") from error
+        with on_disk(folder):
+            yield
+    except DiskFailed as error:
+        raise StorageUnavailable(error.message, code=error.code) from error

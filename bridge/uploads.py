@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
+import functools
 import hashlib
 import json
 import logging
@@ -20,12 +20,15 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
+from bridge.disk import on_disk
 from bridge.engines.sources import UPLOADS
-from bridge.errors import Busy, InvalidRequest, NotFound, StorageFull, TooLarge, UnsupportedMedia
+from bridge.errors import Busy, DiskFailed, InvalidRequest, NotFound, StorageFull, TooLarge, UnsupportedMedia
 from bridge.settings import Settings
+from bridge.threads import FILES
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +42,6 @@ MOST_WAITING = 16
 _ID = re.compile(r"[0-9a-f]{32}")
 _SECONDS = 120.0
 _STEP = 1 << 20
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "SYSTEMROOT")
 _STATUS = {"unsupported_media_type": UnsupportedMedia}
 
@@ -83,8 +85,8 @@ class Uploads:
             raise Busy("Too many files are being read already. Send yours again in a moment.")
         self._waiting += 1
         try:
-            with tempfile.TemporaryDirectory(dir=await _on_disk(self._made), prefix="in-") as folder:
-                receiver = Receiver(Path(folder) / "file", self._most_bytes)
+            async with self._workplace() as folder:
+                receiver = Receiver(folder / "file", self._most_bytes)
                 try:
                     yield receiver
                 finally:
@@ -100,7 +102,7 @@ class Uploads:
         decoded = receiver.path.with_suffix(".flac")
         document = await self._run("read", receiver.path, decoded, "--seconds", str(self._most_seconds))
         upload = Upload(digest, document["features"])
-        await _on_disk(lambda: self._adopt(upload, decoded))
+        await _on_disk(self._folder, lambda: self._adopt(upload, decoded))
         return upload
 
     async def judge(self, receiver: Receiver) -> dict[str, Any]:
@@ -110,8 +112,8 @@ class Uploads:
 
     async def judge_file(self, source: Path) -> dict[str, Any]:
         """Evaluate an audio file that is ours; see bridge/audio/evaluation.py."""
-        with tempfile.TemporaryDirectory(dir=await _on_disk(self._made), prefix="in-") as folder:
-            return await self._judged(source, Path(folder) / "decoded.flac")
+        async with self._workplace() as folder:
+            return await self._judged(source, folder / "decoded.flac")
 
     async def _judged(self, source: Path, decoded: Path) -> dict[str, Any]:
         document = await self._run("judge", source, decoded, "--seconds", str(self._most_seconds))
@@ -128,13 +130,24 @@ class Uploads:
     async def at_rate(self, source: Path, sample_id: str, rate: int) -> Path:
         """A WAV (16 bit) of a sample at another rate, made in the child when it is not there yet."""
         target = self._folder / f"{sample_id}.{rate}.wav"
-        if not await asyncio.to_thread(_touched, target):
-            with tempfile.TemporaryDirectory(dir=await _on_disk(self._made), prefix="in-") as folder:
-                made = Path(folder) / "made.wav"
+        if not await _on_disk(self._folder, lambda: _touched(target)):
+            async with self._workplace() as folder:
+                made = folder / "made.wav"
                 await self._run("rate", source, made, "--rate", str(rate))
-                await _on_disk(lambda: made.replace(target))
-            await asyncio.to_thread(self._sweep, target.name)
+                await _on_disk(self._folder, lambda: made.replace(target))
+            await _on_disk(self._folder, lambda: self._sweep(target.name))
         return target
+
+    @asynccontextmanager
+    async def _workplace(self) -> AsyncIterator[Path]:
+        """A folder for one file's way in, gone afterwards. Made and removed in a thread: a disk may hang."""
+        made = await _on_disk(self._folder, lambda: tempfile.mkdtemp(dir=self._made(), prefix="in-"))
+        try:
+            yield Path(made)
+        finally:
+            with contextlib.suppress(Busy):
+                gone = FILES.submit(functools.partial(shutil.rmtree, made, ignore_errors=True))
+                await asyncio.shield(asyncio.wrap_future(gone))
 
     def _made(self) -> Path:
         """The folder; at the first time without what a killed server has left in it."""
@@ -153,7 +166,7 @@ class Uploads:
                 return None
             return Upload(audio_id, features) if _touched(self._folder / f"{audio_id}.flac") else None
 
-        return await asyncio.to_thread(look)
+        return await _on_disk(self._folder, look)
 
     def _adopt(self, upload: Upload, decoded: Path) -> None:
         decoded.replace(self._folder / f"{upload.audio_id}.flac")
@@ -199,6 +212,8 @@ class Uploads:
             )
             if b"No space left" in noise:
                 raise StorageFull("The data folder cannot take another file. Make room, and send it again.")
+            if b"Read-only file system" in noise:
+                raise DiskFailed("The disk of the data folder is read-only, so the file cannot be read in. Check it.")
             raise InvalidRequest("The file cannot be read as audio.", code="unreadable_audio", field="file")
         document: dict[str, Any] = json.loads(answer)
         if "refused" in document:
@@ -216,7 +231,7 @@ class Receiver:
         self._digest = hashlib.sha256()
         self._held = bytearray()
         self._size = 0
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
 
     async def write(self, piece: bytes) -> None:
         """Take the next piece. Raises TooLarge, UnsupportedMedia, StorageFull."""
@@ -249,11 +264,13 @@ class Receiver:
 
         def write() -> None:
             if self._file is None:
-                self._file = self.path.open("xb")
+                self._file = self.path.open("xb", buffering=0)  # closing it never waits for the disk
             self._digest.update(piece)
-            self._file.write(piece)
+            left = memoryview(piece)
+            while left:
+                left = left[self._file.write(left) :]
 
-        await _on_disk(write)
+        await _on_disk(self.path.parent, write)
 
 
 def too_large(most: int) -> TooLarge:
@@ -261,13 +278,9 @@ def too_large(most: int) -> TooLarge:
     return TooLarge(f"file: the file is larger than {most / 2**20:g} MiB; send a part of it.", field="file")
 
 
-async def _on_disk(function: Callable[[], T]) -> T:
-    try:
-        return await asyncio.to_thread(function)
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull("The data folder cannot take another file. Make room, and send it again.") from None
-        raise
+async def _on_disk(folder: Path, function: Callable[[], T]) -> T:
+    with on_disk(folder):
+        return await FILES.run(function)
 
 
 def _touched(path: Path) -> bool:

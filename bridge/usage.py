@@ -23,6 +23,7 @@ from bridge.engines.spending import Spending, work_of
 from bridge.errors import BridgeError
 from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
 from bridge.logs import current_request
+from bridge.threads import WRITES
 from prompts import SampleSpec
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class UsageLog:
 
     async def _write_all(self) -> None:
         while (entry := await self._lines.get()) is not None:
-            await asyncio.to_thread(self._write, *entry)
+            await WRITES.run(self._write, *entry)
 
     def _on_ask(self, ticket: Ticket) -> None:
         if ticket.asked.get("request_id") is None:

@@ -13,6 +13,8 @@ from cache._errors import (
     StoreNotWritable,
     UnknownSound,
     UnknownTake,
+    from_os_error,
+    from_sqlite_error,
 )
 from cache._events import sound_data
 from cache._forgetting import Forgetting
@@ -59,6 +61,8 @@ __all__ = [
     "aside",
     "complaints",
     "explained",
+    "from_os_error",
+    "from_sqlite_error",
     "listing",
     "open_database",
     "replace_file",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from pathlib import Path
@@ -18,6 +17,7 @@ from bridge.errors import InvalidRequest
 from bridge.events import sample_url
 from bridge.placing import Placed
 from bridge.service import SampleService
+from bridge.threads import SERVING
 
 BASE64 = "base64"
 _ACCEPTED = {f"audio/{name}": extension for name, extension in {
@@ -74,7 +74,7 @@ async def answer_sound(
         headers[hdrs.CACHE_CONTROL] = "no-store"
         return SampleFile(path, sample.sample_id, extension, **headers)
     path = await service.library.audio(placed.sample.sample_id, "wav")
-    body = await asyncio.to_thread(_with_base64, facts, path)
+    body = await SERVING.run(_with_base64, facts, path)
     return web.Response(body=body, content_type="application/json", headers=NO_STORE)
 
 

@@ -33,6 +33,7 @@ STATUS: Mapping[type[errors.BridgeError], int] = {
     errors.EngineError: 502,
     errors.Busy: 503,
     errors.StorageFull: 507,
+    errors.DiskFailed: 503,
     errors.StorageUnavailable: 503,
     errors.JobCancelled: 409,
     errors.BridgeError: 500,

@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict, istr
 
 from bridge.audio.formats import FORMATS
+from bridge.threads import SERVING
 
 YEAR = "public, max-age=31536000, immutable"
 
@@ -109,6 +110,6 @@ async def _send(request: web.BaseRequest, writer: AbstractStreamWriter, file: Bi
         await asyncio.get_running_loop().sendfile(transport, file, start, count)
     except NotImplementedError:  # an event loop of another kind
         file.seek(start)
-        while count and (piece := await asyncio.to_thread(file.read, min(count, _PIECE))):
+        while count and (piece := await SERVING.run(file.read, min(count, _PIECE))):
             count -= len(piece)
             await writer.write(piece)

@@ -19,6 +19,7 @@ from bridge.engines.hosted import HostedEngine
 from bridge.engines.pool import EnginePool
 from bridge.errors import InvalidRequest
 from bridge.settings import Settings
+from bridge.threads import WRITES
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class EngineRoom:
             info = await hosted.start()
             if self._known.get(self._key(name)) != info:
                 self._known[self._key(name)] = info
-                await asyncio.to_thread(self._write_known)
+                await WRITES.run(self._write_known)
         return info
 
     async def close(self) -> None:

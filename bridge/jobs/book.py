@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import logging
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Busy
 from bridge.jobs._job import Job, Progress, State, Ticket
 from bridge.jobs.journal import Entry, Journal
+from bridge.threads import Lane
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +32,11 @@ class Book:
         self._journal = journal
         self._to_plain = to_plain
         self._from_plain = from_plain
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._writer = Lane("journal", 1, waiting=10_000)
 
     async def accept(self, ticket: Ticket, priority: int) -> None:
         """Write a promise down; it holds when this returns."""
-        await asyncio.get_running_loop().run_in_executor(
-            self._writer, self._journal.accept, self._entry(ticket, priority)
-        )
+        await self._writer.run(self._journal.accept, self._entry(ticket, priority))
 
     def settled(self, ticket: Ticket) -> None:
         """Write down a ticket on something that was there already."""
@@ -58,31 +56,34 @@ class Book:
 
     async def reopen(self) -> tuple[list[Ticket], list[Ticket]]:
         """Unfinished and ended tickets of earlier runs, oldest first; each has a job of its own."""
-        loop = asyncio.get_running_loop()
-        unfinished, ended = await loop.run_in_executor(self._writer, self._journal.reopen)
+        unfinished, ended = await self._writer.run(self._journal.reopen)
         return [self._ticket(entry) for entry in unfinished], [self._ticket(entry) for entry in ended]
 
     async def repeated(self, idempotency_key: str) -> tuple[str, list[str]] | None:
         """The fingerprint and the tickets of an earlier request with that key."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writer, self._journal.repeated, idempotency_key)
+        return await self._writer.run(self._journal.repeated, idempotency_key)
 
     async def remember(self, idempotency_key: str, fingerprint: str, ticket_ids: list[str]) -> None:
         """Bind a key to what was asked and to its tickets."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._writer, self._journal.remember, idempotency_key, fingerprint, ticket_ids)
+        await self._writer.run(self._journal.remember, idempotency_key, fingerprint, ticket_ids)
 
     async def forget(self, keys: Collection[str] | None, names: Collection[str]) -> None:
         """Drop ended tickets; see JobQueue."""
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._journal.forget, keys, names)
+        await self._writer.run(self._journal.forget, keys, names)
 
     async def close(self) -> None:
         """Finish writing and close the file."""
-        await asyncio.to_thread(self._writer.shutdown)
-        self._journal.close()
+        try:
+            # One thread: when this is called, everything before it has been written.
+            await self._writer.run(self._journal.close)
+        except Busy:
+            logger.warning("the journal could not be written to its end: the disk does not answer")
 
     def _later(self, write: Callable[..., None], *arguments: Any) -> None:
-        self._writer.submit(write, *arguments).add_done_callback(_log_failure)
+        try:
+            self._writer.submit(functools.partial(write, *arguments)).add_done_callback(_log_failure)
+        except Busy as error:
+            logger.warning("the journal cannot be written: %s", error)
 
     def _entry(self, ticket: Ticket, priority: int) -> Entry:
         job = ticket.job

@@ -138,13 +138,13 @@ class Hub:
         events = None
         since = data.get("since")
         if data.get("epoch") == store.epoch and isinstance(since, int) and not isinstance(since, bool):
-            events = await asyncio.to_thread(missed, store, since)
+            events = await self._service.library.read(missed, store, since)
         if events is not None:
             reply["events"] = events
             self._metrics.resync_events.inc(len(events))
             reply["head"] = events[-1]["seq"] if events else int(since or 0)
         else:
-            reply["head"], reply["sounds"] = await asyncio.to_thread(everything, store)
+            reply["head"], reply["sounds"] = await self._service.library.read(everything, store)
             reply["reset"] = True
         return reply
 

@@ -22,6 +22,7 @@ from bridge.stems._leader import Leader
 from bridge.stems._ledger import COMPLETED, DELIVERED, FAILED, FILE, GIVEN_UP, PROCESSING, WAITING, Ledger, Row
 from bridge.stems._request import Plan, PlannedStem, StemRequest, read_request
 from bridge.storage import Storage, stem_key
+from bridge.threads import WRITES
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +59,11 @@ class Stems:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Go on with what was left, accept requests, and stop; what is not done then is done after the next start."""
-        self._open = await asyncio.to_thread(Ledger, self._settings.data_dir / FILE)
+        self._open = await WRITES.run(Ledger, self._settings.data_dir / FILE)
         try:
-            for row in await asyncio.to_thread(self._ledger.unfinished):
+            for row in await WRITES.run(self._ledger.unfinished):
                 self._begin(row.id)
-            for row in await asyncio.to_thread(self._ledger.undelivered):
+            for row in await WRITES.run(self._ledger.undelivered):
                 self._call_back(row.id)
             self._spawn("look", "", self._look_after)
             yield
@@ -72,7 +73,7 @@ class Stems:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.to_thread(self._ledger.close)
+            await WRITES.run(self._ledger.close)
             self._open = None
 
     async def accept(self, document: Mapping[str, Any], base: str) -> StemRequest:
@@ -93,11 +94,11 @@ class Stems:
         body = request.model_dump(mode="json")
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         request_id = request.generation_request_id
-        before = await asyncio.to_thread(self._ledger.get, request_id)
+        before = await WRITES.run(self._ledger.get, request_id)
         if before is None:
             self._refuse_too_much(len(plan.stems))
             self._promised |= {(request_id, stem.stem_type) for stem in plan.stems}
-            before = await asyncio.to_thread(self._ledger.accept, request_id, digest, body, base, time.time())
+            before = await WRITES.run(self._ledger.accept, request_id, digest, body, base, time.time())
         if before is None:
             self._begin(request_id)
         elif before.digest != digest:
@@ -111,7 +112,7 @@ class Stems:
 
     async def document(self, request_id: str) -> dict[str, Any]:
         """Contract D's callback document, as far as it is. Raises NotFound, StorageUnavailable."""
-        row = await asyncio.to_thread(self._ledger.get, request_id)
+        row = await WRITES.run(self._ledger.get, request_id)
         if row is None:
             raise NotFound(f"No job and no request has the id '{request_id[:80]}'.", code="unknown_job")
         return await self._document(row)
@@ -125,10 +126,10 @@ class Stems:
 
     async def _once_more(self, row: Row, body: dict[str, Any]) -> None:
         if row.state == FAILED:
-            await asyncio.to_thread(self._ledger.begin_again, row.id, body)
+            await WRITES.run(self._ledger.begin_again, row.id, body)
             self._begin(row.id)
         elif row.state == COMPLETED and row.body.get("callback_url") is not None:
-            await asyncio.to_thread(self._ledger.note_callback, row.id, WAITING)
+            await WRITES.run(self._ledger.note_callback, row.id, WAITING)
             self._call_back(row.id)
 
     def _begin(self, request_id: str) -> None:
@@ -141,7 +142,7 @@ class Stems:
         self._spawn("callback", request_id, lambda: self._deliver(request_id))
 
     async def _work(self, request_id: str) -> None:
-        row = await asyncio.to_thread(self._ledger.get, request_id)
+        row = await WRITES.run(self._ledger.get, request_id)
         if row is None or row.state != PROCESSING:
             return
         done = self._done.setdefault(request_id, [])
@@ -223,7 +224,7 @@ class Stems:
     async def _deliver(self, request_id: str) -> None:
         """Call back until it is taken, or until it has failed too often."""
         while True:
-            row = await asyncio.to_thread(self._ledger.get, request_id)
+            row = await WRITES.run(self._ledger.get, request_id)
             if row is None or row.callback != WAITING:
                 return
             await asyncio.sleep(row.due - time.time())
@@ -295,7 +296,7 @@ class Stems:
             if self._settings.stem_days:
                 with contextlib.suppress(BridgeError):
                     before = time.time() - self._settings.stem_days * _DAY
-                    for request_id in await asyncio.to_thread(self._ledger.remove_before, before):
+                    for request_id in await WRITES.run(self._ledger.remove_before, before):
                         await self.storage.forget(request_id)
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -303,7 +304,7 @@ class Stems:
         """Write something down that must not be lost; a full disk is waited for."""
         while True:
             try:
-                return await asyncio.to_thread(change)
+                return await WRITES.run(change)
             except StorageFull as error:
                 logger.warning("%s", error.message)
                 await asyncio.sleep(_BUSY_SECONDS)

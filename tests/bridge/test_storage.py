@@ -73,7 +73,7 @@ async def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageFull, match="free some space"):
+    with pytest.raises(StorageFull, match="Free some space"):
         await LocalFolder(tmp_path).put(STEM, AUDIO)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

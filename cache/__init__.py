@@ -22,6 +22,7 @@ from cache._inspecting import Listing, complaints, listing
 from cache._model import Event, EventType, Facts, NewSample, Published, Sample, Slot, Sound, Target
 from cache._opening import Schema, Step, explained, open_database
 from cache._reading import Order, Wanted
+from cache._rebuilding import Rebuilding, Rebuilt, Told, rebuild
 from cache._replacing import alone_in, aside, replace_file, set_aside
 from cache._store import Options, SampleStore
 from cache._sweeping import Damage
@@ -41,6 +42,8 @@ __all__ = [
     "Order",
     "PlainDisk",
     "Published",
+    "Rebuilding",
+    "Rebuilt",
     "Sample",
     "SampleStore",
     "Schema",
@@ -54,6 +57,7 @@ __all__ = [
     "StoreLocked",
     "StoreNotWritable",
     "Target",
+    "Told",
     "UnknownSound",
     "UnknownTake",
     "Wanted",
@@ -65,6 +69,7 @@ __all__ = [
     "from_sqlite_error",
     "listing",
     "open_database",
+    "rebuild",
     "replace_file",
     "set_aside",
     "sound_data",

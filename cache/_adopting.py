@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from cache._deliveries import Deliveries
 from cache._errors import NotStorable
 from cache._folder import Folder, check_format, check_id, sync
 from cache._model import NewSample
+from cache._trash import Trash
 
 Plan: TypeAlias = Literal["known", "shared", "new"]
 """known: the spec has a sample, the new one is dropped. shared: another spec gave this audio. new: keep it."""
@@ -55,8 +57,12 @@ def whole(master: Path, size: int) -> bool:
         return False
 
 
-def move_in(new: NewSample, folder: Folder, deliveries: Deliveries, undo: ExitStack, *, durable: bool) -> None:
+def move_in(
+    new: NewSample, folder: Folder, deliveries: Deliveries, trash: Trash, undo: ExitStack, *, durable: bool
+) -> None:
     """Move the files to where they will be served from; ``undo`` puts each of them back.
+
+    A file that is there already, and is not what the catalogue says, goes to the trash.
 
     Everything is on the disk when this returns (if ``durable``), so that no row ever speaks of bytes that a power cut
     can take.
@@ -66,6 +72,8 @@ def move_in(new: NewSample, folder: Folder, deliveries: Deliveries, undo: ExitSt
     master.parent.mkdir(mode=0o700, exist_ok=True)
     if durable:
         sync(new.master)
+    if os.path.lexists(master):
+        trash.take(master)
     undo.callback(_put_back, master, new.master)
     new.master.replace(master)
     if durable:
@@ -80,8 +88,9 @@ def move_in(new: NewSample, folder: Folder, deliveries: Deliveries, undo: ExitSt
             deliveries.put(new.sample_id, fmt, file)
 
 
-def write(con: sqlite3.Connection, new: NewSample, size: int, digest: str, now: float) -> None:
-    """Write the row of a sample whose master was moved in."""
+def write(con: sqlite3.Connection, new: NewSample, now: float) -> None:
+    """Write the row of a sample whose master is about to be moved in, or has changed."""
+    digest, size = measure(new.master)
     con.execute(
         "INSERT INTO samples (id, rate, channels, frames, bytes, digest, created) VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET rate = excluded.rate, channels = excluded.channels, frames = excluded.frames,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cache import _schema
-from cache._errors import NotStorable, StoreClosed, StoreError, from_sqlite_error
+from cache._errors import NotStorable, StoreClosed, StoreError, damaged, from_sqlite_error, is_damage
 
 
 class Database:
@@ -22,6 +23,8 @@ class Database:
         self._pool_lock = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
         self._open = True
+        self.damage: str | None = None
+        """What was wrong when a statement found the file to be damaged; None while none did."""
         self._writer = self._connect()
         try:
             with self._translated():
@@ -42,6 +45,11 @@ class Database:
                 while self._readers:
                     self._readers.pop().close()
             self._writer.close()
+
+    @property
+    def changes(self) -> int:
+        """Count the rows that were changed since it was opened."""
+        return self._writer.total_changes
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -110,7 +118,12 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            if is_damage(error):
+                self.damage = self.damage or str(error)
             raise from_sqlite_error(error, self._file.parent) from error
+        except json.JSONDecodeError as error:  # only rows of ours are read as JSON in here
+            self.damage = self.damage or f"what is kept of a sound cannot be read: {error}"
+            raise damaged(self._file.parent, self.damage) from error
         except UnicodeEncodeError as error:
             raise NotStorable("A name or word is no Unicode text: it contains half of a surrogate pair.") from error
 

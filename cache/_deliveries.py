@@ -6,16 +6,17 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import diskcache
 from diskcache.core import MODE_BINARY, UNKNOWN
 
-from cache._errors import NotStorable, StoreClosed, from_os_error, from_sqlite_error, is_damage
-from cache._folder import Folder, sync
+from cache._errors import NotStorable, StorageFull, StoreClosed, from_os_error, from_sqlite_error, is_damage
+from cache._folder import Folder, files_under, sync
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -129,9 +130,27 @@ class Deliveries:
             self._do(lambda: [self._open().delete(name, retry=True) for name in listed])
 
     def forget_samples(self, sample_ids: Iterable[str]) -> None:
-        """Remove every delivery of these samples."""
+        """Remove every delivery of these samples, also where the disk is so full that their rows have to wait."""
         folder = self._folder.deliveries
-        self.forget(file.name for one in sample_ids for file in (folder / one[:2]).glob(f"{one}.*"))
+        files = [file for one in sample_ids for file in (folder / one[:2]).glob(f"{one}.*")]
+        self._remove(files)
+
+    def free(self, wanted: int) -> int:
+        """Remove the files written first until that many bytes are free, or all; return how many it is."""
+        found = []
+        for files in files_under(self._folder.deliveries):
+            for file in files:
+                with suppress(FileNotFoundError):
+                    state = file.stat(follow_symlinks=False)
+                    found.append((state.st_mtime, state.st_size, Path(file.path)))
+        freed, gone = 0, list[Path]()
+        for _, size, path in sorted(found):
+            if freed >= wanted:
+                break
+            freed += size
+            gone.append(path)
+        self._remove(gone)
+        return freed
 
     def sweep_files(self, files: Iterable[os.DirEntry[str]], known: Collection[str]) -> int:
         """Remove those of the files that no row names rightly, or whose sample is not known: return how many went."""
@@ -140,6 +159,15 @@ class Deliveries:
     def sweep_rows(self) -> None:
         """Forget rows whose file is gone."""
         self._do(self._sweep_rows)
+
+    def _remove(self, files: Sequence[Path]) -> None:
+        try:
+            for file in files:
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            raise from_os_error(error, self._folder.path) from error
+        with suppress(StorageFull):  # a row without a file is swept away later
+            self.forget(file.name for file in files)
 
     def _put(self, name: str, value: bytes | Path) -> None:
         cache = self._open()

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sqlite3
 from pathlib import Path
 from typing import ClassVar
@@ -121,10 +122,7 @@ def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
             "Give this user the right to write there, or choose another folder with --data-dir."
         )
     if is_damage(error):
-        return StoreDamaged(
-            f"The catalogue in {path} is damaged ({error}). "
-            "Put back a copy of the folder, or choose another folder with --data-dir."
-        )
+        return damaged(path, str(error))
     return StoreError(f"The catalogue in {path} failed: {error}. Check the disk.")
 
 
@@ -150,7 +148,20 @@ def is_read_only(error: sqlite3.Error) -> bool:
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Is the database file itself broken?"""
-    return _primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return _primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or (
+        # The module's own word for text that is not Unicode any more.
+        not _primary_code(error) and "decode to UTF-8" in str(error)
+    )
+
+
+def damaged(path: Path, why: str) -> StoreDamaged:
+    """Build the sentence for a catalogue in the folder ``path`` that cannot be read."""
+    return StoreDamaged(f"The catalogue in {path} is damaged ({' '.join(why.split())}). {rebuild_advice(path)}")
+
+
+def rebuild_advice(path: Path) -> str:
+    """Say what to type to rebuild the catalogue of the folder ``path``."""
+    return f"Stop the server, then type: sample-bridge rebuild --data-dir {shlex.quote(str(path))}"
 
 
 def full(path: Path) -> StorageFull:

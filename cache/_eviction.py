@@ -15,6 +15,17 @@ def purge(con: sqlite3.Connection, before: float) -> tuple[int, list[str]]:
     return len(numbers), [sample_id for number in numbers for sample_id in _drop(con, number)]
 
 
+def any_deleted(con: sqlite3.Connection) -> bool:
+    """Is there a deleted sound that can still be restored?"""
+    return con.execute("SELECT 1 FROM sounds WHERE removed IS NOT NULL LIMIT 1").fetchone() is not None
+
+
+def purge_oldest(con: sqlite3.Connection) -> list[str]:
+    """Forget the sound that was deleted first: return the samples that went with it."""
+    row = con.execute("SELECT id FROM sounds WHERE removed IS NOT NULL ORDER BY removed, id LIMIT 1").fetchone()
+    return [] if row is None else _drop(con, row[0])
+
+
 def evict(
     con: sqlite3.Connection, limit: int, keep: Collection[str], loose_before: float
 ) -> tuple[list[Sound], list[Event], list[str]]:

@@ -7,11 +7,12 @@ import fcntl
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from cache import _recognising, _schema
 from cache._errors import FormatTooNew, NotStorable, StoreDamaged, StoreLocked, from_os_error
-from cache._schema import FORMAT, MIGRATIONS
 
 _ID = re.compile(r"[0-9a-f]{16,64}")
 _FORMAT_NAME = re.compile(r"[a-z0-9_]{1,16}")
@@ -41,6 +42,8 @@ class Folder:
         self.masters = path / "masters"
         self.deliveries = path / "deliveries"
         self.incoming = path / "incoming"
+        self.trash = path / "trash"
+        self.copies = path / "copies"
         self._lock: int | None = None
 
     def master(self, sample_id: str) -> Path:
@@ -54,7 +57,7 @@ class Folder:
         return self.deliveries / sample_id[:2] / f"{sample_id}.{check_format(fmt)}"
 
     def open(self) -> None:
-        """Make the folder where it is missing, lock it, bring it to our format and empty ``incoming``.
+        """Make the folder where it is missing, lock it, look whose it is and empty ``incoming``.
 
         Raises StoreNotWritable, StoreLocked, FormatTooNew, StoreDamaged or StorageFull.
         """
@@ -62,7 +65,7 @@ class Folder:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._take_lock()
             try:
-                self._bring_to_format()
+                self._refuse_newer()
                 for folder in (self.masters, self.deliveries, self.incoming):
                     folder.mkdir(mode=0o700, exist_ok=True)
                 for left in list(self.incoming.iterdir()):
@@ -98,44 +101,76 @@ class Folder:
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         self._lock = lock
 
-    def _bring_to_format(self) -> None:
+    def master_files(self) -> Iterator[Path]:
+        """Go through the files in ``masters`` that are named as masters are."""
+        if self.masters.is_dir():
+            for files in files_under(self.masters):
+                yield from (Path(file.path) for file in files if is_master_name(file.name))
+
+    def _refuse_newer(self) -> None:
         version = self._version()
-        if version > FORMAT:
-            raise FormatTooNew(
-                f"The data folder {self.path} has format {version}, this program knows formats up to {FORMAT}. "
-                "Update the program, or choose another folder with --data-dir."
-            )
-        while version < FORMAT:
-            MIGRATIONS[version](self.path)
-            version += 1
-            self._write_version(version)
+        if version > _schema.FORMAT:
+            raise FormatTooNew(too_new(self.path, version))
 
     def _version(self) -> int:
         file = self.path / "format.json"
         try:
             version = json.loads(file.read_bytes())["version"]
+            if type(version) is int and version >= 1:
+                return version
+            missing = False
         except FileNotFoundError:
-            # Never settle in a folder that holds somebody's files under our names: `incoming` is emptied at open.
-            for ours in (self.catalogue, self.masters, self.deliveries, self.incoming):
-                if ours.exists():
-                    raise StoreDamaged(
-                        f"{self.path} contains {ours.name} but no format.json, so it is no data folder of ours. "
-                        "Choose another folder with --data-dir."
-                    ) from None
-            self._write_version(FORMAT)
-            return FORMAT
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreDamaged(f"{file} cannot be read. Put back a copy of it, or choose another folder.") from error
-        if type(version) is not int or version < 1:
-            raise StoreDamaged(f"{file} names no format version. Put back a copy of it, or choose another folder.")
-        return version
+            missing = True
+        except (ValueError, KeyError, TypeError, RecursionError):
+            missing = False
+        # Never settle in a folder that holds somebody's files under our names: `incoming` is emptied at open.
+        recognised = _recognising.version(self.path)
+        if recognised is not None:
+            if recognised <= _schema.FORMAT:
+                self.write_version(recognised)
+            return recognised
+        if not missing:
+            raise StoreDamaged(
+                f"{file} cannot be read, and nothing else in the folder says that it is ours. Put back a copy of the "
+                f"file, or choose another folder with --data-dir. If it is ours, type: {self._make_ours()}"
+            )
+        for ours in (self.catalogue, self.masters, self.deliveries, self.incoming):
+            if ours.exists():
+                raise StoreDamaged(
+                    f"{self.path} contains {ours.name} but no format.json, so it is no data folder of ours. "
+                    f"Choose another folder with --data-dir. If it is ours, type: {self._make_ours()}"
+                )
+        self.write_version(_schema.FORMAT)
+        return _schema.FORMAT
 
-    def _write_version(self, version: int) -> None:
+    def _make_ours(self) -> str:
+        return f"""echo '{{"version": 1}}' > {shlex.quote(str(self.path / "format.json"))}"""
+
+    def write_version(self, version: int) -> None:
+        """Write which version the folder has, unless it says so already. Raises OSError."""
+        file, text = self.path / "format.json", json.dumps({"version": version}) + "\n"
+        with contextlib.suppress(OSError):
+            if file.read_bytes() == text.encode():
+                return
         part = self.path / "format.json.part"
-        part.write_text(json.dumps({"version": version}) + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
         sync(part)
-        part.replace(self.path / "format.json")
+        part.replace(file)
         sync(self.path)
+
+
+def too_new(folder: Path, version: int) -> str:
+    """Build the sentence for a folder of a later version."""
+    return (
+        f"The data folder {folder} has format {version}, this program knows formats up to {_schema.FORMAT}. "
+        "Update the program, or choose another folder with --data-dir."
+    )
+
+
+def is_master_name(name: str) -> bool:
+    """Is a file named as masters are, ``<sample_id>.wav``?"""
+    stem, dot, ending = name.partition(".")
+    return bool(dot) and ending == "wav" and bool(_ID.fullmatch(stem))
 
 
 def sync(path: Path) -> None:

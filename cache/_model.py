@@ -132,3 +132,5 @@ class Published:
     events: tuple[Event, ...] = ()
     sample: Sample | None = None
     """What was published: the incoming sample, or the one that was kept already for the same spec."""
+    restorable_until: float | None = None
+    """Unix seconds: how long a deleted sound can be restored; None where it cannot be."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-FORMAT = 1
-"""Version of the folder's layout and of these tables."""
+FORMAT = 2
+"""Version of the folder's layout and of these tables; the catalogue has it as ``user_version``.
 
-MIGRATIONS: Mapping[int, Callable[[Path], None]] = {}
-"""From version n to n + 1, in place: ``MIGRATIONS[n](folder)``. Version 1 is the first."""
+2: masters that no row names may be waiting for a rebuild; programs of version 1 would delete them.
+"""
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: lambda _: None}
+"""From version n to n + 1: ``MIGRATIONS[n](catalogue)``, within a transaction."""
+
+TABLES = ("meta", "samples", "takes", "sounds", "names", "slots", "terms", "events")
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -74,4 +78,34 @@ def create(con: sqlite3.Connection) -> None:
     if con.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone():
         return
     epoch = secrets.token_hex(8)
-    con.executescript(f"BEGIN IMMEDIATE;{_TABLES}INSERT INTO meta VALUES ('epoch', '{epoch}');COMMIT;")  # noqa: S608 - our own hex digits
+    con.executescript(
+        f"BEGIN IMMEDIATE;{_TABLES}INSERT INTO meta VALUES ('epoch', '{epoch}');PRAGMA user_version = {FORMAT};COMMIT;"  # noqa: S608 - our own hex digits
+    )
+
+
+def version(con: sqlite3.Connection) -> int:
+    """Return the catalogue's version. Those of version 1 have none written in them."""
+    return int(con.execute("PRAGMA user_version").fetchone()[0]) or 1
+
+
+def migrate(con: sqlite3.Connection) -> None:
+    """Take every step to our version, each in a transaction of its own; it may be killed at any time and run again."""
+    while (here := version(con)) < FORMAT:
+        con.execute("BEGIN IMMEDIATE")
+        try:
+            MIGRATIONS[here](con)
+            con.execute(f"PRAGMA user_version = {here + 1}")
+            con.execute("COMMIT")
+        except BaseException:
+            if con.in_transaction:
+                con.execute("ROLLBACK")
+            raise
+
+
+def renew_epoch(con: sqlite3.Connection) -> None:
+    """Give the catalogue a new epoch, since its events were numbered otherwise; it remembers the ones it had."""
+    con.execute(
+        "INSERT INTO meta SELECT 'epochs', value FROM meta WHERE key = 'epoch'"
+        " ON CONFLICT DO UPDATE SET value = value || ' ' || excluded.value"
+    )
+    con.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (secrets.token_hex(8),))

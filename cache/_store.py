@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Self, TypeAlias, TypedDict, Unpack
 
-from cache import _adopting, _events, _eviction, _forgetting, _reading, _search, _sweeping, _unwanted, _writing
+from cache import (
+    _adopting,
+    _carrying,
+    _checking,
+    _events,
+    _eviction,
+    _forgetting,
+    _mending,
+    _reading,
+    _room,
+    _schema,
+    _search,
+    _sweeping,
+    _unwanted,
+    _writing,
+)
+from cache._copying import Copier
 from cache._database import Database
 from cache._deliveries import Deliveries
-from cache._errors import NotStorable, UnknownTake, from_os_error, full
+from cache._errors import NotStorable, StorageFull, UnknownTake, damaged, from_os_error, from_sqlite_error, full
 from cache._folder import Folder
 from cache._forgetting import Forgetting
 from cache._model import Event, EventType, NewSample, Published, Sample, Sound, Target
 from cache._reading import Order, Wanted
 from cache._sweeping import Damage
+from cache._trash import Trash
+
+_LOOSE_SECONDS = 600
+"""How long a sample that no sound shows any more is kept for pages that still play it."""
 
 Jobs: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -34,7 +55,11 @@ class Options(TypedDict, total=False):
     disk_reserve: int
     """Bytes that stay free on the disk; 64 MiB."""
     undo_seconds: float
-    """How long a deleted sound can be restored; 600."""
+    """How long a deleted sound can be restored while there is room; 86400."""
+    trash_days: float
+    """How long files that no row names are kept in the trash; 30."""
+    trash_limit: int
+    """Bytes of the trash; the oldest go first; 2 GiB."""
     durable: bool
     """Survive a power cut too, not only the end of the process; True."""
     clock: Callable[[], float]
@@ -52,7 +77,7 @@ class SampleStore:
         self._folder = Folder(path)
         self._masters_limit = options.get("masters_limit", 20 * 2**30)
         self._disk_reserve = options.get("disk_reserve", 64 * 2**20)
-        self._undo_seconds = options.get("undo_seconds", 600)
+        self._undo_seconds = options.get("undo_seconds", 86400)
         self._durable = options.get("durable", True)
         self._clock = options.get("clock", time.time)
         self._memory_lock = threading.Lock()
@@ -62,15 +87,35 @@ class SampleStore:
         with ExitStack() as undo:
             undo.callback(self._folder.close)
             self._folder.open()
+            note = self._mend()
+            self._notes = [note] if note else []
             self._db = Database(self._folder.catalogue, durable=self._durable)
             undo.callback(self._db.close)
+            with self._files():
+                self._folder.write_version(_schema.FORMAT)
+            self._copier = Copier(self._folder, self._db, self._clock, self._disk_reserve)
+            self._trash = Trash(
+                self._folder,
+                days=options.get("trash_days", 30),
+                limit=options.get("trash_limit", 2 * 2**30),
+                clock=self._clock,
+            )
+            self._ballast = _room.Ballast(self._folder.path, self._disk_reserve)
             with self._db.read() as con:
                 self.epoch: str = con.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
             limit = options.get("deliveries_limit", 2 * 2**30)
             self._deliveries = Deliveries(self._folder, limit, durable=self._durable)
             undo.callback(self._deliveries.close)
             self.purge()
+            self._ballast.fill()
             undo.pop_all()
+
+    def _mend(self) -> str | None:
+        try:
+            with self._files():
+                return _mending.mend(self._folder, self._clock()).note
+        except sqlite3.Error as error:
+            raise from_sqlite_error(error, self._folder.path) from error
 
     @classmethod
     def open(cls, path: Path, **options: Unpack[Options]) -> Self:
@@ -81,7 +126,7 @@ class SampleStore:
         return cls(path, options)
 
     def close(self) -> None:
-        """Finish what is under way and unlock the folder; a second call does nothing."""
+        """Finish what is under way, copy the catalogue and unlock the folder; a second call does nothing."""
         with self._db.lock:
             if self._closed:
                 return
@@ -90,6 +135,7 @@ class SampleStore:
                 if self._touched:
                     with self._change():
                         pass
+                self._copier.copy()
             finally:
                 self._deliveries.close()
                 self._db.close()
@@ -105,6 +151,16 @@ class SampleStore:
     def path(self) -> Path:
         """The data folder."""
         return self._folder.path
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found to be wrong, and what to type, in sentences; empty when all is well."""
+        return (*self._notes, *filter(None, [self.damaged]))
+
+    @property
+    def damaged(self) -> str | None:
+        """Says that the catalogue was found to be damaged while it was in use, and what to type."""
+        return str(damaged(self.path, self._db.damage)) if self._db.damage else None
 
     @property
     def incoming(self) -> Path:
@@ -129,12 +185,8 @@ class SampleStore:
         if incoming is not None:  # to show what is kept a full disk is still good enough
             self.check_room()
         with self._files(), self._db.lock, ExitStack() as undo:
-            write = None if incoming is None else self._adopt(incoming, undo)
             with self._change() as con:
-                now = self._clock()
-                if write is not None:
-                    write(con, now)
-                published = _publish(con, incoming, targets, jobs, now)
+                published = self._publish(con, incoming, targets, jobs, undo)
             undo.pop_all()
         if incoming is not None:
             for left in (incoming.master, *incoming.deliveries.values()):
@@ -286,12 +338,21 @@ class SampleStore:
     def delete(self, name: str, *, unwanted: Collection[str] = ()) -> Published:
         """Take a sound away; for ``undo_seconds`` it can be restored. Its samples still answer until then.
 
+        Where the disk is short of room, or the masters of their limit, what was deleted first goes for good at once,
+        this sound last: ``restorable_until`` is None then.
+
         ``unwanted``: those of its names that are among these are remembered, see ``unwanted``.
         """
-        with self._change() as con:
-            sound, event = _writing.delete(con, name, self._clock())
-            _unwanted.remember(con, {sound.name, *sound.aliases}.intersection(unwanted))
-        return Published((sound,), events=(event,))
+        try:
+            published = self._delete(name, unwanted)
+        except StorageFull:
+            with self._files():
+                freed = self._ballast.drop() or self._deliveries.free(2**20)
+            if not freed:
+                raise
+            published = self._delete(name, unwanted)
+        self._ballast.fill()
+        return published
 
     def restore(self, name: str) -> Published:
         """Give back the sound that was deleted last under that name; aliases that are taken by now are lost.
@@ -358,9 +419,10 @@ class SampleStore:
         with the last. Returns the sounds and their events, None when nothing had to go.
         """
         self.purge()
+        self._purge_for_room()
         with self._db.lock:
             with self._change() as con:
-                before = self._clock() - self._undo_seconds
+                before = self._clock() - _LOOSE_SECONDS
                 sounds, events, samples = _eviction.evict(con, self._masters_limit, keep, before)
             self._remove_files(samples)
         return Published(tuple(sounds), events=tuple(events)) if sounds or samples else None
@@ -368,41 +430,106 @@ class SampleStore:
     # --- upkeep
 
     def check_room(self, size: int = 0) -> None:
-        """Raise StorageFull unless ``size`` more bytes leave the reserve free."""
-        with self._files():
-            disk = os.statvfs(self.path)
-        if disk.f_bavail * disk.f_frsize - size < self._disk_reserve:
-            raise full(self.path)
+        """Raise StorageFull unless ``size`` more bytes leave the reserve free.
+
+        To make room, sounds that were deleted go for good, then deliveries, then what is in the trash.
+        """
+        if self._missing(size):
+            self._purge_for_room(size)
+            if short := self._missing(size):
+                self._deliveries.free(short)
+            if (short := self._missing(size)) and not self._waiting():
+                with self._files(), self._db.lock:
+                    self._trash.free(short)
+            if self._missing(size):
+                raise full(self.path)
+
+    def copy_catalogue(self) -> Path | None:
+        """Copy the catalogue into ``copies`` when it has changed since; None: no copy was made, the log says why.
+
+        Run it in a thread, each hour; the store stays usable.
+        """
+        copied = self._copier.copy()
+        self._ballast.fill()
+        return copied
 
     def sweep(self) -> int:
-        """Remove what a crash left behind, and mark takes whose master is lost: return how many files went.
+        """Bring folder and catalogue together after a crash: return how many files went.
 
-        Run it in a thread after opening; the store stays usable.
+        Files that no row names go to the trash; takes whose master is lost are marked. Then the catalogue is read
+        through, see ``damaged``. Run it in a thread after opening; the store stays usable.
         """
         with self._files():
-            return _sweeping.sweep(self._folder, self._db, self._deliveries)
+            swept = _sweeping.sweep(self._folder, self._db, self._deliveries, self._trash)
+        with self._db.read() as con:
+            if (note := _mending.due(con)) and note not in self._notes:
+                self._notes.append(note)
+            wrong = _checking.damage(con)
+        self._db.damage = self._db.damage or wrong
+        return swept
 
     def verify(self) -> dict[str, Damage]:
         """Read every master: return what is wrong with which sample. Takes a while."""
         with self._files():
             return _sweeping.verify(self._folder, self._db)
 
-    def _adopt(self, new: NewSample, undo: ExitStack) -> Callable[[Connection, float], None]:
-        """Move a new sample's files in, and return what writes its rows."""
-        facts = _adopting.check(new, self._folder)
-        with self._db.read() as con:
-            plan = _adopting.plan(con, new, self._folder)
-        digest, size = _adopting.measure(new.master)
+    def _publish(
+        self,
+        con: Connection,
+        incoming: NewSample | None,
+        targets: Sequence[Target],
+        jobs: Sequence[Mapping[str, Any]],
+        undo: ExitStack,
+    ) -> Published:
+        now = self._clock()
+        if incoming is None:
+            return _publish(con, None, targets, jobs, now)
+        facts = _adopting.check(incoming, self._folder)
+        plan = _adopting.plan(con, incoming, self._folder)
         if plan == "new":
-            _adopting.move_in(new, self._folder, self._deliveries, undo, durable=self._durable)
+            _adopting.write(con, incoming, now)
+        if plan != "known":
+            _adopting.write_take(con, incoming, facts, now)
+        published = _publish(con, incoming, targets, jobs, now)
+        if plan != "new":
+            return published
+        # Where it belongs is known now, so its master can tell.
+        if _carrying.carry(incoming.master, _carrying.Carried(incoming.spec_id, _places(published, targets))):
+            _adopting.write(con, incoming, now)
+            published = replace(published, sample=_reading.take(con, incoming.spec_id))
+        _adopting.move_in(incoming, self._folder, self._deliveries, self._trash, undo, durable=self._durable)
+        return published
 
-        def write(con: Connection, now: float) -> None:
-            if plan == "new":
-                _adopting.write(con, new, size, digest, now)
-            if plan != "known":
-                _adopting.write_take(con, new, facts, now)
+    def _delete(self, name: str, unwanted: Collection[str]) -> Published:
+        with self._db.lock:
+            now = self._clock()
+            with self._change() as con:
+                number = _reading.need(con, name)
+                sound, event = _writing.delete(con, name, now)
+                _unwanted.remember(con, {sound.name, *sound.aliases}.intersection(unwanted))
+            self._purge_for_room(at_once=self._undo_seconds <= 0)
+            with self._db.read() as con:
+                kept = con.execute("SELECT 1 FROM sounds WHERE id = ?", (number,)).fetchone()
+        return Published((sound,), events=(event,), restorable_until=now + self._undo_seconds if kept else None)
 
-        return write
+    def _purge_for_room(self, size: int = 0, *, at_once: bool = False) -> None:
+        """Remove deleted sounds for good, the one deleted first first, until disk and limit have room."""
+        with self._db.lock:
+            while at_once or self._missing(size) or self.size() > self._masters_limit:
+                with self._db.read() as con:
+                    if not _eviction.any_deleted(con):
+                        return
+                with self._change() as con:
+                    samples = _eviction.purge_oldest(con)
+                self._remove_files(samples)
+
+    def _missing(self, size: int = 0) -> int:
+        with self._files():
+            return _room.missing(self.path, self._disk_reserve, size)
+
+    def _waiting(self) -> bool:
+        with self._db.read() as con:
+            return _mending.due(con) is not None
 
     def _remove_files(self, sample_ids: Iterable[str]) -> None:
         listed = list(sample_ids)
@@ -458,3 +585,11 @@ def _publish(
         place = dict(zip(("name", "n"), slots[min(index, len(slots) - 1)], strict=True)) if slots else {}
         events.append(_events.append(con, "job", {**job, **place}))
     return Published(tuple(sounds.values()), tuple(slots), tuple(events), sample)
+
+
+def _places(published: Published, targets: Sequence[Target]) -> tuple[_carrying.Place, ...]:
+    places = (
+        _carrying.Place(name, n, target.standin, target.aliases, target.session)
+        for (name, n), target in zip(published.slots, targets, strict=True)
+    )
+    return tuple(dict.fromkeys(places))

@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from cache import _adopting
+from cache import _adopting, _mending
 from cache._database import Database
 from cache._deliveries import Deliveries
-from cache._folder import Folder, files_under
+from cache._errors import rebuild_advice
+from cache._folder import Folder, files_under, is_master_name
+from cache._trash import Trash
 
 _log = logging.getLogger(__name__)
+
+_FEW = 3
+"""Masters that a crash can leave without a row."""
 
 Damage: TypeAlias = Literal["missing", "wrong size", "wrong digest"]
 
 
-def sweep(folder: Folder, database: Database, deliveries: Deliveries) -> int:
-    """Remove files that no row names, and mark the takes whose master is missing or cut: return how many files went.
+def sweep(folder: Folder, database: Database, deliveries: Deliveries, trash: Trash) -> int:
+    """Move files that no row names to the trash, and mark the takes whose master is missing or cut.
 
-    It may run while the store is in use; a writer waits for at most one of the 256 folders.
+    While a rebuild is due, masters stay where they are, and the trash is not emptied. More than a few masters without a
+    row mean that the catalogue lacks them: then a rebuild is due. It may run while the store is in use; a writer waits
+    for at most one of the 256 folders. Returns how many files went.
     """
-    gone = 0
-    for files in files_under(folder.masters):
-        # Under the lock, a file without a row belongs to nobody: no publishing is half way.
-        with database.lock:
-            ours = _known(database, {file.name.removesuffix(".wav") for file in files})
-            for file in files:
-                if not (file.name.endswith(".wav") and file.name.removesuffix(".wav") in ours):
-                    Path(file.path).unlink(missing_ok=True)
-                    gone += 1
+    with database.read() as con:
+        waiting = _mending.due(con) is not None
+    gone = 0 if waiting else _sweep_masters(folder, database, trash)
     for files in files_under(folder.deliveries):
         with database.lock:
             gone += deliveries.sweep_files(files, _known(database, {file.name.partition(".")[0] for file in files}))
     deliveries.sweep_rows()
     _mark_lost(folder, database)
+    with database.lock, database.read() as con:
+        if _mending.due(con) is None:
+            trash.purge()
     return gone
+
+
+def _sweep_masters(folder: Folder, database: Database, trash: Trash) -> int:
+    moved = masters = 0
+    loose = [Path(each.path) for each in os.scandir(folder.masters) if not each.is_dir(follow_symlinks=False)]
+    grouped = ([Path(file.path) for file in files] for files in files_under(folder.masters))
+    for files in itertools.chain(grouped, [loose]):
+        # Under the lock, a file without a row belongs to nobody: no publishing is half way.
+        with database.lock:
+            ours = _known(database, {file.name.removesuffix(".wav") for file in files})
+            for file in files:
+                known = file.name.endswith(".wav") and file.name.removesuffix(".wav") in ours
+                if (not known or file in loose) and (place := trash.take(file)):
+                    _log.warning("no row of the catalogue names %s; it is in %s now", file.name, place.parent)
+                    moved += 1
+                    masters += is_master_name(file.name)
+    if masters > _FEW:
+        note = (
+            f"The catalogue of {folder.path} did not know {masters} sound files; they are in the folder trash now. "
+            f"{rebuild_advice(folder.path)}"
+        )
+        with database.write() as con:
+            _mending.mark_due(con, note)
+    return moved
 
 
 def verify(folder: Folder, database: Database) -> dict[str, Damage]:

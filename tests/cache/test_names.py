@@ -69,7 +69,7 @@ def test_a_deleted_sound_is_gone_from_every_list(pair):
 def test_a_deleted_sound_can_be_restored_for_a_while(pair, clock):
     before = pair.sound("gen_a")
     pair.delete("gen_a")
-    clock.now += 599
+    clock.now += 86_399
     published = pair.restore("gen_a")
     sound = pair.sound("musicgen_a")
     assert (sound.slots, sound.aliases, sound.revision) == (before.slots, before.aliases, before.revision + 1)
@@ -79,7 +79,7 @@ def test_a_deleted_sound_can_be_restored_for_a_while(pair, clock):
 def test_it_cannot_be_restored_when_the_time_is_over(pair, clock, ident):
     sample_id = pair.sound("gen_a").slot.sample_id
     pair.delete("gen_a")
-    clock.now += 601
+    clock.now += 86_401
     with pytest.raises(UnknownSound, match="deleted"):
         pair.restore("gen_a")
     assert pair.master(sample_id).exists()
@@ -93,7 +93,7 @@ def test_it_cannot_be_restored_when_the_time_is_over(pair, clock, ident):
 def test_opening_purges(pair, clock, folder):
     sample_id = pair.sound("gen_a").slot.sample_id
     pair.delete("gen_a")
-    clock.now += 601
+    clock.now += 86_401
     pair.close()
     with SampleStore.open(folder, durable=False, clock=clock) as again:
         assert not again.master(sample_id).exists()
@@ -117,7 +117,7 @@ def test_what_was_deleted_to_stay_away_is_remembered_until_it_is_wanted_again(pa
     pair.restore("gen_a")
     assert pair.unwanted() == frozenset()
     pair.delete("gen_a", unwanted={"gen_a"})
-    clock.now += 601
+    clock.now += 86_401
     pair.close()
     with SampleStore.open(folder, durable=False, clock=clock) as again:
         assert again.unwanted() == {"gen_a"}, "longer than it could be restored"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bridge.api import similar, stems
-from bridge.api.connection import with_continue
+from bridge.api.connection import name_server, with_continue
 from bridge.api.errors import answer_errors
 from bridge.api.guard import guard
 from bridge.api.keys import METRICS, SERVICE, SETTINGS, STREAMS
@@ -38,6 +38,7 @@ def create_app(service: SampleService) -> web.Application:
     app[SERVICE] = service
     app[METRICS] = metrics
     app[STREAMS] = Streams(service)
+    app.on_response_prepare.append(name_server)
     app.add_routes(with_continue(ROUTES))
     Hub(service, metrics).attach(app)
     JobSocket(service, metrics).attach(app)

@@ -133,6 +133,10 @@ class Library:
             task.add_done_callback(lambda _: self._encoding.pop(key, None))
         return await asyncio.shield(self._encoding[key])
 
+    def has_audio(self, sample_id: str, extension: str) -> bool:
+        """Tell whether ``audio`` would find the file ready."""
+        return self.store.delivery(sample_id, extension).exists()
+
     async def wav(self, sample: Sample, channels: int) -> bytes:
         """A WAV file for other programs, with so many channels. Raises NotFound when the sample is gone."""
         described = replace(_described(sample), channels=channels)

@@ -18,6 +18,8 @@ from bridge.errors import BridgeError, InvalidRequest, MalformedBody, Misdirecte
 logger = logging.getLogger(__name__)
 
 _HOST = "'Host' header"
+_SERVER = "sample-bridge"
+"""What answers call the server: no version, neither ours nor that of a library."""
 
 
 class Connection(web.RequestHandler):
@@ -41,8 +43,14 @@ class Connection(web.RequestHandler):
             raise ConnectionError("An answer was begun already; an error cannot follow it.")
         response = ErrorResponse(_named(status, message or ""), status)
         response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers[hdrs.SERVER] = _SERVER
         response.force_close()
         return response
+
+
+async def name_server(_: web.Request, response: web.StreamResponse) -> None:
+    """Name the server in an answer that is about to be sent, in a WebSocket's handshake too."""
+    response.headers[hdrs.SERVER] = _SERVER
 
 
 class Runner(web.AppRunner):

@@ -8,7 +8,7 @@ what is looked at  what passes                                                  
 Host               loopback names, IP addresses, names without a dot, the bound and the listed names     421
 Origin             none, our own, loopback pages, https://strudel.cc, the listed ones; ``null`` never    403
 body               ``application/json``, ``multipart/form-data``, or none                                415
-no Origin          work is refused when the browser says that another site asked (Sec-Fetch-Site)        403
+no Origin          of what another site asks for (Sec-Fetch-Site), only what lies ready: ``strangers``      403
 exposed, no key    reading                                                                               403
 key set            reading; anything else with ``X-API-Key`` or ``Authorization: Bearer``                403
 =================  ====================================================================================  ======
@@ -31,6 +31,7 @@ from multidict import istr
 
 from bridge.access import asked_by, check_key, exposure_notice, is_exposed, is_loopback, key_name, key_of_protocols
 from bridge.api.errors import error_response
+from bridge.api.strangers import check_stranger, embedding_headers, refusal
 from bridge.errors import BridgeError, Forbidden, Misdirected, UnsupportedMedia
 from bridge.settings import Settings
 
@@ -50,7 +51,8 @@ KEY_IN_HELLO = "/socket.io/"
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOOPBACK_ORIGIN_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _STRUDEL = "https://strudel.cc"
-_READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+_FETCHES = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+_READS = _FETCHES | {hdrs.METH_OPTIONS}
 _WITH_BODY = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_PATCH})
 _BODY_TYPES = frozenset({"application/json", "multipart/form-data"})
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
@@ -60,7 +62,6 @@ _MOST_WARNINGS = 32
 _CSP = istr("Content-Security-Policy")
 _EVERYWHERE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 _PUBLIC_HEADERS = _EVERYWHERE | {
-    "Cross-Origin-Resource-Policy": "cross-origin",
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "*",
 }
@@ -108,6 +109,8 @@ class _Guard:
                 if origin is not None and not public:
                     self._check_origin(request, origin)
                     allowed_origin = origin
+                if request.method in _FETCHES and self._is_stranger(request, origin, public=public):
+                    check_stranger(request)
                 if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in headers:
                     response: web.StreamResponse = web.Response(
                         status=204, headers=_PUBLIC_PREFLIGHT if public else _PREFLIGHT
@@ -120,13 +123,20 @@ class _Guard:
             except BridgeError as error:
                 response = error_response(error)
             except web.HTTPException as answer:
-                _add_headers(answer, allowed_origin, public=public)
+                _add_headers(request, answer, allowed_origin, public=public)
                 raise
             if not response.prepared:
-                _add_headers(response, allowed_origin, public=public)
+                _add_headers(request, response, allowed_origin, public=public)
             return response
 
         return guard_requests
+
+    def _is_stranger(self, request: web.Request, origin: str | None, *, public: bool) -> bool:
+        """Another site asks, without an Origin that we know; what is public may be asked for with any."""
+        headers = request.headers
+        if origin is None:
+            return _is_foreign_fetch(headers.get("Sec-Fetch-Site"), headers[hdrs.HOST])
+        return public and not self._knows(origin, headers[hdrs.HOST])
 
     def _asker(self, request: web.Request) -> str | None:
         return key_name(self._settings, _shown_key(request)) if self._settings.api_keys is not None else None
@@ -153,12 +163,7 @@ class _Guard:
         return verdict
 
     def _check_origin(self, request: web.Request, origin: str) -> None:
-        host = request.headers[hdrs.HOST]
-        verdict = self._foreign.get((origin, host))
-        if verdict is None:
-            verdict = not self._is_allowed(origin.lower(), host.lower())
-            _remember(self._foreign, (origin, host), verdict)
-        if not verdict and len(request.headers.getall(hdrs.ORIGIN)) == 1:
+        if self._knows(origin, request.headers[hdrs.HOST]) and len(request.headers.getall(hdrs.ORIGIN)) == 1:
             return
         if origin not in self._warned and len(self._warned) < _MOST_WARNINGS:
             self._warned.add(origin)
@@ -168,6 +173,13 @@ class _Guard:
             "BRIDGE_ALLOWED_ORIGINS.",
             code="foreign_origin",
         )
+
+    def _knows(self, origin: str, host: str) -> bool:
+        verdict = self._foreign.get((origin, host))
+        if verdict is None:
+            verdict = not self._is_allowed(origin.lower(), host.lower())
+            _remember(self._foreign, (origin, host), verdict)
+        return not verdict
 
     def _is_allowed(self, origin: str, host: str) -> bool:
         if origin in self._origins:
@@ -189,10 +201,7 @@ class _Guard:
         elif request.method in _WITH_BODY:
             _check_body(request)
         if origin is None and _is_foreign_fetch(headers.get("Sec-Fetch-Site"), headers[hdrs.HOST]):
-            raise Forbidden(
-                "Another site may not start work here. Open the address yourself, or call it from an allowed page.",
-                code="cross_site",
-            )
+            raise refusal()
         if path.startswith(KEY_IN_HELLO) or (path == "/ws" and request.method == hdrs.METH_GET):
             return  # the first asks for the key itself, the second only tells what goes on
         if not self._settings.all_keys:
@@ -209,10 +218,11 @@ class _Guard:
             )
 
 
-def _add_headers(response: web.StreamResponse, origin: str | None, *, public: bool) -> None:
+def _add_headers(request: web.Request, response: web.StreamResponse, origin: str | None, *, public: bool) -> None:
     headers = response.headers
     if _CSP not in headers:
         headers[_CSP] = _CLOSED
+    headers.update(embedding_headers(request, response.content_type))
     if public:
         headers.update(_PUBLIC_HEADERS)
         return

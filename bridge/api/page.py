@@ -11,13 +11,20 @@ from bridge.errors import NotFound
 
 STATIC = Path(__file__).parent.parent / "static"
 
-# Strudel evaluates code (unsafe-eval) and brings its audio worklets as data: URLs.
+# Strudel evaluates code (unsafe-eval); its worklets, and those that patterns compile, are data: URLs. A pattern may
+# connect to this server alone: 'self' covers WebSockets of the same host and port.
 CSP = (
-    "default-src 'self'; script-src 'self' 'unsafe-eval' data:; connect-src 'self' ws: wss: blob: data:; "
+    "default-src 'self'; script-src 'self' 'unsafe-eval' data:; connect-src 'self' blob: data:; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob: data:; "
-    "worker-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
+    "font-src 'self' data:; worker-src 'self' blob: data:; frame-src 'self'; manifest-src 'none'; object-src 'none'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_PAGE_HEADERS = {"Content-Security-Policy": CSP, hdrs.CACHE_CONTROL: "no-cache", hdrs.VARY: "Accept"}
+_PAGE_HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-DNS-Prefetch-Control": "off",
+    hdrs.CACHE_CONTROL: "no-cache",
+    hdrs.VARY: "Accept",
+}
 _NOT_BUILT = (
     "<!doctype html><title>Sample Bridge</title><p>The server runs, but its page has not been built. "
     "Stop it and start it with <code>make run</code>."

@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 
 from bridge.api.keys import SERVICE
 from bridge.api.samplefile import YEAR, SampleFile, is_known
+from bridge.api.strangers import is_stranger, refusal
 from bridge.audio.formats import BY_SUFFIX
 from bridge.errors import NotFound
 
@@ -24,5 +25,8 @@ async def get_sample(request: web.Request) -> web.StreamResponse:
         # Immutable: whoever has it has it right, whatever became of our file.
         etag = f'"{sample_id}.{extension}"'
         return web.Response(status=304, headers={hdrs.ETAG: etag, hdrs.CACHE_CONTROL: YEAR})
-    path = await request.app[SERVICE].library.audio(sample_id, extension)
+    library = request.app[SERVICE].library
+    if is_stranger(request) and not library.has_audio(sample_id, extension):
+        raise refusal()
+    path = await library.audio(sample_id, extension)
     return SampleFile(path, sample_id, extension)

@@ -63,7 +63,7 @@ def application(settings: Settings, folder: Path) -> web.Application:
             web.get("/", page),
             web.get("/sounds", read),
             web.get("/strudel.json", read),
-            web.get("/samples/kick.wav", sample),
+            web.get("/samples/{file}", sample),
             web.get("/gen/{words}", read),
             web.get("/elsewhere", elsewhere),
             web.get("/ws", websocket),
@@ -401,8 +401,9 @@ async def test_another_site_starts_no_work(
 
 async def test_another_site_may_still_follow_a_link_to_the_page(connect: Connect) -> None:
     client = await connect()
-    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
-    for path in ("/", "/sounds", "/samples/kick.wav"):
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    headers["Accept"] = "text/html,*/*"
+    for path in ("/", "/samples/kick.wav"):
         assert (await ask(client, "GET", path, headers=headers)).status == 200
 
 

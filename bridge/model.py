@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import io
+import logging
 import threading
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -26,6 +27,8 @@ from bridge.commands._makers import Maker, open_maker
 from bridge.commands._wishes import Wish, read_wish
 from bridge.errors import InvalidRequest
 from bridge.settings import load
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 24000
 """Hz of what ``generate_audio`` returns unless it is asked for another rate."""
@@ -63,6 +66,8 @@ class MusicGenModel:
 
     def __init__(self, model: str | None = None, *, device: str | None = None, **settings: Any) -> None:
         self._settings = load({"model": model, "device": device, **settings})
+        for sentence in self._settings.foreign:
+            logger.warning("%s", sentence)
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Lock | None = None

@@ -1,7 +1,8 @@
 """Everything that can be set, as one frozen tree, and the one function that reads it from outside.
 
 Sources, the strongest first: arguments of the command, ``BRIDGE_*`` in the environment, the old programs' variables
-there (``bridge/compat.py``), both again in ``.env`` of the working folder, ``bridge.toml``, the defaults below.
+there (``bridge/compat.py``), both again in ``.env`` of the working folder, ``bridge.toml``, the defaults below. What was
+only found in the working folder does not choose where a secret of another source goes: ``bridge/foreign.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from platformdirs import user_data_dir
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bridge import compat
+from bridge import compat, foreign
 from bridge.errors import StartupError
 
 CONFIG_VARIABLE = "BRIDGE_CONFIG"
@@ -259,6 +260,8 @@ class Settings(BaseSettings):
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
     _notes: tuple[str, ...] = PrivateAttr(default=())
+    _foreign: tuple[str, ...] = PrivateAttr(default=())
+    _withheld: frozenset[tuple[str, str]] = PrivateAttr(default=frozenset())
 
     @classmethod
     def settings_customise_sources(
@@ -295,6 +298,30 @@ class Settings(BaseSettings):
         """Sentences for the log about what was found while loading: unknown names, aliases that disagree."""
         return self._notes
 
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Sentences about files that were found in the working folder: what they set, and what is not sent there."""
+        return self._foreign
+
+    def secret_for(self, address: str, secret: str) -> str | None:
+        """Give the secret for what the setting ``address`` names; None when it has none, or when it is not to get it:
+        see bridge/foreign.py.
+        """
+        value = getattr(self, secret)
+        return None if value is None or self.is_withheld(address, secret) else str(value.get_secret_value())
+
+    @property
+    def key_for_server(self) -> str | None:
+        """A key to show to the server whose address lies in ``data_dir``; None when there is none, or not for it."""
+        if (key := self.secret_for("data_dir", "api_key")) is not None:
+            return key
+        named = read_keys(SecretStr(self.secret_for("data_dir", "api_keys") or ""))
+        return next(iter(named.values())) if named else None
+
+    def is_withheld(self, address: str, secret: str = "") -> bool:
+        """Was ``address`` found in the working folder, while the secret that it would get stands elsewhere?"""
+        return (address, secret) in self._withheld
+
 
 FIELDS: tuple[str, ...] = tuple(Settings.model_fields)
 _SECRETS = frozenset(
@@ -328,24 +355,30 @@ def load(
     path = folder / named if named else folder / CONFIG_FILE
     values: dict[str, Any] = _read_toml(path, must_exist=bool(named))
     sources = dict.fromkeys(values, path.name)
+    asked_for = bool(config or environment.get(CONFIG_VARIABLE))
+    places = dict.fromkeys(values, foreign.OWN if asked_for else path.name)
 
     origins = (("environment", environment), (".env", dotenv))
+    place_of = {"environment": foreign.OWN, ".env": ".env"}
     for origin, variables in reversed(origins):
         for variable, name in VARIABLES.items():
             if variables.get(variable):
                 values[name], sources[name] = variables[variable], f"{variable} ({origin})"
+                places[name] = place_of[origin]
     found = compat.apply(environment, dotenv)
     for name, value in found.values.items():
         values[name] = value
-        sources[name] = f"{found.sources[name]} ({origins[found.levels[name]][0]})"
+        origin = origins[found.levels[name]][0]
+        sources[name], places[name] = f"{found.sources[name]} ({origin})", place_of[origin]
     notes = list(found.notes)
 
     asked = _word(given.get("engine", "auto"))
     if asked not in {"auto", "procedural"} and _is_true(values.get("mock_generation")):
-        del values["mock_generation"]
+        del values["mock_generation"], places["mock_generation"]
         notes.append(f"--engine {asked} was typed, so {sources.pop('mock_generation')} has no effect.")
     values |= given
     sources |= dict.fromkeys(given, "argument")
+    places |= dict.fromkeys(given, foreign.OWN)
 
     for origin, variables in origins:
         notes += [_unknown_sentence(origin, *pair) for pair in unknown_variables(variables)]
@@ -356,6 +389,8 @@ def load(
             break
     settings._sources = sources  # noqa: SLF001  our own, written once
     settings._notes = tuple(notes)  # noqa: SLF001
+    settings._withheld = foreign.withheld(places)  # noqa: SLF001
+    settings._foreign = tuple(foreign.sentences(places, sources, folder, settings._withheld))  # noqa: SLF001
     return settings
 
 

@@ -166,12 +166,15 @@ def replace_file(path: Path, data: bytes) -> None:
 
 def open_storage(settings: Settings) -> Storage:
     """Open what the settings name; nothing is asked of it yet. Raises StartupError when they cannot be meant."""
-    azure = settings.azure_connection_string or settings.azure_account_url
-    if settings.storage_url and azure:
+    named, account_url = (
+        None if settings.is_withheld(name) else getattr(settings, name) for name in ("storage_url", "azure_account_url")
+    )
+    azure = settings.azure_connection_string or account_url
+    if named and azure:
         raise StartupError(
             "BRIDGE_STORAGE_URL and an Azure account are both set, and stems go to one place: remove one of them."
         )
-    if not settings.storage_url and not azure:
+    if not named and not azure:
         return LocalFolder(settings.data_dir / FOLDER)
     try:
         import obstore.store
@@ -186,9 +189,9 @@ def open_storage(settings: Settings) -> Storage:
         "client_options": {"allow_http": True, "connect_timeout": "5s", "timeout": "60s"},
     }
     try:
-        if settings.storage_url:
-            store: Any = obstore.store.from_url(settings.storage_url, **common)
-            return ObjectStorage(store, settings.storage_url.partition("://")[0] + " storage", settings.blob_url_hours)
+        if named:
+            store: Any = obstore.store.from_url(named, **common)
+            return ObjectStorage(store, named.partition("://")[0] + " storage", settings.blob_url_hours)
         account = _azure_account(settings)
         store = obstore.store.AzureStore(container_name=settings.storage_container, **account, **common)
     except (BaseError, ValueError, TypeError) as error:

@@ -25,10 +25,11 @@ def attach(app: web.Application) -> None:
     """Take requests for stems in ``app`` while it runs. Raises StartupError for a storage that cannot be meant."""
     settings = app[SETTINGS]
     secret = settings.callback_secret
+    hosts = () if settings.is_withheld("callback_hosts", "callback_secret") else settings.callback_hosts
     app[STEMS] = Stems(
         app[SERVICE],
         open_storage(settings),
-        Callbacks(settings.callback_hosts, secret.get_secret_value() if secret else None),
+        Callbacks(hosts, secret.get_secret_value() if secret else None),
     )
     app.cleanup_ctx.append(_running)
 

@@ -122,5 +122,5 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Maker:
         if url is not None:
             from bridge.commands._client import open_server
 
-            return await stack.enter_async_context(open_server(url, next(iter(settings.all_keys.values()), None)))
+            return await stack.enter_async_context(open_server(url, settings.key_for_server))
         await asyncio.sleep(_ASK_AGAIN_SECONDS)

@@ -15,6 +15,8 @@ def begin(args: argparse.Namespace) -> Settings:
     settings = from_arguments(args)
     level = logging.DEBUG if settings.log_level == "debug" else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
+    for sentence in settings.foreign:
+        print(f"! {sentence}", file=sys.stderr)
     if not args.json:
         for note in settings.notes:
             print(f"! {note}", file=sys.stderr)

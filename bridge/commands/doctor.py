@@ -82,7 +82,7 @@ def examine(args: argparse.Namespace) -> dict[str, Any]:
         "kernel": _kernel(),
         "speed": _speed(settings),
         "data": _data(settings, problems),
-        "notes": list(settings.notes),
+        "notes": [*settings.foreign, *settings.notes],
         "problems": problems,
     }
     report["next"] = _next(report)

@@ -49,6 +49,9 @@ def run(options: argparse.Namespace) -> int:
     names = ("host", "port", "also_port", "data_dir", "engine", "model", "device", "pregenerate")
     settings = settings_module.load({name: getattr(options, name) for name in names}, config=options.config)
     configure_logging(settings)
+    for sentence in settings.foreign:
+        # A file that was found must not turn off by its log_level what is said about it.
+        logger.log(max(logging.WARNING, logger.getEffectiveLevel()), "%s", sentence)
     for note in settings.notes:
         logger.warning("%s", note)
     allow_open_files()

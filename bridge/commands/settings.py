@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         unknown = [{"name": name, "nearest": nearest} for name, nearest in unknown_variables(os.environ)]
         document = {
             "settings": {name: {"value": value, "source": source} for name, value, source in rows},
-            "notes": list(settings.notes),
+            "notes": [*settings.foreign, *settings.notes],
             "unknown": unknown,
         }
         print(json.dumps(document, indent=2, ensure_ascii=False))
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     names, values = (max(len(row[column]) for row in texts) for column in (0, 1))
     for name, text, source in texts:
         print(f"{name:<{names}}  {text:<{min(values, 40)}}  {source}".rstrip())
-    for note in settings.notes:
+    for note in (*settings.foreign, *settings.notes):
         print(f"\n! {note}")
     return 0
 

@@ -54,18 +54,17 @@ def environment(settings: Settings, names: Iterable[str]) -> dict[str, str]:
         "daily_limit": settings.cloud_daily_limit,
         "patience": settings.cloud_timeout,
     }
-    hugging_face, replicate = settings.hf_token, settings.replicate_token
     known = {
         "endpoint": CloudOptions(
             address=settings.endpoint_url,
-            token=hugging_face.get_secret_value() if hugging_face else None,
+            token=settings.secret_for("endpoint_url", "hf_token"),
             body=settings.endpoint_body,
             **common,
         ),
         "replicate": CloudOptions(
             address=settings.replicate_url or REPLICATE_API,
             model=settings.replicate_model,
-            token=replicate.get_secret_value() if replicate else None,
+            token=settings.secret_for("replicate_url", "replicate_token"),
             body=settings.replicate_input,
             **common,
         ),

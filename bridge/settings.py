@@ -1,8 +1,8 @@
 """Everything that can be set, as one frozen tree, and the one function that reads it from outside.
 
 Sources, the strongest first: arguments of the command, ``BRIDGE_*`` in the environment, the old programs' variables
-there (``bridge/compat.py``), both again in ``.env`` of the working folder, ``bridge.toml``, the defaults below. What was
-only found in the working folder does not choose where a secret of another source goes: ``bridge/foreign.py``.
+there (``bridge/compat.py``), both again in ``.env`` of the working folder, ``bridge.toml``, the defaults below. What
+was only found in the working folder does not choose where a secret of another source goes: ``bridge/foreign.py``.
 """
 
 from __future__ import annotations

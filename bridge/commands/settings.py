@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         unknown = [{"name": name, "nearest": nearest} for name, nearest in unknown_variables(os.environ)]
         document = {
             "settings": {name: {"value": value, "source": source} for name, value, source in rows},
-            "notes": [*settings.foreign, *settings.notes],
+            "notes": list(settings.notes),
+            "foreign": list(settings.foreign),
             "unknown": unknown,
         }
         print(json.dumps(document, indent=2, ensure_ascii=False))
@@ -62,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
     names, values = (max(len(row[column]) for row in texts) for column in (0, 1))
     for name, text, source in texts:
         print(f"{name:<{names}}  {text:<{min(values, 40)}}  {source}".rstrip())
-    for note in (*settings.foreign, *settings.notes):
+    for sentence in settings.foreign:
+        print(f"! {sentence}", file=sys.stderr)
+    for note in settings.notes:
         print(f"\n! {note}")
     return 0
 

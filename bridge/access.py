@@ -1,14 +1,11 @@
-"""Who may do more than read: the rule that the HTTP guard and the Socket.IO hub share."""
+"""Keys and addresses: which keys there are, which key a caller shows, and who can reach the server."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hmac
 import ipaddress
-from collections.abc import Iterator
-from contextvars import ContextVar
 
 from bridge.settings import Settings
 
@@ -51,24 +48,6 @@ def key_name(settings: Settings, given: str | None) -> str | None:
     shown = given.encode("utf-8", "surrogatepass")
     found = [name for name, key in settings.all_keys.items() if hmac.compare_digest(key.encode(), shown)]
     return found[0] if found else None
-
-
-_asker: ContextVar[str | None] = ContextVar("asker", default=None)
-
-
-def current_asker() -> str | None:
-    """The name of the key with which the work at hand was asked for, None where it has none."""
-    return _asker.get()
-
-
-@contextlib.contextmanager
-def asked_by(name: str | None) -> Iterator[None]:
-    """Everything that is asked for inside is this one's; tasks that are begun inside keep it."""
-    token = _asker.set(name or None)
-    try:
-        yield
-    finally:
-        _asker.reset(token)
 
 
 def key_of_protocols(offered: str) -> str | None:

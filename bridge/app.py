@@ -11,7 +11,7 @@ from bridge.api import similar, stems
 from bridge.api.connection import name_server, with_continue
 from bridge.api.errors import answer_errors
 from bridge.api.guard import guard
-from bridge.api.keys import METRICS, SERVICE, SETTINGS, STREAMS
+from bridge.api.keys import CALLERS, METRICS, SERVICE, SETTINGS, STREAMS
 from bridge.api.metrics import observed
 from bridge.api.routes import ROUTES
 from bridge.metrics import Metrics
@@ -19,6 +19,7 @@ from bridge.pregeneration import pregenerate
 from bridge.realtime.hub import Hub
 from bridge.realtime.job_socket import JobSocket
 from bridge.realtime.streams import StreamSocket
+from bridge.rights import Callers
 from bridge.service import SampleService
 from bridge.streaming import Streams
 from bridge.usage import UsageLog
@@ -31,19 +32,23 @@ def create_app(service: SampleService) -> web.Application:
     """
     settings = service.settings
     metrics = Metrics(service)
+    callers = Callers(settings)
+    callers.guesses.on_wrong = metrics.wrong_key
     app = web.Application(
-        middlewares=[observed(metrics), guard(settings), answer_errors], client_max_size=settings.max_body_kb * 1024
+        middlewares=[observed(metrics), guard(settings, callers), answer_errors],
+        client_max_size=settings.max_body_kb * 1024,
     )
+    app[CALLERS] = callers
     app[SETTINGS] = settings
     app[SERVICE] = service
     app[METRICS] = metrics
     app[STREAMS] = Streams(service)
     app.on_response_prepare.append(name_server)
     app.add_routes(with_continue(ROUTES))
-    Hub(service, metrics).attach(app)
+    Hub(service, metrics, callers).attach(app)
     JobSocket(service, metrics).attach(app)
     usage = UsageLog(service)
-    StreamSocket(service, app[STREAMS], metrics, usage).attach(app)
+    StreamSocket(service, app[STREAMS], metrics, usage, callers).attach(app)
     metrics.attach(app)
     stems.attach(app)
     similar.attach(app)

@@ -70,6 +70,7 @@ class Metrics:
             "bridge_bad_requests", "Requests and messages that could not be understood",
             ("door", "code"), registry=registry,
         )  # fmt: skip
+        self.wrong_keys = Counter("bridge_wrong_keys", "Keys shown that are nobody's", ("door",), registry=registry)
         self.streams = Gauge("bridge_streams", "Streams that play", registry=registry)
         self.push_seconds = Histogram(
             "bridge_push_duration_seconds", "Time from an event to its handing over to every page",
@@ -98,6 +99,10 @@ class Metrics:
     def attach(self, app: web.Application) -> None:
         """Measure the event loop while ``app`` runs."""
         app.cleanup_ctx.append(self._measure_lag)
+
+    def wrong_key(self, door: str) -> None:
+        """A key was shown that is nobody's."""
+        self.wrong_keys.labels(door).inc()
 
     async def text(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -16,14 +16,16 @@ NAME = "server.json"
 
 
 @contextlib.contextmanager
-def announced(settings: Settings, port: int) -> Iterator[None]:
-    """Write the file while the server runs, and take it away afterwards."""
+def announced(settings: Settings, port: int, key: str) -> Iterator[None]:
+    """Write the file while the server runs, and take it away afterwards.
+
+    ``key``: of this run, with all rights. The file is this user's alone from its first byte on.
+    """
     path = settings.data_dir / NAME
     host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104  a comparison
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps({"url": url, "pid": os.getpid(), "version": __version__}))
-    temporary.replace(path)
+    document = {"url": url, "pid": os.getpid(), "version": __version__, "key": key}
+    _write_private(path, json.dumps(document))
     try:
         yield
     finally:
@@ -32,11 +34,32 @@ def announced(settings: Settings, port: int) -> Iterator[None]:
 
 def running_server(data_dir: Path) -> str | None:
     """Base URL of the server that has the folder open; None when there is none, or it was killed."""
+    document = _running(data_dir)
+    return document["url"] if document else None
+
+
+def run_key(data_dir: Path) -> str | None:
+    """Key of the run of the server that has the folder open: all rights, for this user's commands."""
+    document = _running(data_dir)
+    return document["key"] or None if document else None
+
+
+def _running(data_dir: Path) -> dict[str, str] | None:
     try:
         document: Any = json.loads((data_dir / NAME).read_text())
+        found = {"url": str(document["url"]), "key": str(document.get("key", ""))}
         os.kill(int(document["pid"]), 0)
-        return str(document["url"])
-    except PermissionError:
-        return str(document["url"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except PermissionError:  # another user's process: it runs
+        return found
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    return found
+
+
+def _write_private(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".part")
+    temporary.unlink(missing_ok=True)
+    # exclusive: what somebody put there in between, a link to elsewhere say, is not written to
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    temporary.replace(path)

@@ -19,7 +19,6 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from pydantic import ValidationError
 
-from bridge.access import current_asker
 from bridge.audio.c2pa_signing import open_signer
 from bridge.audio.files import FileMaker
 from bridge.audio.processors import check_names
@@ -37,6 +36,7 @@ from bridge.making import Maker, score
 from bridge.placing import Placed, Placer, job_message, plain_outcome, remove_files
 from bridge.prompt_filter import Prompts
 from bridge.requests import Order, from_validation
+from bridge.rights import current_caller
 from bridge.settings import Settings
 from bridge.slicing import cut_slices, slices_name
 from bridge.threads import SERVING, WRITES
@@ -328,7 +328,8 @@ class SampleService:
             "session": order.session,
             "prompt": order.spec.prompt,
             "request_id": current_request(),
-            "who": current_asker(),
+            "who": current_caller().name or None,
+            "owner": current_caller().owner,
         }
 
     async def _stand_in(self, order: Order, name: str) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from weakref import WeakSet
 
 from aiohttp import web
 
-from bridge.access import current_asker
 from bridge.engines.spending import Spending, work_of
 from bridge.errors import BridgeError
 from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
 from bridge.logs import current_request
+from bridge.rights import current_caller
 from bridge.threads import WRITES
 from prompts import SampleSpec
 
@@ -110,7 +110,7 @@ class UsageLog:
         line: dict[str, Any] = {
             "at": _now(),
             "request_id": current_request(),
-            "who": current_asker(),
+            "who": current_caller().name or None,
             "session": session[:64] if isinstance(session, str) else None,
             "stream": stream_id,
             "state": str(state),

@@ -16,6 +16,7 @@ from bridge.audio.formats import FORMATS
 from bridge.errors import InvalidRequest
 from bridge.events import sample_url
 from bridge.placing import Placed
+from bridge.rights import current_caller
 from bridge.service import SampleService
 from bridge.threads import SERVING
 
@@ -82,7 +83,8 @@ def _facts(placed: Placed, task_id: str | None, seconds: float) -> dict[str, Any
     sample, facts = placed.sample, placed.sample.facts
     return {
         "success": True,
-        "prompt": facts["prompt"],
+        # A look at the library tells foreign pages no words; what a caller asked for itself are its own.
+        "prompt": facts["prompt"] if task_id is not None or not current_caller().secluded else "",
         "duration": sample.frames / sample.rate,
         "sampling_rate": sample.rate,
         "generation_time": round(seconds, 3),

@@ -15,8 +15,10 @@ from bridge.api.keys import SERVICE
 from bridge.errors import InvalidRequest
 from bridge.jobs import Priority, State, Ticket
 from bridge.requests import Words, generate_order
+from bridge.rights import current_caller
 from bridge.service import SampleService
 from bridge.status import job_status, utc
+from bridge.tickets import cancel_ticket, visible_ticket
 from prompts import structured_prompt
 
 DEFAULT_LIMIT = 50
@@ -80,7 +82,7 @@ async def get_audio(request: web.Request) -> web.StreamResponse:
 async def delete_job(request: web.Request) -> web.StreamResponse:
     """Take a job back; when this answers, nothing works on it any more unless others wait for the same sound."""
     service: SampleService = request.app[SERVICE]
-    ticket = await service.cancel(request.match_info["job_id"])
+    ticket = await cancel_ticket(service, request.match_info["job_id"])
     return json_response({
         "job_id": ticket.id,
         "status": str(State.CANCELLED),
@@ -91,7 +93,8 @@ async def delete_job(request: web.Request) -> web.StreamResponse:
 async def list_jobs(request: web.Request) -> web.StreamResponse:
     """Recent jobs, newest first, page by page."""
     limit = query_number(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
-    tickets = request.app[SERVICE].queue.tickets(_states(request))
+    caller = current_caller()
+    tickets = [each for each in request.app[SERVICE].queue.tickets(_states(request)) if caller.may_see(each.asked)]
     places = sorted(((_place(ticket), ticket) for ticket in tickets), key=lambda pair: pair[0], reverse=True)
     if (after := request.query.get("cursor")) is not None:
         last = _read_cursor(after)
@@ -118,7 +121,7 @@ async def post_prompt(request: web.Request) -> web.StreamResponse:
 
 
 def _ticket(request: web.Request) -> Ticket:
-    return request.app[SERVICE].queue.ticket(request.match_info["job_id"])
+    return visible_ticket(request.app[SERVICE], request.match_info["job_id"])
 
 
 def _states(request: web.Request) -> list[State]:

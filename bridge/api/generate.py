@@ -17,7 +17,9 @@ from bridge.events import sample_url
 from bridge.jobs import Priority, State, Ticket
 from bridge.placing import Placed
 from bridge.requests import GenerateBody, Order, generate_order, stem_order
+from bridge.rights import current_caller
 from bridge.service import SampleService
+from bridge.tickets import visible_ticket
 
 _MESSAGES = {
     State.QUEUED: "Waiting for its turn.",
@@ -46,7 +48,7 @@ async def get_task(request: web.Request) -> web.StreamResponse:
     """How a task stands."""
     task_id = request.match_info["task_id"]
     try:
-        ticket = request.app[SERVICE].queue.ticket(task_id)
+        ticket = visible_ticket(request.app[SERVICE], task_id)
     except NotFound:  # perhaps it is the caller's own id of contract D
         return json_response(await request.app[STEMS].document(task_id))
     return json_response(task_document(ticket))
@@ -55,7 +57,7 @@ async def get_task(request: web.Request) -> web.StreamResponse:
 async def get_download(request: web.Request) -> web.StreamResponse:
     """The audio of a completed task."""
     service = request.app[SERVICE]
-    ticket = service.queue.ticket(request.match_info["task_id"])
+    ticket = visible_ticket(service, request.match_info["task_id"])
     extension = chosen_format(request.query.get("format"), request.headers.get("Accept", ""), "wav")
     return await answer_sound(service, service.placed(ticket), extension, task_id=ticket.id, seconds=_took(ticket))
 
@@ -114,7 +116,13 @@ async def ask_once(request: web.Request, order: Order, *, priority: Priority, st
     service: SampleService = request.app[SERVICE]
     ask = functools.partial(service.ask, order, priority=priority, standin=standin)
     key = request.headers.get("Idempotency-Key")
-    return await (service.once(key[:200], _fingerprint(request.path, order), ask) if key else ask())
+    return await (service.once(_owned(key[:200]), _fingerprint(request.path, order), ask) if key else ask())
+
+
+def _owned(key: str) -> str:
+    """Two askers may take the same key: each has its own, or one would get the tickets of the other."""
+    owner = current_caller().owner
+    return key if owner is None else hashlib.sha256(f"{owner}\n{key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _fingerprint(path: str, order: Order) -> str:

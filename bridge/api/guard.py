@@ -5,57 +5,54 @@ A server on loopback is reached by every page that a browser has open. What keep
 =================  ====================================================================================  ======
 what is looked at  what passes                                                                           else
 =================  ====================================================================================  ======
-Host               loopback names, IP addresses, names without a dot, the bound and the listed names     421
+Host               loopback names, IP addresses, the bound, the machine's and the listed names           421
 Origin             none, our own, loopback pages, https://strudel.cc, the listed ones; ``null`` never    403
 body               ``application/json``, ``multipart/form-data``, or none                                415
 no Origin          of what another site asks for (Sec-Fetch-Site), only what lies ready: ``strangers``      403
-exposed, no key    reading                                                                               403
-key set            reading; anything else with ``X-API-Key`` or ``Authorization: Bearer``                403
+scope              what the caller may do (``bridge/rights``) covers what the route needs (``table.py``) 403
 =================  ====================================================================================  ======
 
-A page cannot give a WebSocket headers: its key may also be a subprotocol, see ``key_of_protocols``.
-``/samples/*`` are public: any page may read them, even one without an origin. Socket.IO's key travels in ``hello``,
-where the hub asks ``check_key``.
+A key is shown as ``X-API-Key``, as ``Authorization: Bearer``, or by a WebSocket as subprotocol, see
+``key_of_protocols``; our own page shows its session's cookie. Socket.IO's key may also come later, in ``hello``.
+``/samples/*`` are public: any page may read them, even one without an origin.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
-from bridge.access import asked_by, check_key, exposure_notice, is_exposed, is_loopback, key_name, key_of_protocols
+from bridge.access import check_key, exposure_notice, is_exposed, is_loopback, key_of_protocols
 from bridge.api.errors import error_response
+from bridge.api.hosts import Hosts, host_name, split_port
 from bridge.api.strangers import check_stranger, embedding_headers, refusal
 from bridge.errors import BridgeError, Forbidden, Misdirected, UnsupportedMedia
+from bridge.rights import CALLER, Caller, Callers, Scope, calling, require
+from bridge.rights.callers import session_in
+from bridge.rights.table import Right, right_for, right_of
 from bridge.settings import Settings
 
 __all__ = ["check_key", "exposure_notice", "guard", "is_exposed"]
 
 _K = TypeVar("_K")
+_V = TypeVar("_V")
+_Standing: TypeAlias = Literal["own", "foreign", "refused"]
 
 logger = logging.getLogger(__name__)
 
 PUBLIC = "/samples/"
 """Below this everything may be read from everywhere."""
-STARTS_WORK = ("/gen/", "/ws/stream/")
-"""GETs below these make sounds, so they are no plain reads."""
-KEY_IN_HELLO = "/socket.io/"
-"""Below this the key comes later, in a message."""
-
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOOPBACK_ORIGIN_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _STRUDEL = "https://strudel.cc"
 _FETCHES = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _READS = _FETCHES | {hdrs.METH_OPTIONS}
 _WITH_BODY = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_PATCH})
 _BODY_TYPES = frozenset({"application/json", "multipart/form-data"})
-_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 _MOST_VERDICTS = 1024
 _MOST_WARNINGS = 32
 
@@ -72,29 +69,27 @@ _PREFLIGHT = {
     "Idempotency-Key, X-Request-Id",
     "Access-Control-Max-Age": "600",
 }
+_CHANGES = (hdrs.METH_PUT, hdrs.METH_PATCH, hdrs.METH_DELETE)
 _PUBLIC_PREFLIGHT = _PREFLIGHT | {"Access-Control-Allow-Methods": "GET, HEAD"}
 
 
-def guard(settings: Settings) -> Middleware:
+def guard(settings: Settings, callers: Callers | None = None, hosts: Hosts | None = None) -> Middleware:
     """Build the middleware. It answers refusals itself and adds the security and CORS headers to every answer."""
-    return _Guard(settings).middleware()
+    return _Guard(settings, callers or Callers(settings), hosts or Hosts(settings)).middleware()
 
 
 class _Guard:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._exposed = is_exposed(settings)
-        own_names = {settings.host.lower().rstrip("."), *settings.allowed_hosts}
-        own_origins = {_STRUDEL, *settings.allowed_origins}
+    def __init__(self, settings: Settings, callers: Callers, hosts: Hosts) -> None:
+        self._callers = callers
+        self._known_hosts = hosts
+        self._public_origin = ""
         if settings.public_url:
             public = urlsplit(settings.public_url.lower())
-            own_names.add(public.hostname or "")
-            own_origins.add(f"{public.scheme}://{public.netloc}")
-        self._names = frozenset(own_names - {""}) | _LOOPBACK_NAMES
-        self._origins = frozenset(own_origins)
+            self._public_origin = f"{public.scheme}://{public.netloc}"
+        self._origins = frozenset({_STRUDEL, *settings.allowed_origins})
         # A server sees the same few Hosts and Origins again and again: each is judged once.
         self._hosts: dict[str, bool] = {}
-        self._foreign: dict[tuple[str, str], bool] = {}
+        self._standings: dict[tuple[str, str], _Standing] = {}
         self._warned: set[str] = set()
 
     def middleware(self) -> Middleware:
@@ -104,21 +99,27 @@ class _Guard:
             origin = headers.get(hdrs.ORIGIN)
             public = request.path.startswith(PUBLIC) and request.method in _READS
             allowed_origin: str | None = None
+            own = False
             try:
                 self._check_host(request)
                 if origin is not None and not public:
-                    self._check_origin(request, origin)
+                    own = self._check_origin(request, origin)
                     allowed_origin = origin
                 if request.method in _FETCHES and self._is_stranger(request, origin, public=public):
                     check_stranger(request)
                 if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in headers:
                     response: web.StreamResponse = web.Response(
-                        status=204, headers=_PUBLIC_PREFLIGHT if public else _PREFLIGHT
+                        status=204, headers=_PUBLIC_PREFLIGHT if public else await _preflight(request, own=own)
                     )
+                elif public:
+                    response = await handler(request)
                 else:
-                    if not public:
-                        self._check_work(request, origin)
-                    with asked_by(self._asker(request)):
+                    right = right_for(request)
+                    _check_work(request, origin, right)
+                    caller = await self._caller(request, origin, own=own)
+                    require(caller, right.scope)
+                    request[CALLER] = caller
+                    with calling(caller):
                         response = await handler(request)
             except BridgeError as error:
                 response = error_response(error)
@@ -136,10 +137,21 @@ class _Guard:
         headers = request.headers
         if origin is None:
             return _is_foreign_fetch(headers.get("Sec-Fetch-Site"), headers[hdrs.HOST])
-        return public and not self._knows(origin, headers[hdrs.HOST])
+        return public and self._standing(origin, headers[hdrs.HOST]) == "refused"
 
-    def _asker(self, request: web.Request) -> str | None:
-        return key_name(self._settings, _shown_key(request)) if self._settings.api_keys is not None else None
+    async def _caller(self, request: web.Request, origin: str | None, *, own: bool) -> Caller:
+        key = shown_key(request)
+        if self._callers.is_wrong(key):
+            await self._callers.guesses.wrong(request.remote, "http")
+        site = request.headers.get("Sec-Fetch-Site")
+        return self._callers.of(
+            key=key,
+            session_id=session_in(request.cookies, local_port(request)) if hdrs.COOKIE in request.headers else None,
+            origin=origin,
+            own_origin=own,
+            own_read=site == "same-origin",
+            foreign_read=origin is None and site in ("cross-site", "same-site"),
+        )
 
     def _check_host(self, request: web.Request) -> None:
         hosts = request.headers.getall(hdrs.HOST, ())
@@ -155,16 +167,15 @@ class _Guard:
     def _is_ours(self, host: str) -> bool:
         verdict = self._hosts.get(host)
         if verdict is None:
-            name = _host_name(host)
-            verdict = name is not None and (
-                name in self._names or name.endswith(".localhost") or "." not in name or _is_ip(name)
-            )
+            verdict = self._known_hosts.is_ours(host)
             _remember(self._hosts, host, verdict)
         return verdict
 
-    def _check_origin(self, request: web.Request, origin: str) -> None:
-        if self._knows(origin, request.headers[hdrs.HOST]) and len(request.headers.getall(hdrs.ORIGIN)) == 1:
-            return
+    def _check_origin(self, request: web.Request, origin: str) -> bool:
+        """Refuse pages that may not use the bridge; True for our own page, False for others that may."""
+        standing = self._standing(origin, request.headers[hdrs.HOST])
+        if standing != "refused" and len(request.headers.getall(hdrs.ORIGIN)) == 1:
+            return standing == "own"
         if origin not in self._warned and len(self._warned) < _MOST_WARNINGS:
             self._warned.add(origin)
             logger.warning("refused a page from %r; if it is yours, add it to BRIDGE_ALLOWED_ORIGINS", origin[:80])
@@ -174,48 +185,56 @@ class _Guard:
             code="foreign_origin",
         )
 
-    def _knows(self, origin: str, host: str) -> bool:
-        verdict = self._foreign.get((origin, host))
-        if verdict is None:
-            verdict = not self._is_allowed(origin.lower(), host.lower())
-            _remember(self._foreign, (origin, host), verdict)
-        return not verdict
+    def _standing(self, origin: str, host: str) -> _Standing:
+        standing = self._standings.get((origin, host))
+        if standing is None:
+            standing = self._judge(origin.lower(), host.lower())
+            _remember(self._standings, (origin, host), standing)
+        return standing
 
-    def _is_allowed(self, origin: str, host: str) -> bool:
+    def _judge(self, origin: str, host: str) -> _Standing:
+        scheme, _, authority = origin.partition("://")
+        if origin == self._public_origin:
+            return "own"
+        # https when a proxy in front speaks TLS; browsers leave a default port away on both sides
+        if scheme in {"http", "https"} and authority == host:
+            return "own"
+        return "foreign" if self._is_allowed(origin) else "refused"
+
+    def _is_allowed(self, origin: str) -> bool:
         if origin in self._origins:
             return True
         scheme, _, authority = origin.partition("://")
         if scheme not in {"http", "https"}:
             return False
-        if authority == host:  # our own page; https when a proxy in front speaks TLS
-            return True
-        name, port = _split_port(authority)
+        name, port = split_port(authority)
         return name in _LOOPBACK_ORIGIN_HOSTS and (port is None or (port.isascii() and port.isdigit()))
 
-    def _check_work(self, request: web.Request, origin: str | None) -> None:
-        """Refuse what is more than a plain read, unless the caller may do it and did it knowingly."""
-        headers, path = request.headers, request.path
-        if request.method in _READS:
-            if not path.startswith(STARTS_WORK) and headers.get(hdrs.UPGRADE, "").lower() != "websocket":
-                return
-        elif request.method in _WITH_BODY:
-            _check_body(request)
-        if origin is None and _is_foreign_fetch(headers.get("Sec-Fetch-Site"), headers[hdrs.HOST]):
-            raise refusal()
-        if path.startswith(KEY_IN_HELLO) or (path == "/ws" and request.method == hdrs.METH_GET):
-            return  # the first asks for the key itself, the second only tells what goes on
-        if not self._settings.all_keys:
-            if self._exposed:
-                raise Forbidden(
-                    "This server can be reached over the network and has no key, so it only reads. Set BRIDGE_API_KEY "
-                    "where it runs and send it as X-API-Key.",
-                    code="read_only",
-                )
-        elif not check_key(self._settings, _shown_key(request)):
-            raise Forbidden(
-                "This call needs the server's key: send it as X-API-Key, or as Authorization: Bearer.",
-                code="key_required",
-            )
+
+def _check_work(request: web.Request, origin: str | None, right: Right) -> None:
+    """Refuse what is more than a plain read unless it was asked for knowingly."""
+    headers = request.headers
+    if request.method in _READS:
+        if right.scope is Scope.READ and headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+            return
+    elif request.method in _WITH_BODY:
+        _check_body(request)
+    if origin is None and _is_foreign_fetch(headers.get("Sec-Fetch-Site"), headers[hdrs.HOST]):
+        raise refusal()
+
+
+async def _preflight(request: web.Request, *, own: bool) -> dict[str, str]:
+    """What our own page may do anywhere; foreign pages change nothing but their own jobs."""
+    if own:
+        return _PREFLIGHT
+    methods = [hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST]
+    for method in _CHANGES:
+        match = await request.app.router.resolve(request.clone(method=method))
+        resource = match.route.resource
+        if match.http_exception is None and resource is not None:
+            needed = right_of(method, resource.canonical).scope
+            methods += [method] if needed in (Scope.READ, Scope.MAKE) else []
+    return _PREFLIGHT | {"Access-Control-Allow-Methods": ", ".join(methods)}
 
 
 def _add_headers(request: web.Request, response: web.StreamResponse, origin: str | None, *, public: bool) -> None:
@@ -249,12 +268,13 @@ def _is_foreign_fetch(site: str | None, host: str) -> bool:
     if site is None:
         return False
     if site == "same-site":  # another port or a sibling name: trusted on loopback, as such origins are
-        name = _host_name(host)
+        name = host_name(host)
         return name is None or not is_loopback(name)
     return site not in {"same-origin", "none"}
 
 
-def _shown_key(request: web.Request) -> str | None:
+def shown_key(request: web.Request) -> str | None:
+    """The key that a request shows; None: it shows none."""
     key = request.headers.get("X-API-Key")
     if key is not None:
         return key
@@ -264,34 +284,13 @@ def _shown_key(request: web.Request) -> str | None:
     return key_of_protocols(headers) if (headers := request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)) else None
 
 
-def _host_name(host: str) -> str | None:
-    """Take the name out of a Host header, lower case, without port, brackets and final dot; None: it is no host."""
-    name, port = _split_port(host.lower())
-    if port and not (port.isascii() and port.isdigit()):
-        return None
-    if name.startswith("["):
-        literal = name[1:-1]
-        return literal if ":" in literal and _is_ip(literal) else None
-    name = name.removesuffix(".")
-    return name if name and _HOST_CHARACTERS.issuperset(name) else None
+def local_port(request: web.Request) -> int:
+    """The port that a request came in by; the session's cookie is named after it."""
+    name = request.get_extra_info("sockname")
+    return int(name[1]) if isinstance(name, tuple) else 0
 
 
-def _split_port(authority: str) -> tuple[str, str | None]:
-    """Split ``name:port`` and ``[::1]:port``; without a colon the port is None."""
-    head, bracket, tail = authority.rpartition("]")
-    name, colon, port = tail.partition(":")
-    return head + bracket + name, port if colon else None
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _remember(verdicts: dict[_K, bool], key: _K, verdict: bool) -> None:
+def _remember(verdicts: dict[_K, _V], key: _K, verdict: _V) -> None:
     if len(verdicts) >= _MOST_VERDICTS:  # somebody sends a new one every time
         verdicts.clear()
     verdicts[key] = verdict

@@ -10,12 +10,13 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from bridge.access import check_key, is_exposed
+from bridge.access import is_exposed
 from bridge.api.errors import ErrorResponse
 from bridge.api.keys import METRICS, SETTINGS
 from bridge.errors import Forbidden
 from bridge.logs import request_id_from, working_for
 from bridge.metrics import Metrics
+from bridge.rights import current_caller
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ _ELSEWHERE = "(none)"
 async def get_metrics(request: web.Request) -> web.StreamResponse:
     """Figures for Prometheus; over a network they need the key."""
     settings = request.app[SETTINGS]
-    if is_exposed(settings) and not check_key(settings, _shown_key(request)):
+    if is_exposed(settings) and current_caller().credential == "none":
         raise Forbidden("The figures need the server's key: send it as Authorization: Bearer.", code="key_required")
     return web.Response(
         body=await request.app[METRICS].text(),
@@ -74,8 +75,3 @@ def _note(metrics: Metrics, request: web.Request, status: int, seconds: float) -
     level = logging.DEBUG if method in ("GET", "HEAD", "OPTIONS") else logging.INFO
     if logger.isEnabledFor(level):
         logger.log(level, "%s %s: %d in %.0f ms", method, route, status, seconds * 1000)
-
-
-def _shown_key(request: web.Request) -> str | None:
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    return request.headers.get("X-API-Key") or (token.strip() if scheme.lower() == "bearer" else None)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from bridge.api import daw, evaluate, shapes, similar, sounds
 from bridge.api.forget import ForgetBody
 from bridge.api.openapi import Answer, Body, Operation, Parameter, Schema
+from bridge.api.session import PageSession, SessionKeyBody
 from bridge.audio.formats import FORMATS
 from bridge.jobs import State
 from bridge.requests import GenerateBody, StemBody
@@ -219,6 +220,15 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (404, 422, 500, 507),
         (_KEYWORD, Parameter("n", {"type": "integer", "minimum": 0, "maximum": 2**31}, "The slot that is cut.")),
     ),
+    ("GET", "/session"): Operation("page", {200: Answer("What the caller may do", PageSession)}),
+    ("POST", "/session"): Operation(
+        "service",
+        {200: Answer("The session; its cookie comes along", PageSession)},
+        (503,),
+        (),
+        (Body(SessionKeyBody),),
+    ),
+    ("DELETE", "/session"): Operation("page", {200: Answer("What the caller may do now", PageSession)}),
     ("POST", "/forget"): Operation(
         "sounds", {200: Answer("Wiped", shapes.Forgotten)}, (404, 409, 507), (), (Body(ForgetBody),)
     ),

@@ -16,6 +16,7 @@ from bridge.api import (
     openapi,
     page,
     samples,
+    session,
     similar,
     sounds,
     stems,
@@ -31,6 +32,9 @@ ROUTES = (
     web.get("/notices", page.get_notices),
     web.get("/licence", page.get_licence),
     web.get("/source", page.get_source),
+    web.get("/session", session.get_session),
+    web.post("/session", session.post_session),
+    web.delete("/session", session.delete_session),
     web.get("/strudel.json", strudel.get_strudel_map),
     web.get("/gen/{words}", gen.get_generated_map),
     # contract A, and B's tasks

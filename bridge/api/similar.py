@@ -18,6 +18,7 @@ from bridge.events import ErrorBody
 from bridge.jobs import Priority, State
 from bridge.similar import NO_EMBEDDING, RATE, similar_order, wav_of
 from bridge.status import MESSAGES, job_status
+from bridge.tickets import visible_ticket
 from bridge.uploads import Uploads, too_large
 
 UPLOADS = web.AppKey("uploads", Uploads)
@@ -132,7 +133,7 @@ async def post_similar(request: web.Request) -> web.StreamResponse:
 
 async def get_similar_status(request: web.Request) -> web.StreamResponse:
     """How a generation stands, in per cent."""
-    ticket = request.app[SERVICE].queue.ticket(request.match_info["generation_id"])
+    ticket = visible_ticket(request.app[SERVICE], request.match_info["generation_id"])
     status = job_status(ticket)
     done = status["status"] is State.COMPLETED and status["audio_url"] is not None
     return json_response(
@@ -151,7 +152,7 @@ async def get_similar_status(request: web.Request) -> web.StreamResponse:
 async def get_similar_audio(request: web.Request) -> web.StreamResponse:
     """The WAV of a completed generation, 32 kHz whichever engine made it."""
     service = request.app[SERVICE]
-    placed = service.placed(service.queue.ticket(request.match_info["generation_id"]))
+    placed = service.placed(visible_ticket(service, request.match_info["generation_id"]))
     path = await wav_of(service, request.app[UPLOADS], placed)
     headers = {**NO_STORE, "Content-Disposition": f'inline; filename="{placed.name}_{placed.n}.wav"'}
     return SampleFile(path, f"{placed.sample.sample_id}-{RATE}", "wav", **headers)

@@ -17,6 +17,7 @@ from bridge.errors import InvalidRequest, NotFound
 from bridge.events import sample_url, sound_message
 from bridge.library import Library
 from bridge.placing import Placed
+from bridge.redacting import for_caller
 from bridge.requests import SoundName
 from bridge.service import SampleService
 from cache import Slot, Sound, sound_data
@@ -112,7 +113,7 @@ async def delete_sound(request: web.Request) -> web.StreamResponse:
 
 def sound_document(sound: Sound) -> dict[str, Any]:
     """A sound as lists show it: the message that pages get, and whether it is pinned."""
-    return {**sound_message(sound.seq, sound_data(sound)), "pinned": sound.pinned}
+    return {**for_caller(sound_message(sound.seq, sound_data(sound))), "pinned": sound.pinned}
 
 
 async def _slot(library: Library, slot: Slot) -> dict[str, Any]:
@@ -123,8 +124,8 @@ async def _slot(library: Library, slot: Slot) -> dict[str, Any]:
         "sample_id": slot.sample_id,
         "standin": slot.standin,
         "url": sample_url(slot.sample_id),
-        "facts": sample.facts if sample else None,
-        "provenance": library.provenance(sample) if sample else None,
+        "facts": for_caller(sample.facts) if sample else None,
+        "provenance": for_caller(library.provenance(sample)) if sample else None,
     }
 
 

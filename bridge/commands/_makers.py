@@ -107,7 +107,7 @@ async def open_maker(settings: Settings) -> AsyncIterator[Maker]:
 
 async def _open(settings: Settings, stack: AsyncExitStack) -> Maker:
     from bridge.commands._local import open_local
-    from bridge.server_file import running_server
+    from bridge.server_file import run_key, running_server
 
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
@@ -122,5 +122,6 @@ async def _open(settings: Settings, stack: AsyncExitStack) -> Maker:
         if url is not None:
             from bridge.commands._client import open_server
 
-            return await stack.enter_async_context(open_server(url, settings.key_for_server))
+            key = run_key(settings.data_dir) or settings.key_for_server
+            return await stack.enter_async_context(open_server(url, key))
         await asyncio.sleep(_ASK_AGAIN_SECONDS)

@@ -77,6 +77,7 @@ async def serve(settings: Settings) -> None:
 
     from bridge.access import exposure_notice
     from bridge.api.connection import Runner
+    from bridge.api.keys import CALLERS
     from bridge.app import create_app
     from bridge.server_file import announced
     from bridge.service import open_service
@@ -88,13 +89,14 @@ async def serve(settings: Settings) -> None:
     listener = _listen(settings.host, settings.port)
     also = _listen_also(settings)
     async with open_service(settings) as service:
-        runner = Runner(create_app(service), access_log=None, shutdown_timeout=_GRACE_SECONDS)
+        app = create_app(service)
+        runner = Runner(app, access_log=None, shutdown_timeout=_GRACE_SECONDS)
         await runner.setup()
         try:
             for each in filter(None, (listener, also)):
                 await web.SockSite(runner, each).start()
             port = listener.getsockname()[1]
-            with announced(settings, port):
+            with announced(settings, port, app[CALLERS].run_key):
                 _greet(settings, port, service.choice.why, exposure_notice(settings))
                 await stop.wait()
                 logger.info("Stopping.")

@@ -14,19 +14,22 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from bridge import __version__
-from bridge.access import asked_by, check_key, key_name
-from bridge.errors import BridgeError, Forbidden, InvalidRequest
+from bridge.errors import BridgeError, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
 from bridge.logs import current_request, working_for
 from bridge.metrics import Metrics
 from bridge.placing import job_message
+from bridge.realtime.clients import LISTENERS, STRANGERS, Clients
 from bridge.realtime.driver import use_our_driver
 from bridge.realtime.fanout import fan_out
 from bridge.realtime.sessions import Sessions
 from bridge.realtime.slow import cut, drop_slow_clients
 from bridge.realtime.sync import everything, missed, wire
+from bridge.redacting import blank_job, without_words
 from bridge.requests import from_validation, generate_order
+from bridge.rights import Callers, calling, owner_of
 from bridge.service import SampleService
+from bridge.tickets import cancel_ticket
 from cache import Event
 
 logger = logging.getLogger(__name__)
@@ -35,7 +38,6 @@ HEAD_SECONDS = 10.0
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest message that a client may send; announcements going out are under 2 KB."""
 
-ROOM = "listeners"
 Handler = Callable[[str, dict[str, Any]], Coroutine[Any, Any, Any]]
 
 
@@ -51,12 +53,10 @@ class _Post(NamedTuple):
 class Hub:
     """Owns the Socket.IO server of one application."""
 
-    def __init__(self, service: SampleService, metrics: Metrics | None = None) -> None:
+    def __init__(self, service: SampleService, metrics: Metrics | None = None, callers: Callers | None = None) -> None:
         self._service = service
         self._metrics = metrics or Metrics(service)
         self._sessions = Sessions()
-        self._trusted: dict[str, str] = {}
-        """Clients that have shown a key, with the name of its owner."""
         self.sio = socketio.AsyncServer(
             async_mode="aiohttp",
             transports=["websocket"],
@@ -68,6 +68,7 @@ class Hub:
             engineio_logger=False,
         )
         use_our_driver(self.sio)
+        self._clients = Clients(self.sio, callers or Callers(service.settings))
         self.sio.on("connect", self._connect)
         self.sio.on("disconnect", self._disconnect)
         for name, handler in {
@@ -111,28 +112,30 @@ class Hub:
         # it likes.
         return len(self.sio.manager.rooms.get("/", {}).get(None, ()))
 
-    async def _connect(self, sid: str, _: Any = None, auth: Any = None) -> bool:
+    async def _connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> bool:
         limit = self._service.settings.max_clients
         if limit and self._pages() > limit:  # it is among them already
             raise socketio.exceptions.ConnectionRefusedError("Too many pages are connected.")
-        if isinstance(auth, dict):
-            self._trust(sid, str(auth.get("token", "")))
+        self._clients.came(sid, environ["aiohttp.request"])
+        if isinstance(auth, dict) and isinstance(token := auth.get("token"), str):
+            await self._clients.show(sid, token)
         return True
 
     async def _disconnect(self, sid: str, *_: Any) -> None:
-        self._trusted.pop(sid, None)
+        self._clients.left(sid)
 
     async def _hello(self, sid: str, data: dict[str, Any]) -> HelloReply:
         token = data.get("token")
         if isinstance(token, str):
-            self._trust(sid, token)
+            await self._clients.show(sid, token)
+        caller = self._clients.allowed(sid, "hello")
         session = data.get("session")
         if isinstance(session, str) and session:
             await self._enter_session(sid, f"session:{session[:64]}")
             if state := self._sessions.state(session[:64]):
                 await self.sio.emit("session", state, to=sid)
         # In the room first: what is published from now on comes as an event, what was before in the answer.
-        await self.sio.enter_room(sid, ROOM)
+        await self._clients.listen(sid)
         store = self._service.library.store
         reply = HelloReply(epoch=store.epoch, head=0, server=self._server_facts())
         events = None
@@ -140,19 +143,22 @@ class Hub:
         if data.get("epoch") == store.epoch and isinstance(since, int) and not isinstance(since, bool):
             events = await self._service.library.read(missed, store, since)
         if events is not None:
+            if caller.secluded:
+                events = [self._redacted(event["type"], event, caller.owner) for event in events]
             reply["events"] = events
             self._metrics.resync_events.inc(len(events))
             reply["head"] = events[-1]["seq"] if events else int(since or 0)
         else:
-            reply["head"], reply["sounds"] = await self._service.library.read(everything, store)
+            reply["head"], sounds = await self._service.library.read(everything, store)
+            reply["sounds"] = [without_words(sound) for sound in sounds] if caller.secluded else sounds
             reply["reset"] = True
         return reply
 
     async def _generate(self, sid: str, data: dict[str, Any]) -> GenerateReply:
-        self._may_change(sid)
+        caller = self._clients.allowed(sid, "generate")
         order, _ = generate_order(data, guess_kind=True)
         order = self._sessions.fill(order, _playing_bpm(data))
-        with asked_by(self._trusted.get(sid)):
+        with calling(caller):
             ticket, *_ = await self._service.ask(order, standin=True)
         message = job_message(ticket)
         reply = GenerateReply(job_id=ticket.id, name=message["name"], n=message["n"], state=message["state"])
@@ -161,15 +167,15 @@ class Hub:
         return reply
 
     async def _cancel(self, sid: str, data: dict[str, Any]) -> dict[str, Any]:
-        self._may_change(sid)
+        caller = self._clients.allowed(sid, "cancel")
         job_id = data.get("job_id")
         if not isinstance(job_id, str):
             raise InvalidRequest("job_id: say which job, by the id that generate answered.", field="job_id")
-        ticket = await self._service.cancel(job_id)
+        ticket = await cancel_ticket(self._service, job_id, caller)
         return {"job_id": ticket.id, "state": str(ticket.state)}
 
     async def _session(self, sid: str, data: dict[str, Any]) -> SessionMessage:
-        self._may_change(sid)
+        self._clients.allowed(sid, "session")
         message = self._sessions.change(data)
         room = f"session:{message['session']}"
         await self._enter_session(sid, room)
@@ -182,22 +188,6 @@ class Hub:
             if isinstance(other, str) and other.startswith("session:") and other != room:
                 await self.sio.leave_room(sid, other)
         await self.sio.enter_room(sid, room)
-
-    def _trust(self, sid: str, token: str) -> None:
-        name = key_name(self._service.settings, token)
-        if name is not None:
-            self._trusted[sid] = name
-
-    def _may_change(self, sid: str) -> None:
-        settings = self._service.settings
-        if sid in self._trusted or check_key(settings, None):
-            return
-        if not settings.all_keys:  # reached over the network: see bridge.access
-            raise Forbidden("This bridge only reads: set BRIDGE_API_KEY where it runs.", code="read_only")
-        raise Forbidden(
-            "This bridge wants its key: open the page with #token=YOUR_KEY at the end of its address.",
-            code="key_required",
-        )
 
     # ------------------------------------------------------------------ out
 
@@ -214,7 +204,8 @@ class Hub:
         while True:
             post = await self._outbox.get()
             with self._going_on(), working_for(post.request_id):
-                await fan_out(self.sio, ROOM, post.name, post.message)
+                await fan_out(self.sio, LISTENERS, post.name, post.message)
+                await self._tell_strangers(post.name, post.message)
                 took = time.perf_counter() - post.at
                 self._metrics.pushed(post.name, took)
                 logger.debug("pushed %s to %d pages in %.1f ms", post.name, self._pages(), took * 1000)
@@ -225,7 +216,32 @@ class Hub:
             with self._going_on():
                 store = self._service.library.store
                 head = await self._service.library.read(store.head)
-                await fan_out(self.sio, ROOM, "head", {"epoch": store.epoch, "head": head})
+                for room in (LISTENERS, *self._clients.strangers):
+                    await fan_out(self.sio, room, "head", {"epoch": store.epoch, "head": head})
+                await self._clients.look_again()
+
+    async def _tell_strangers(self, name: str, message: dict[str, Any]) -> None:
+        """Tell those who hear neither others' words nor of others' jobs; each room has one owner's listeners."""
+        for room in self._clients.strangers:
+            owner = room.removeprefix(STRANGERS) or None
+            if name != "job" or "seq" in message or self._is_of(message["job_id"], owner):
+                await fan_out(self.sio, room, name, self._redacted(name, message, owner))
+
+    def _redacted(self, name: str, message: dict[str, Any], owner: str | None) -> dict[str, Any]:
+        if name == "sound":
+            return without_words(message)
+        if name == "job" and not self._is_of(message["job_id"], owner):
+            return {**({"type": name} if "type" in message else {}), **blank_job(message)}
+        return message
+
+    def _is_of(self, job_id: str, owner: str | None) -> bool:
+        """Tell whether a job was asked for by ``owner``; of one that nobody remembers nothing is told."""
+        if owner is None:
+            return False
+        try:
+            return owner_of(self._service.queue.ticket(job_id).asked) == owner
+        except BridgeError:
+            return False
 
     @contextlib.contextmanager
     def _going_on(self) -> Iterator[None]:

@@ -10,13 +10,16 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from bridge.access import SUBPROTOCOL
 from bridge.errors import BridgeError, Busy, InvalidRequest
 from bridge.events import JobMessage
 from bridge.jobs import STOPPING, TERMINAL, Job, Ticket
 from bridge.metrics import Metrics
 from bridge.realtime.messages import read_message
+from bridge.rights import current_caller
 from bridge.service import SampleService
 from bridge.status import job_status
+from bridge.tickets import visible_ticket
 from cache import Event
 
 logger = logging.getLogger(__name__)
@@ -51,7 +54,9 @@ class JobSocket:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
-        socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=MAX_MESSAGE_BYTES, compress=False)
+        socket = web.WebSocketResponse(
+            heartbeat=PING_SECONDS, max_msg_size=MAX_MESSAGE_BYTES, compress=False, protocols=(SUBPROTOCOL,)
+        )
         if not socket.can_prepare(request).ok:
             raise InvalidRequest("This address speaks WebSocket: connect to it with ws:// instead of http://.")
         limit = self._service.settings.max_clients
@@ -105,6 +110,7 @@ class _Listener:
         self._service = service
         self._metrics = metrics
         self._request = request
+        self._caller = current_caller()
         self._only: str | None = None
         self._news: dict[str, Ticket] = {}
         self._answers: list[dict[str, Any]] = []
@@ -112,7 +118,7 @@ class _Listener:
 
     def tell(self, ticket: Ticket) -> None:
         """Let the client know how this job stands, unless it asked for another one."""
-        if self._only in (None, ticket.id):
+        if self._only in (None, ticket.id) and self._caller.may_see(ticket.asked):
             self._news[ticket.id] = ticket
             self._woken.set()
             if len(self._news) > MAX_WAITING:
@@ -155,7 +161,7 @@ class _Listener:
             return
         if not isinstance(job_id, str):
             raise InvalidRequest("job_id: give the id that POST /api/v1/generate answered.", field="job_id")
-        ticket = self._service.queue.ticket(job_id)
+        ticket = visible_ticket(self._service, job_id, self._caller)
         self._only = job_id
         self._news = {job_id: ticket}
         self._woken.set()

@@ -18,6 +18,7 @@ from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest
 from bridge.jobs import State
 from bridge.metrics import Metrics
 from bridge.realtime.messages import read_message
+from bridge.rights import Callers, Scope, current_caller, require
 from bridge.service import SampleService
 from bridge.streaming import Chunk, Stream, Streams
 from bridge.usage import UsageLog
@@ -45,11 +46,14 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 class StreamSocket:
     """Owns the streaming connections of one application."""
 
-    def __init__(self, service: SampleService, streams: Streams, metrics: Metrics, usage: UsageLog) -> None:
+    def __init__(
+        self, service: SampleService, streams: Streams, metrics: Metrics, usage: UsageLog, callers: Callers
+    ) -> None:
         self._service = service
         self._streams = streams
         self._metrics = metrics
         self._usage = usage
+        self._callers = callers
         metrics.streams.set_function(lambda: len(streams.sessions()))
         self._sessions: dict[str, _Session] = {}
 
@@ -83,7 +87,8 @@ class StreamSocket:
         return socket
 
     async def open(self, session_id: str, request: Any) -> Stream:
-        """Begin a stream unless too many play. Raises Busy, InvalidRequest, EngineUnavailable."""
+        """Begin a stream unless too many play. Raises Forbidden, Busy, InvalidRequest, EngineUnavailable."""
+        require(self._callers.still(current_caller()), Scope.MAKE)  # the connection may be older than its rights
         limit = self._service.settings.max_streams
         if limit and sum(one.plays for one in self._sessions.values()) > limit:  # the asker is among them
             raise Busy(f"{limit} streams play already. Stop one, or try again in a moment.", code="too_many_streams")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -17,6 +18,7 @@ from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, NotFound,
 from bridge.jobs import Priority, State
 from bridge.placing import Placed
 from bridge.requests import Order
+from bridge.rights import current_caller
 from bridge.service import SampleService
 from bridge.stems._leader import Leader
 from bridge.stems._ledger import COMPLETED, DELIVERED, FAILED, FILE, GIVEN_UP, PROCESSING, WAITING, Ledger, Row
@@ -31,6 +33,7 @@ CHANNELS: Final = 2
 _AT_ONCE = 8
 """Callbacks that are on their way at the same time."""
 _BUSY_SECONDS = 1.0
+_MOST_OWNERS = 10_000
 _LOOK_SECONDS = 60.0
 """How often storage is looked at, and old requests are removed."""
 _DAY = 86400.0
@@ -54,6 +57,8 @@ class Stems:
         """What begins when a task of the same kind and request has ended."""
         self._promised: set[tuple[str, str]] = set()
         """Accepted stems that are not at the queue yet: request and type."""
+        self._owners: OrderedDict[str, str | None] = OrderedDict()
+        """Whose the requests of this run are, for callers who are told of their own alone."""
         self._sending = asyncio.Semaphore(_AT_ONCE)
 
     @asynccontextmanager
@@ -100,6 +105,9 @@ class Stems:
             self._promised |= {(request_id, stem.stem_type) for stem in plan.stems}
             before = await WRITES.run(self._ledger.accept, request_id, digest, body, base, time.time())
         if before is None:
+            self._owners[request_id] = current_caller().owner
+            while len(self._owners) > _MOST_OWNERS:
+                self._owners.popitem(last=False)
             self._begin(request_id)
         elif before.digest != digest:
             raise Conflict(
@@ -113,7 +121,7 @@ class Stems:
     async def document(self, request_id: str) -> dict[str, Any]:
         """Contract D's callback document, as far as it is. Raises NotFound, StorageUnavailable."""
         row = await WRITES.run(self._ledger.get, request_id)
-        if row is None:
+        if row is None or not current_caller().may_see({"owner": self._owners.get(request_id)}):
             raise NotFound(f"No job and no request has the id '{request_id[:80]}'.", code="unknown_job")
         return await self._document(row)
 

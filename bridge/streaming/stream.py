@@ -17,6 +17,7 @@ from bridge.engines.pool import EnginePool
 from bridge.engines.spending import work_of
 from bridge.errors import InvalidRequest
 from bridge.requests import from_validation, generate_order
+from bridge.rights import Caller, current_caller
 from bridge.service import SampleService
 from prompts import SampleSpec
 
@@ -97,9 +98,10 @@ class Streams:
         self._playing[session_id] = stream
         return stream
 
-    def sessions(self) -> list[dict[str, Any]]:
-        """The streams that play, the oldest first."""
-        return [stream.as_dict() for stream in self._playing.values()]
+    def sessions(self, caller: Caller | None = None) -> list[dict[str, Any]]:
+        """The streams that play, the oldest first; with ``caller`` those that it may know of."""
+        streams = self._playing.values()
+        return [each.as_dict() for each in streams if caller is None or caller.may_see({"owner": each.owner})]
 
     def forget(self, stream: Stream) -> None:
         """It has ended."""
@@ -129,6 +131,7 @@ class Stream:
         self.request = dict(request)
         self.started = time.time()
         self.seconds_sent = 0.0
+        self.owner = current_caller().owner
         self.works: set[str] = set()
         """What its engine was asked for, as the ledger of spending names it."""
         self._streams = streams

@@ -25,6 +25,8 @@ from prompts import common_stems, nearest, terms
 
 logger = logging.getLogger(__name__)
 
+_COPY_SECONDS = 3600
+
 T = TypeVar("T")
 OnEvent: TypeAlias = Callable[[Event], None]
 
@@ -172,14 +174,17 @@ class Library:
         sound = await self.sound(name)
         return await self.write(self.store.pin, sound.name, pinned)
 
-    async def delete(self, name: str) -> Sound:
-        """Take a sound away; ``restore`` brings it back for a while. Raises NotFound.
+    async def delete(self, name: str) -> tuple[Sound, float | None]:
+        """Take a sound away; ``restore`` brings it back until the moment (Unix seconds) that comes with it.
 
-        A common stem is not made again at the next start, only when somebody asks for it.
+        None instead: where the disk or the limit is short of room it is gone for good.
+
+        Raises NotFound. A common stem is not made again at the next start, only when somebody asks for it.
         """
         sound = await self.sound(name)
-        await self.change(self.store.delete, sound.name, unwanted={stem.sound for stem in common_stems()})
-        return sound
+        stems = {stem.sound for stem in common_stems()}
+        published = await self.change(self.store.delete, sound.name, unwanted=stems)
+        return sound, published.restorable_until
 
     async def restore(self, name: str) -> Sound:
         """Bring a deleted sound back. Raises NotFound when its time is over."""
@@ -202,6 +207,12 @@ class Library:
             return self.store.evict() or Published()
 
         await self.change(evict)
+
+    async def copy_each_hour(self) -> None:
+        """Copy the catalogue each hour in which it changed, for ever."""
+        while True:
+            await asyncio.sleep(_COPY_SECONDS)
+            await self.write(self.store.copy_catalogue)
 
     # ------------------------------------------------------------------ small things
 

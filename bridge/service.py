@@ -244,9 +244,10 @@ class SampleService:
         return weights_on_disk(self.settings.model)
 
     def begin(self, pregenerate: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        """Start what runs beside the requests: the engine, pre-generation once it runs, the sweep of the store."""
+        """Start what runs beside the requests: the engine, pre-generation once it runs, the upkeep of the store."""
         self._spawn(self._beside, self._warm_up(pregenerate))
         self._spawn(self._beside, self.library.write(self.library.store.sweep))
+        self._spawn(self._beside, self.library.copy_each_hour())
 
     async def close(self) -> None:
         """Stop working; what is kept stays kept."""

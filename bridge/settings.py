@@ -158,8 +158,8 @@ class Settings(BaseSettings):
     """Disk space for kept sounds, in MiB; the least recently used go first, pinned ones never. 0 means no limit."""
     deliveries_limit_mb: Annotated[int, Field(ge=1)] = 2048
     """Disk space for files that can be made again (WAV, FLAC, ...), in MiB."""
-    undo_seconds: Annotated[int, Field(ge=0)] = 600
-    """Seconds in which a deleted sound can be brought back; 0 deletes at once."""
+    undo_seconds: Annotated[int, Field(ge=0)] = 86400
+    """Seconds in which a deleted sound can be brought back while there is room for it; 0 deletes at once."""
     prompts_in_files: bool = True
     """Write the words that a sound was made of into its files. What was made before: `sample-bridge forget`."""
     c2pa_certificate: Annotated[Path, AfterValidator(_folder)] | None = None

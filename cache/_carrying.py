@@ -6,10 +6,11 @@ another name fits in without a change of the file's length. Programs skip chunks
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -83,19 +84,22 @@ def carry(master: Path, carried: Carried) -> bool:
     return True
 
 
-def rewritten(data: bytes, master: Path, places: Sequence[Place]) -> bytes:
-    """Return a master's bytes with other places in them, in the same length; where they do not fit, without any."""
-    carried = read(master)
-    if carried is None:
+def rewritten(data: bytes, keep: Callable[[Place], bool] | Sequence[Place]) -> bytes:
+    """Return a master's bytes with other places in them, in the same length; where they do not fit, without any.
+
+    ``keep``: the places, or which of those that it carries stay.
+    """
+    layout = _layout(io.BytesIO(data))
+    carried = _from_json(layout.carried) if layout and layout.carried else None
+    if layout is None or layout.carried is None or carried is None:
         return data
-    old = _packed(_to_json(carried), 0)
-    start = len(data) - len(old)
-    # Only what this program wrote, at the very end, is exchanged.
-    if data[start : start + 4] != _NAME:
-        return data
+    start, size = layout.end + layout.end % 2, len(layout.carried)
+    if start + 8 + size != len(data):
+        return data  # it is not the last chunk, so this program did not write it
+    places = [each for each in carried.places if keep(each)] if callable(keep) else keep
     for each in (places, ()):
-        new = _packed(_to_json(Carried(carried.spec_id, tuple(each))), len(old) - 8)
-        if len(new) == len(old):
+        new = _packed(_to_json(Carried(carried.spec_id, tuple(each))), size)
+        if len(new) == size + 8:
             return data[:start] + new
     return data
 

@@ -57,10 +57,8 @@ def write(folder: Folder, con: sqlite3.Connection, now: float, *, kept: int = KE
     return copy_path
 
 
-def drop(folder: Folder) -> None:
-    """Remove every copy, and what was left of one."""
-    for each in copies(folder):
-        each.unlink(missing_ok=True)
+def drop_part(folder: Folder) -> None:
+    """Remove what was left of a copy whose writer was killed."""
     _remove(folder.copies / _PART)
 
 

@@ -29,21 +29,21 @@ class Copier:
         self._copied: int | None = database.changes if self._is_copied() else None
         """Changes of the catalogue when it was copied last."""
 
-    def copy(self, *, anyway: bool = False) -> Path | None:
+    def copy(self, *, anew: bool = False) -> Path | None:
         """Copy the catalogue, if it changed; None: it was not. Never raises for what the disk does.
 
-        ``anyway``: also while a rebuild is due, when older copies may know more.
+        ``anew``: also when it did not change. While a rebuild is due no copy is made: older ones may know more.
         """
         with self._lock:
             changes = self._database.changes
-            if self._copied == changes or self._database.damage:
+            if (self._copied == changes and not anew) or self._database.damage:
                 return None
             try:
                 if _room.missing(self._folder.path, self._reserve, self._folder.catalogue.stat().st_size):
                     _log.warning("the catalogue is not copied, since the disk is nearly full")
                     return None
                 with self._database.read() as con:
-                    if not anyway and _mending.due(con) is not None:
+                    if _mending.due(con) is not None:
                         return None
                     copied = _copies.write(self._folder, con, self._clock())
             except (OSError, StoreError, sqlite3.Error) as error:

@@ -55,6 +55,29 @@ def find(con: sqlite3.Connection, name: str | None) -> Found:
     return Found(tuple(sounds), frozenset(row[0] for row in takes), tuple(dict.fromkeys(row[1] for row in takes)))
 
 
+def names(con: sqlite3.Connection, found: Found) -> frozenset[str]:
+    """Return all names of the sounds concerned."""
+    query = "SELECT name FROM names WHERE sound IN (SELECT value FROM json_each(?))"
+    return frozenset(row[0] for row in con.execute(query, (json.dumps(found.sounds),)))
+
+
+def same(con: sqlite3.Connection, found: Found, name: str | None) -> Found:
+    """Find in another catalogue what was found in ours: the same takes, sounds of that name, and who shows them."""
+    if name is None:
+        return find(con, None)
+    number = _reading.find(con, name)
+    asked = json.dumps(sorted(found.spec_ids))
+    query = (
+        "SELECT spec_id, sample_id FROM takes WHERE spec_id IN (SELECT value FROM json_each(?))"
+        " OR spec_id IN (SELECT spec_id FROM slots WHERE sound = ?)"
+    )
+    takes = con.execute(query, (asked, number)).fetchall()
+    spec_ids = frozenset(row[0] for row in takes)
+    query = "SELECT DISTINCT sound FROM slots WHERE spec_id IN (SELECT value FROM json_each(?)) ORDER BY sound"
+    sounds = tuple(number for (number,) in con.execute(query, (json.dumps(sorted(spec_ids)),)))
+    return Found(sounds, spec_ids, tuple(dict.fromkeys(row[1] for row in takes)))
+
+
 def rewrite_master(folder: Folder, sample_id: str, change: Callable[[bytes], bytes], *, durable: bool) -> str | None:
     """Change a master in one step: return its new digest, None when there was nothing to change.
 

@@ -26,6 +26,7 @@ from cache import (
     _search,
     _sweeping,
     _unwanted,
+    _wiping,
     _writing,
 )
 from cache._copying import Copier
@@ -380,8 +381,9 @@ class SampleStore:
     def forget(self, name: str | None, how: Forgetting) -> Published:
         """Forget what a sound, or without a name every sound, was made of.
 
-        In this order: the masters, the catalogue in one transaction, the deliveries (made again when asked for), and
-        the places that the database has freed. Killed or failed half way, it is to be asked for again.
+        In this order: the masters, the catalogue in one transaction, the deliveries (made again when asked for), the
+        places that the database has freed, files that no row names, copies of the catalogue and those that were set
+        aside. Killed or failed half way, it is to be asked for again.
 
         Returns the sounds concerned, also others that show the same take. Raises UnknownSound, NotStorable,
         StorageFull.
@@ -390,20 +392,42 @@ class SampleStore:
         with self._db.read() as con:
             done = _forgetting.find(con, name).sample_ids
         for sample_id in done:
-            self._rewrite(sample_id, how)
+            self._rewrite(sample_id, how.file)
         with self._db.lock:
             with self._change() as con:
                 found = _forgetting.find(con, name)
+                before = _forgetting.names(con, found)
                 sounds, events = _forgetting.forget(con, found, how, self._clock())
             for sample_id in set(found.sample_ids).difference(done):  # they came in meanwhile
-                self._rewrite(sample_id, how)
+                self._rewrite(sample_id, how.file)
+            if how.name:
+                for sample_id in found.sample_ids:
+                    self._carry_places(sample_id)
         self.drop_deliveries(found.sample_ids)
         self._db.maintain(_forgetting.clean)
+        self._wipe(before, found, name, how)
         return Published(tuple(sounds), events=tuple(events))
 
-    def _rewrite(self, sample_id: str, how: Forgetting) -> None:
+    def _wipe(self, before: Collection[str], found: _forgetting.Found, name: str | None, how: Forgetting) -> None:
+        """Forget where the catalogue does not reach. ``before``: names that the sounds had."""
         with self._files(), self._db.lock:
-            digest = _forgetting.rewrite_master(self._folder, sample_id, how.file, durable=self._durable)
+            with self._db.read() as con:
+                known = {row[0] for row in con.execute("SELECT id FROM samples")}
+                waiting = _mending.due(con) is not None
+            gone = [] if how.name is None else None if name is None else before
+            _wiping.wipe_loose(self._folder, self._trash, known, gone, how.file)
+            _wiping.wipe_copies(self._folder, found, name, how, self._clock(), keep=waiting)
+        self._copier.copy(anew=True)
+
+    def _carry_places(self, sample_id: str) -> None:
+        """Let a master say where it is shown now."""
+        with self._db.read() as con:
+            places = _wiping.places(con, sample_id)
+        self._rewrite(sample_id, lambda data: _carrying.rewritten(data, places))
+
+    def _rewrite(self, sample_id: str, change: Callable[[bytes], bytes]) -> None:
+        with self._files(), self._db.lock:
+            digest = _forgetting.rewrite_master(self._folder, sample_id, change, durable=self._durable)
             if digest is not None:
                 with self._change() as con:
                     con.execute("UPDATE samples SET digest = ? WHERE id = ?", (digest, sample_id))

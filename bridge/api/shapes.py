@@ -183,12 +183,16 @@ class SoundList(TypedDict):
 
 
 class Deleted(TypedDict):
-    """A sound was taken away; ``undo`` is the call that brings it back."""
+    """A sound was taken away; ``undo`` is the call that brings it back.
+
+    ``restorable_until`` and ``undo`` are null where there was no room to keep it: it is gone for good.
+    """
 
     name: str
     deleted: Literal[True]
+    restorable_until: str | None
     undo_until: str
-    undo: dict[str, Any]
+    undo: dict[str, Any] | None
 
 
 class Forgotten(TypedDict):

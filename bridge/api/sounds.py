@@ -101,13 +101,15 @@ async def change_sound(request: web.Request) -> web.StreamResponse:
 async def delete_sound(request: web.Request) -> web.StreamResponse:
     """Take a sound away; it can be brought back for a while."""
     service: SampleService = request.app[SERVICE]
-    sound = await service.library.delete(request.match_info["keyword"])
-    until = datetime.fromtimestamp(time.time() + service.settings.undo_seconds, UTC)
+    sound, until = await service.library.delete(request.match_info["keyword"])
+    moment = datetime.fromtimestamp(time.time() if until is None else until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    undo = {"method": "PATCH", "path": f"/sounds/{sound.name}", "body": {"deleted": False}}
     return json_response({
         "name": sound.name,
         "deleted": True,
-        "undo_until": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "undo": {"method": "PATCH", "path": f"/sounds/{sound.name}", "body": {"deleted": False}},
+        "restorable_until": None if until is None else moment,
+        "undo_until": moment,
+        "undo": None if until is None else undo,
     })  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """A real store on a real disk, and samples to put into it."""
 
 import hashlib
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,26 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+def wav(audio: bytes, rate: int = 44100) -> bytes:
+    """A mono WAV file of 24 bits."""
+    audio = audio[: len(audio) // 6 * 6]
+    body = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, rate, rate * 3, 3, 24) + b"data"
+    body += struct.pack("<I", len(audio)) + audio
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.fixture
+def record(make: "Make") -> "Make":
+    """Like ``make``, with a master that is a WAV file."""
+
+    def recorded(store: SampleStore, spec: str, **options: Any) -> NewSample:
+        new = make(store, spec, **options)
+        new.master.write_bytes(wav(new.master.read_bytes()))
+        return new
+
+    return recorded
 
 
 @pytest.fixture

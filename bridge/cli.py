@@ -34,6 +34,7 @@ COMMANDS = {
     "forget": "wipe the words that sounds were made of",
     "backup": "copy all sounds and what is known of them into a file or a folder",
     "restore": "bring the sounds of a backup back",
+    "rebuild": "bring sounds back whose catalogue is lost or damaged",
     "settings": "print every setting with its value and where it comes from",
 }
 

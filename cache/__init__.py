@@ -18,16 +18,17 @@ from cache._errors import (
 )
 from cache._events import sound_data
 from cache._forgetting import Forgetting
-from cache._inspecting import Listing, complaints, listing
+from cache._inspecting import Listing, catalogue_complaints, complaints, known_format, listing, rebuild_due
 from cache._model import Event, EventType, Facts, NewSample, Published, Sample, Slot, Sound, Target
 from cache._opening import Schema, Step, explained, open_database
 from cache._reading import Order, Wanted
 from cache._rebuilding import Rebuilding, Rebuilt, Told, rebuild
-from cache._replacing import alone_in, aside, replace_file, set_aside
+from cache._replacing import MARK, alone_in, aside, replace_file, set_aside
 from cache._store import Options, SampleStore
 from cache._sweeping import Damage
 
 __all__ = [
+    "MARK",
     "Damage",
     "Event",
     "EventType",
@@ -63,13 +64,16 @@ __all__ = [
     "Wanted",
     "alone_in",
     "aside",
+    "catalogue_complaints",
     "complaints",
     "explained",
     "from_os_error",
     "from_sqlite_error",
+    "known_format",
     "listing",
     "open_database",
     "rebuild",
+    "rebuild_due",
     "replace_file",
     "set_aside",
     "sound_data",

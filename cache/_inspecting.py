@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from cache import _checking, _mending, _schema
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -34,6 +36,24 @@ def listing(con: sqlite3.Connection) -> Listing:
     finally:
         con.execute("ROLLBACK")
     return Listing(sounds, samples, {each: tuple(found) for each, found in names.items()})
+
+
+def known_format() -> int:
+    """The newest version of data folders that this program knows."""
+    return _schema.FORMAT
+
+
+def rebuild_due(con: sqlite3.Connection) -> str | None:
+    """Why sounds may be missing in a catalogue, as sentences; None when they are not."""
+    return _mending.due(con)
+
+
+def catalogue_complaints(con: sqlite3.Connection) -> list[str]:
+    """What is wrong with a catalogue, read from beginning to end: one sentence at most."""
+    if not {name for (name,) in con.execute("SELECT name FROM sqlite_schema")}.issuperset(_schema.TABLES):
+        return ["it is another database"]
+    found = _checking.damage(con)
+    return [found] if found else []
 
 
 def complaints(con: sqlite3.Connection) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from cache import MARK
+
 Kind: TypeAlias = Literal["database", "lines", "json", "tree", "other"]
 """lines: JSON lines that grow. tree: a folder of files that never change once they are there."""
 
@@ -68,6 +70,7 @@ def is_backup_path(path: str) -> bool:
 
 def part_of(name: str) -> Part | None:
     """The part that a name directly below the data folder belongs to, None for a stranger's."""
+    name = name.partition(MARK)[0]
     for beside in _BESIDES:
         owner = BY_NAME.get(name.removesuffix(beside))
         if owner is not None and (owner.name == name or owner.kind == "database"):
@@ -77,4 +80,5 @@ def part_of(name: str) -> Part | None:
 
 def strangers(folder: Path) -> list[str]:
     """Names below a data folder that are none of its parts, such as soundfonts that somebody put there."""
-    return sorted(entry.name for entry in folder.iterdir() if part_of(entry.name) is None)
+    found = (entry.name for entry in folder.iterdir() if part_of(entry.name) is None)
+    return sorted(name for name in found if not name.endswith(".part") and name != "lost+found")

@@ -34,13 +34,15 @@ def holder(folder: Path) -> str | None:
 
 
 @contextmanager
-def open_quietly(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database for reading alone. Raises sqlite3.Error and OSError.
+def open_quietly(file: Path, data: Path | None = None) -> Iterator[sqlite3.Connection]:
+    """Open a database of the data folder ``data`` (the file's own folder) for reading alone.
+
+    Raises sqlite3.Error and OSError.
 
     While somebody uses it, it is read beside them. Otherwise it is read as if it could not change; what a killed
     process left in a log beside it is seen in a copy, since reading it in place would fold it in.
     """
-    if holder(file.parent) is not None:
+    if holder(data or file.parent) is not None:
         yield from _connected(file, "mode=ro")
         return
     left = [file.with_name(file.name + end) for end in _BESIDE]

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge.commands._progress import Progress
 from bridge.commands.settings import add_options, from_arguments
 from bridge.errors import BridgeError, StartupError
 from bridge.settings import Settings
@@ -40,6 +41,7 @@ def add_parser(subparsers: SubParsers) -> argparse.ArgumentParser:
     """Describe the command."""
     parser = subparsers.add_parser("doctor", help="check what is installed and say what to type next")
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--data", action="store_true", help="check every file of the data folder")
     parser.add_argument("--download", metavar="MODEL", help="fetch the weights of a MusicGen (small, medium, large)")
     parser.add_argument("--measure", action="store_true", help="load MusicGen and find out how fast it is here")
     add_options(parser)
@@ -49,6 +51,8 @@ def add_parser(subparsers: SubParsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 1 when something that is needed is broken, else 0."""
+    if getattr(args, "data", False):
+        return _check_data(args)
     if getattr(args, "download", None):
         return _download(args.download, args)
     if getattr(args, "measure", False):
@@ -56,6 +60,22 @@ def run(args: argparse.Namespace) -> int:
     report = examine(args)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else _page(report))
     return 1 if report["problems"] else 0
+
+
+def _check_data(args: argparse.Namespace) -> int:
+    from bridge.commands._data_checks import Checks
+    from bridge.commands._data_report import page, report
+
+    data = from_arguments(args).data_dir
+    progress = Progress(silent=args.json)
+    try:
+        checks = Checks(data, lambda done, all_: progress.show("check", done / max(all_, 1)))
+        findings = list(checks.run())
+    finally:
+        progress.clear()
+    document = report(str(data), findings, process=checks.process, sounds=checks.sounds, samples=checks.samples)
+    print(json.dumps(document, indent=2, ensure_ascii=False) if args.json else page(document))
+    return 1 if document["problems"] else 0
 
 
 def examine(args: argparse.Namespace) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,13 +16,15 @@ from typing import Final, TypeAlias
 from bridge.commands._backups.manifest import Entry, Manifest, now
 from bridge.commands._backups.writing import Target
 from bridge.commands._data_files import CATALOGUE, MASTERS, PARTS, Part, is_backup_path, strangers
-from bridge.commands._quiet import open_quietly
+from bridge.commands._quiet import holder, open_quietly
 from bridge.errors import StartupError
-from cache import Listing, StoreDamaged, complaints, explained, listing
+from cache import Listing, StoreDamaged, catalogue_complaints, complaints, explained, listing
 
 OnFile: TypeAlias = Callable[[int, int], None]
 """Called with the bytes that are done, and all of them."""
 
+_PAUSES: Final = (0.0, 0.1, 0.4)
+"""Seconds after which the catalogue is asked again, while somebody may be changing it."""
 _ROUNDS: Final = 5
 """How often the catalogue is copied anew because sounds went away while their masters were copied."""
 
@@ -105,9 +108,11 @@ class _Taking:
         try:
             copy = self._snapshot(CATALOGUE)
             with closing(sqlite3.connect(copy)) as con:
-                found = complaints(con)
+                found = catalogue_complaints(con)
                 if not found:
                     return copy, listing(con)
+        except UnicodeDecodeError as error:
+            found = [str(error)]
         except sqlite3.Error as error:
             if not self._is_damage(error):
                 raise
@@ -134,10 +139,16 @@ class _Taking:
         return known is not None and (known.size, known.sha256) == as_listed
 
     def _changed(self, listed: Listing, sample_ids: list[str]) -> bool:
-        """Does the catalogue say something else of these samples by now?"""
-        with open_quietly(self._data / CATALOGUE) as con:
-            fresh = listing(con).samples
-        return any(fresh.get(each) != listed.samples[each] for each in sample_ids)
+        """Does the catalogue say something else of these samples by now? A master is changed just before its row."""
+        for pause in _PAUSES:
+            time.sleep(pause)
+            with open_quietly(self._data / CATALOGUE) as con:
+                fresh = listing(con).samples
+            if any(fresh.get(each) != listed.samples[each] for each in sample_ids):
+                return True
+            if holder(self._data) is None:
+                return False
+        return False
 
     def _database(self, part: Part) -> None:
         if not (self._data / part.name).exists():

@@ -1,0 +1,349 @@
+"""A look at every file of a data folder, while a server runs on it or not. Nothing is changed by looking."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.commands._data_files import CATALOGUE, FORMAT, MASTERS, PARTS, Part, is_backup_path, strangers
+from bridge.commands._data_report import Finding
+from bridge.commands._quiet import holder, open_quietly
+from bridge.server_file import running_server
+from cache import Listing, aside, catalogue_complaints, complaints, known_format, listing, rebuild_due
+
+LEAST_FREE_MB: Final = 200
+_REBUILD: Final = "sample-bridge rebuild"
+_SERVE: Final = "sample-bridge serve"
+_RESTORE: Final = "sample-bridge restore BACKUP --replace"
+_MANY: Final = 5
+_PAUSE: Final = 0.4
+"""Seconds until the catalogue is asked again whether it knows a file that a server may just be taking in."""
+
+
+class Checks:
+    """The checks of one data folder. ``on_file``: told of the bytes that were read, and of all that will be."""
+
+    def __init__(self, data: Path, on_file: Callable[[int, int], None] = lambda *_: None) -> None:
+        self._data = data
+        self._on_file = on_file
+        self._holder = holder(data)
+        self.sounds: int | None = None
+        self.samples: int | None = None
+
+    @property
+    def process(self) -> str | None:
+        """The number of the process that has the folder open."""
+        return self._holder
+
+    def run(self) -> Iterator[Finding]:
+        """Look at everything, part by part."""
+        if not os.path.lexists(self._data):
+            yield Finding(".", "note", "There is nothing here yet; the first start makes it.", _SERVE)
+            return
+        if not self._data.is_dir():
+            yield Finding(
+                ".", "problem", f"{self._data} is not a folder. Choose another one.", f"{_SERVE} --data-dir DIR"
+            )
+            return
+        try:
+            entries = {entry.name for entry in self._data.iterdir()}
+        except OSError as error:
+            yield Finding(".", "problem", f"It cannot be read ({error.strerror}).", f"chmod u+rwx {self._data}")
+            return
+        yield from self._folder(entries)
+        for part in PARTS:
+            if any(name in entries for name in _with_besides(part)):
+                yield from self._part(part)
+        if not entries & {CATALOGUE, FORMAT}:
+            return
+        yield from self._missing_parts(entries)
+        yield from self._set_aside()
+        for name in strangers(self._data):
+            yield Finding(name, "note", "It is none of our files; a backup leaves it out.")
+
+    # --- the folder itself
+
+    def _folder(self, entries: set[str]) -> Iterator[Finding]:
+        found = self._data.stat()
+        if not os.access(self._data, os.W_OK | os.X_OK):
+            yield Finding(".", "problem", "This user cannot write into it.", f"chmod u+rwx {self._data}")
+        elif stat.S_IMODE(found.st_mode) & 0o077:
+            text = "Other users of this machine may look into it, where its files let them."
+            yield Finding(".", "note", text, f"chmod 700 {self._data}")
+        free = shutil.disk_usage(self._data).free // 2**20
+        if free < LEAST_FREE_MB:
+            text = f"Only {free} MiB are free on its disk. Make room: new sounds are refused when it is full."
+            yield Finding(".", "problem", text)
+        if self._holder:
+            url = running_server(self._data)
+            yield Finding(".", "ok", f"In use by process {self._holder}" + (f", a server at {url}." if url else "."))
+        elif "server.json" in entries and running_server(self._data) is None:
+            yield Finding("server.json", "note", "It was left by a server that was killed; the next start replaces it.")
+
+    def _missing_parts(self, entries: set[str]) -> Iterator[Finding]:
+        masters = any((self._data / MASTERS).glob("*/*.wav"))
+        if FORMAT not in entries:
+            text = "It is missing. The version of the folder is read from the catalogue instead, at the next start."
+            yield Finding(FORMAT, "problem", text, _SERVE)
+        if CATALOGUE not in entries and (masters or list((self._data / "copies").glob("*.sqlite3"))):
+            text = "It is missing, and with it the names of the sounds. Their audio is there."
+            yield Finding(CATALOGUE, "problem", text, _REBUILD)
+
+    def _set_aside(self) -> Iterator[Finding]:
+        for file in aside(self._data):
+            text = "It was damaged and set aside. Delete it when nothing is missing."
+            yield Finding(file.name, "problem", text, f"rm {file}*")
+
+    # --- one part
+
+    def _part(self, part: Part) -> Iterator[Finding]:
+        path = self._data / part.name
+        look = self._looks().get(part.name) or {
+            "database": self._database, "json": self._json, "lines": self._lines, "tree": self._tree,
+            "other": self._other,
+        }[part.kind]  # fmt: skip
+        try:
+            found = list(look(part, path))
+        except PermissionError as error:
+            where = error.filename or path
+            found = [Finding(part.name, "problem", f"This user may not read {where}.", f"chmod -R u+rwX {self._data}")]
+        except OSError as error:
+            text = f"It cannot be read ({error.strerror or error}). Check the disk; a backup brings it back."
+            found = [Finding(part.name, "problem", text, _RESTORE)]
+        if part.backed_up and not any(each.level == "problem" for each in found) and not os.access(path, os.W_OK):
+            found.append(Finding(part.name, "problem", "This user cannot write it.", f"chmod -R u+rwX {self._data}"))
+        yield from found or [Finding(part.name, "ok", f"{part.what[0].upper()}{part.what[1:]}: whole.")]
+
+    def _looks(self) -> dict[str, Callable[[Part, Path], Iterator[Finding]]]:
+        return {
+            FORMAT: self._format,
+            CATALOGUE: self._catalogue,
+            MASTERS: self._masters_alone,
+            "deliveries": self._deliveries,
+            "copies": self._copies,
+            "trash": self._trash,
+            "incoming": self._incoming,
+        }
+
+    def _format(self, part: Part, path: Path) -> Iterator[Finding]:
+        try:
+            version = json.loads(path.read_bytes())["version"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            version = None
+        if type(version) is not int or version < 1:
+            text = "It is damaged. The version of the folder is read from the catalogue instead, at the next start."
+            yield Finding(part.name, "problem", text, _SERVE)
+        elif version > known_format():
+            text = (
+                f"The folder has version {version}, and this program knows versions up to {known_format()}. Update it."
+            )
+            yield Finding(part.name, "problem", text, "pip install --upgrade sample-bridge")
+
+    def _catalogue(self, part: Part, path: Path) -> Iterator[Finding]:
+        files = self._master_files()
+        wrong, listed, due = self._read_catalogue(path)
+        if wrong or listed is None:
+            text = f"It is damaged ({wrong}). Copies of it, and the audio itself, bring the names back."
+            yield Finding(part.name, "problem", text, _REBUILD)
+            return
+        if due:
+            yield Finding(part.name, "problem", f"Sounds may be missing in it. {due}", _REBUILD)
+        self.sounds, self.samples = listed.sounds, len(listed.samples)
+        sounds = f"{listed.sounds} {'sound' if listed.sounds == 1 else 'sounds'}"
+        yield Finding(part.name, "ok", f"{sounds}, {len(listed.samples)} samples.")
+        yield from self._compared(listed, files)
+
+    def _read_catalogue(self, path: Path) -> tuple[str, Listing | None, str | None]:
+        for _ in range(2):
+            before = holder(self._data)
+            try:
+                with open_quietly(path) as con:
+                    found = catalogue_complaints(con)
+                    if not found:
+                        return "", listing(con), rebuild_due(con)
+                    wrong = found[0]
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                wrong = str(error)
+            if holder(self._data) == before:
+                break
+        return wrong, None, None
+
+    def _master_files(self) -> dict[str, Path]:
+        found = {}
+        for file in (self._data / MASTERS).glob("*/*"):
+            if is_backup_path(file.relative_to(self._data).as_posix()):
+                found[file.stem] = file
+        return found
+
+    def _compared(self, listed: Listing, files: dict[str, Path]) -> Iterator[Finding]:
+        """Every master against the catalogue."""
+        unlike: dict[str, list[str]] = {"missing": [], "cut or of another size": [], "changed": []}
+        all_, done = sum(size for size, _ in listed.samples.values()), 0
+        for sample_id, (size, digest) in listed.samples.items():
+            how = _compare(self._data / MASTERS / sample_id[:2] / f"{sample_id}.wav", size, digest)
+            if how and self._still(sample_id, size, digest):
+                unlike[how].append(sample_id)
+            done += size
+            self._on_file(done, all_)
+        trashed = {file.name.partition(".")[0] for file in (self._data / "trash").glob("*/*.wav")}
+        for how, sample_ids in unlike.items():
+            back = trashed.intersection(sample_ids)
+            for ids, text, step in (
+                (sorted(back), "It lies in the trash.", _REBUILD),
+                ([each for each in sample_ids if each not in back], "It is made again when it is asked for.", _RESTORE),
+            ):
+                if ids:
+                    yield Finding(MASTERS, "problem", f"The audio of {_named(ids, listed)} is {how}. {text}", step)
+        unknown = self._unknown(files, listed)
+        if unknown:
+            count = f"{len(unknown)} sound {'file is' if len(unknown) == 1 else 'files are'}"
+            text = f"{count} not in the catalogue. They can be brought back under the names that they carry."
+            yield Finding(MASTERS, "problem", text, _REBUILD)
+        odd = [file for file in (self._data / MASTERS).rglob("*") if not file.is_dir() and file.stem not in files]
+        if odd:
+            yield Finding(MASTERS, "note", f"{odd[0].relative_to(self._data)} is not a sound file of ours.")
+        if not any(unlike.values()) and not unknown:
+            yield Finding(
+                MASTERS, "ok", f"{len(listed.samples)} sound files, {all_ / 1e6:.1f} MB, each as it was made."
+            )
+
+    def _still(self, sample_id: str, size: int, digest: str) -> bool:
+        """Does the catalogue still say that? A server changes and removes masters, too."""
+        if self._holder is None:
+            return True
+        time.sleep(_PAUSE)
+        _, fresh, _ = self._read_catalogue(self._data / CATALOGUE)
+        return fresh is None or fresh.samples.get(sample_id) == (size, digest)
+
+    def _unknown(self, files: dict[str, Path], listed: Listing) -> set[str]:
+        unknown = set(files) - set(listed.samples)
+        if unknown and self._holder:
+            time.sleep(_PAUSE)
+            _, fresh, _ = self._read_catalogue(self._data / CATALOGUE)
+            unknown = {each for each in unknown - set(fresh.samples if fresh else ()) if files[each].exists()}
+        return unknown
+
+    def _masters_alone(self, part: Part, path: Path) -> Iterator[Finding]:
+        """What the catalogue has to say of them was said with it."""
+        if not path.is_dir():
+            yield Finding(part.name, "problem", "It is not a folder.", _RESTORE)
+        elif not (self._data / CATALOGUE).exists():
+            yield Finding(part.name, "note", f"{len(self._master_files())} sound files, which no catalogue names.")
+        else:
+            yield Finding(part.name, "ok", "Compared with the catalogue.")
+
+    def _database(self, part: Part, path: Path) -> Iterator[Finding]:
+        try:
+            with open_quietly(path) as con:
+                found = complaints(con)
+                tables = con.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+                found = found or ([] if tables else ["it is empty"])
+        except sqlite3.Error as error:
+            found = [str(error)]
+        if found:
+            text = f"It is damaged ({found[0]}). The next start sets it aside and begins a new one; sounds stay."
+            yield Finding(part.name, "problem", text, _SERVE)
+
+    def _deliveries(self, part: Part, path: Path) -> Iterator[Finding]:
+        index = path / "cache.db"
+        found = []
+        if index.exists():
+            try:
+                with open_quietly(index, self._data) as con:
+                    found = complaints(con)
+            except sqlite3.Error as error:
+                found = [str(error)]
+        if found or not path.is_dir():
+            why = found[0] if found else "not a folder"
+            text = f"Their index is damaged ({why}). They are made again from the masters."
+            yield Finding(part.name, "problem", text, _SERVE)
+
+    def _copies(self, part: Part, path: Path) -> Iterator[Finding]:
+        whole = 0
+        for file in sorted(path.glob("*.sqlite3")):
+            try:
+                with open_quietly(file, path) as con:
+                    found = catalogue_complaints(con)
+                    listing(con)
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                found = [str(error)]
+            if found:
+                text = f"The copy {file.name} is damaged ({found[0]}). Others are used instead of it."
+                yield Finding(part.name, "problem", text, f"rm {file}")
+            whole += not found
+        if whole:
+            yield Finding(part.name, "ok", f"{whole} whole {'copy' if whole == 1 else 'copies'} of the catalogue.")
+
+    def _trash(self, part: Part, path: Path) -> Iterator[Finding]:
+        files = [file for file in path.glob("*/*") if file.is_file()]
+        if files:
+            size = sum(file.stat().st_size for file in files) / 1e6
+            text = f"{len(files)} files that no sound has any more, {size:.1f} MB; old ones are removed by themselves."
+            yield Finding(part.name, "note", text)
+
+    def _incoming(self, part: Part, path: Path) -> Iterator[Finding]:
+        if self._holder is None and path.is_dir() and any(path.iterdir()):
+            yield Finding(part.name, "note", "Files that were not finished; the next start removes them.")
+
+    def _json(self, part: Part, path: Path) -> Iterator[Finding]:
+        try:
+            found: Any = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            yield Finding(part.name, "problem", "It is damaged. It is written anew when it is missing.", f"rm {path}")
+
+    def _lines(self, part: Part, path: Path) -> Iterator[Finding]:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    good = isinstance(json.loads(line), dict)
+                except (ValueError, RecursionError):
+                    # The last line may be half written at this moment.
+                    good = not line.endswith(b"\n") and self._holder is not None
+                if not good:
+                    text = f"Line {number} cannot be read. The lines before and after it, and all sounds, stay."
+                    yield Finding(part.name, "problem", text, f"sed -i {number}d {path}")
+                    return
+
+    def _tree(self, part: Part, path: Path) -> Iterator[Finding]:
+        if not path.is_dir():
+            yield Finding(part.name, "problem", "It is not a folder.", f"rm {path}")
+
+    def _other(self, part: Part, path: Path) -> Iterator[Finding]:
+        if part.name == "lock" and not path.is_file():
+            yield Finding(part.name, "problem", "It is not a file.", f"rm -r {path}")
+
+
+def _with_besides(part: Part) -> tuple[str, ...]:
+    return (part.name,)
+
+
+def _compare(file: Path, size: int, digest: str) -> str | None:
+    """What is wrong with a master, None when nothing is."""
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    with os.fdopen(handle, "rb") as content:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            return "missing"
+        if found.st_size != size:
+            return "cut or of another size"
+        return None if hashlib.file_digest(content, "sha256").hexdigest() == digest else "changed"
+
+
+def _named(sample_ids: list[str], listed: Listing) -> str:
+    names = sorted({name for each in sample_ids for name in listed.names.get(each, ())})
+    if not names:
+        return f"{len(sample_ids)} deleted {'sample' if len(sample_ids) == 1 else 'samples'}"
+    return ", ".join(names[:_MANY]) + (f" and {len(names) - _MANY} more sounds" if len(names) > _MANY else "")

@@ -44,6 +44,10 @@ class Ballast:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
 
+    def lacking(self) -> int:
+        """Return how many bytes are needed to fill it. Raises OSError."""
+        return 0 if not self._size or self._file.exists() else self._size
+
     def drop(self) -> bool:
         """Give the room up; False: there was none. Raises OSError."""
         try:

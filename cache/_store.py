@@ -531,7 +531,9 @@ class SampleStore:
                 number = _reading.need(con, name)
                 sound, event = _writing.delete(con, name, now)
                 _unwanted.remember(con, {sound.name, *sound.aliases}.intersection(unwanted))
-            self._purge_for_room(at_once=self._undo_seconds <= 0)
+            with self._files():
+                lacking = self._ballast.lacking()
+            self._purge_for_room(lacking, at_once=self._undo_seconds <= 0)
             with self._db.read() as con:
                 kept = con.execute("SELECT 1 FROM sounds WHERE id = ?", (number,)).fetchone()
         return Published((sound,), events=(event,), restorable_until=now + self._undo_seconds if kept else None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from cache import _carrying, _copies, _forgetting
 from cache._carrying import Place
 from cache._checking import Unreadable, look
-from cache._folder import Folder, is_master_name, sync
+from cache._folder import Folder, sync
 from cache._forgetting import Forgetting, Found
 from cache._replacing import aside
 from cache._trash import Trash
@@ -47,15 +47,14 @@ def wipe_loose(
 ) -> None:
     """Wipe files that no row names: the words of all of them, whosever they were, and these names (None: all names).
 
-    ``known``: ids of the samples that have a row. A file in the trash that is not a whole master is removed, since
-    nobody can say what stands in it. The caller holds the store's lock. Raises OSError.
+    ``known``: ids of the samples that have a row. A file that is not a whole master is removed, since nobody can say
+    what stands in it. The caller holds the store's lock. Raises OSError.
     """
-    for file in list(trash.files()):
-        if not is_master_name(f"{file.name.partition('.')[0]}{file.suffix}") or not _wipe(file, names, change):
+    known_names = {f"{sample_id}.wav" for sample_id in known}
+    loose = [file for file in folder.masters.rglob("*") if file.name not in known_names and not file.is_dir()]
+    for file in [*trash.files(), *loose]:
+        if not _wipe(file, names, change):
             file.unlink(missing_ok=True)
-    for file in list(folder.master_files()):
-        if file.stem not in known:
-            _wipe(file, names, change)
 
 
 def wipe_copies(folder: Folder, found: Found, name: str | None, how: Forgetting, now: float, *, keep: bool) -> None:

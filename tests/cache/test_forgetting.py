@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
-from cache import Forgetting, NotStorable, SampleStore, Target, UnknownSound
+from cache import Forgetting, NotStorable, SampleStore, Target, UnknownSound, _carrying, rebuild
 
 SECRET = "geheimnisvoll"
 
@@ -177,3 +179,52 @@ def test_forgotten_half_way_it_is_asked_for_again(folder, clock, make):
 
 def boom() -> dict:
     raise RuntimeError("killed")
+
+
+@pytest.fixture
+def scattered(folder, record, clock):
+    """A word in the catalogue, in what a master carries, in a copy, in what was set aside, and in the trash."""
+    with SampleStore.open(folder, durable=False, clock=clock) as store:
+        for name in (SECRET, "other"):
+            new = record(store, name, prompt=name)
+            new.master.write_bytes(_with_text(new.master.read_bytes(), name.encode()))
+            store.publish(new, [Target(name, terms={name: 1.0}, aliases=(f"old_{name}",))])
+        lost = record(store, "lost", prompt=SECRET)
+        lost.master.write_bytes(_with_text(lost.master.read_bytes(), SECRET.encode()))
+        _carrying.carry(lost.master, _carrying.Carried("ab" * 16, (_carrying.Place(SECRET, 4),)))
+        for place in (store.master(lost.sample_id), store.path / "masters" / "part"):
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(lost.master.read_bytes()[: None if place.suffix else 2000])
+        lost.master.unlink()
+        copy = store.copy_catalogue()
+    for name, data in (("a", copy.read_bytes()), ("b", b"garbage " + SECRET.encode())):
+        (folder / f"catalogue.sqlite3.damaged-20260101T00000{name}Z").write_bytes(data)
+    return folder
+
+
+def _with_text(data: bytes, text: bytes) -> bytes:
+    chunk = b"note" + struct.pack("<I", 32) + text.ljust(32)
+    return data[:4] + struct.pack("<I", len(data) + len(chunk) - 8) + data[8:] + chunk
+
+
+@pytest.mark.parametrize("name", [SECRET, None])
+@pytest.mark.parametrize("due", [False, True])
+def test_a_forgotten_word_is_nowhere_in_the_data_folder(scattered, clock, name, due):
+    if due:
+        (scattered / "catalogue.sqlite3").unlink()
+    with SampleStore.open(scattered, durable=False, clock=clock) as store:
+        assert bool(store.notes) is due
+        store.sweep()
+        before = everything_on_the_disk(store)
+        assert SECRET.encode() in before
+        store.forget(name, NAMES_TOO)
+        assert SECRET.encode() not in everything_on_the_disk(store)
+        assert (b"old_other" in everything_on_the_disk(store)) is (name is not None)
+        assert store.verify() == {}
+        assert len(list(scattered.glob("copies/*"))) == 1
+        loose = [*scattered.glob("trash/*/*.wav"), *scattered.glob("masters/*/*.wav")]
+        assert len(loose) == 3, "the audio stays, wherever it is"
+    rebuild(scattered)
+    with SampleStore.open(scattered, durable=False, clock=clock) as store:
+        assert SECRET.encode() not in everything_on_the_disk(store)
+        assert store.count() == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
 
@@ -11,7 +12,7 @@ from bridge.api import similar, stems
 from bridge.api.connection import name_server, with_continue
 from bridge.api.errors import answer_errors
 from bridge.api.guard import guard
-from bridge.api.keys import CALLERS, METRICS, SERVICE, SETTINGS, STREAMS
+from bridge.api.keys import CALLERS, METRICS, SERVICE, SETTINGS, SNAPSHOTS, STREAMS, TURNS
 from bridge.api.metrics import observed
 from bridge.api.routes import ROUTES
 from bridge.metrics import Metrics
@@ -21,7 +22,9 @@ from bridge.realtime.job_socket import JobSocket
 from bridge.realtime.streams import StreamSocket
 from bridge.rights import Callers
 from bridge.service import SampleService
+from bridge.snapshots import Snapshots
 from bridge.streaming import Streams
+from bridge.turns import Turns
 from bridge.usage import UsageLog
 
 
@@ -43,9 +46,11 @@ def create_app(service: SampleService) -> web.Application:
     app[SERVICE] = service
     app[METRICS] = metrics
     app[STREAMS] = Streams(service)
+    app[SNAPSHOTS] = Snapshots(service.library)
+    app[TURNS] = Turns()
     app.on_response_prepare.append(name_server)
     app.add_routes(with_continue(ROUTES))
-    Hub(service, metrics, callers).attach(app)
+    Hub(service, metrics, callers, app[SNAPSHOTS], app[TURNS]).attach(app)
     JobSocket(service, metrics).attach(app)
     usage = UsageLog(service)
     StreamSocket(service, app[STREAMS], metrics, usage, callers).attach(app)
@@ -60,4 +65,8 @@ def create_app(service: SampleService) -> web.Application:
 async def _background(app: web.Application) -> AsyncIterator[None]:
     service = app[SERVICE]
     service.begin(functools.partial(pregenerate, service) if service.settings.pregenerate else None)
+    warming = asyncio.create_task(app[SNAPSHOTS].warm())
     yield
+    warming.cancel()
+    await asyncio.gather(warming, return_exceptions=True)
+    app[SNAPSHOTS].close()

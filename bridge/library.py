@@ -41,6 +41,8 @@ class Library:
         self._writing = asyncio.Lock()
         self._changing: set[asyncio.Task[Any]] = set()
         self._encoding: dict[str, asyncio.Task[Path]] = {}
+        self.unnumbered = 0
+        """Counts the changes that no event tells of: pins."""
 
     def listen(self, on_event: OnEvent) -> None:
         """Be told of every numbered event, in order."""
@@ -172,7 +174,9 @@ class Library:
     async def pin(self, name: str, pinned: bool) -> Sound:
         """Keep a sound from ever being evicted, or allow it again. Raises NotFound."""
         sound = await self.sound(name)
-        return await self.write(self.store.pin, sound.name, pinned)
+        changed = await self.write(self.store.pin, sound.name, pinned)
+        self.unnumbered += 1
+        return changed
 
     async def delete(self, name: str) -> tuple[Sound, float | None]:
         """Take a sound away; ``restore`` brings it back until the moment (Unix seconds) that comes with it.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from bridge.errors import InvalidRequest
 from prompts import (
@@ -21,6 +22,8 @@ from prompts import (
     Seed,
     UnknownStemType,
     build_prompt,
+    offered_name,
+    reserved_name,
     resolve_stem_type,
     valid_name,
 )
@@ -34,6 +37,9 @@ SAME: Final = {
 }
 """Our names and what the other contracts call the same value."""
 
+RESERVED: Final = "reserved_name"
+"""Code of the error for a name that Strudel has itself; ``offered`` beside it says what to use instead."""
+
 MAX_VARIATIONS: Final = 16
 MAX_ROOTS: Final = 8
 _NOTE: Final = re.compile(r"([a-g])(#|s|b|f)?([0-8])")
@@ -43,6 +49,12 @@ def _name(text: str) -> str:
     lowered = text.lower()
     if not valid_name(lowered):
         raise ValueError("a sound's name has 1 to 64 letters, digits and _, not digits alone, and no wt_ in front")
+    if reserved_name(lowered):
+        raise PydanticCustomError(
+            RESERVED,
+            "Strudel itself has the name '{name}', so a sound of ours may not take it. Use '{offered}'.",
+            {"name": lowered, "offered": offered_name(lowered)},
+        )
     return lowered
 
 
@@ -181,10 +193,12 @@ def read_body(document: Any, model: type[GenerateBody]) -> tuple[dict[str, Any],
 
 def from_validation(error: ValidationError) -> InvalidRequest:
     """Turn pydantic's findings into one sentence that names the field."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     location = first["loc"]
     field = ".".join(str(part) for part in location) or "body"
     text = first["msg"].removeprefix("Value error, ")
+    if first["type"] == RESERVED:
+        return InvalidRequest(f"{field}: {text}", code=RESERVED, field=field, offered=first["ctx"]["offered"])
     message = f"{field}: {text[:1].lower()}{text[1:]}" if text else f"{field} is not right"
     return InvalidRequest(message, field=field)
 

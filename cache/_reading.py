@@ -143,6 +143,13 @@ def listed(
     return sounds(con, _numbers(con.execute(query, [*values, -1 if limit is None else limit])))
 
 
+def names(con: sqlite3.Connection, wanted: Wanted) -> frozenset[str]:
+    """Return the names of the sounds that pass."""
+    condition, values = where(wanted)
+    query = f"SELECT name FROM sounds WHERE {condition}"  # noqa: S608 - our own words
+    return frozenset(name for (name,) in con.execute(query, values))
+
+
 def count(con: sqlite3.Connection) -> int:
     """Count the sounds."""
     return int(con.execute("SELECT count(*) FROM sounds WHERE removed IS NULL").fetchone()[0])

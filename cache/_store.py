@@ -272,6 +272,11 @@ class SampleStore:
                     self._words = _search.words(con)
             return self._words
 
+    def names(self, **wanted: Unpack[Wanted]) -> frozenset[str]:
+        """Return the names of the sounds that are as wanted, without reading what they are."""
+        with self._db.read() as con:
+            return _reading.names(con, wanted)
+
     def count(self) -> int:
         """Count the sounds."""
         with self._db.read() as con:

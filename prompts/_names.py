@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import cache
+from typing import NamedTuple
+
+from prompts._data import table
 
 MAX_SLUG = 48
 """Characters in a slug."""
@@ -42,6 +46,46 @@ def sound_aliases(name: str) -> tuple[str, ...]:
 def valid_name(name: str) -> bool:
     """Tell whether a sound may be called ``name``: ``[a-z0-9_]``, 1 to 64 of them, no number, no wavetable."""
     return bool(_NAME.fullmatch(name)) and not name.isdigit() and not name.startswith("wt_")
+
+
+def reserved_name(name: str) -> bool:
+    """Tell whether no new sound may be called ``name``: Strudel has it, or it means something in a sample map."""
+    lowered = name.lower()
+    machine, _, part = lowered.rpartition("_")
+    names = _reserved()
+    return (
+        lowered in names.alone
+        or lowered.startswith(names.beginnings)
+        or (part in names.parts and machine in names.machines)
+    )
+
+
+def offered_name(name: str) -> str:
+    """Return what to call a sound instead of a reserved name: ``gen_<name>``."""
+    return f"gen_{name.lower()}"
+
+
+def foreign_name(name: str) -> str:
+    """Return the name under which a sound stands in the maps of other pages.
+
+    Its own, unless that is reserved: sounds kept from before such names were refused stay usable here, and are
+    ``gen_<name>`` there.
+    """
+    return offered_name(name) if reserved_name(name) else name
+
+
+class _Reserved(NamedTuple):
+    alone: frozenset[str]
+    parts: frozenset[str]
+    machines: frozenset[str]
+    beginnings: tuple[str, ...]
+
+
+@cache
+def _reserved() -> _Reserved:
+    known = table("strudel")
+    alone = frozenset(name for group in ("map", "synths", "drums", "samples") for name in known[group])
+    return _Reserved(alone, frozenset(known["parts"]), frozenset(known["machines"]), tuple(known["beginnings"]))
 
 
 def _cut(text: str, limit: int) -> str:

@@ -30,6 +30,8 @@ class Clients:
         self._wrong: dict[str, int] = {}
         self._room: dict[str, str] = {}
         """Where each hears what goes on, once it has said hello."""
+        self.spoke: set[str] = set()
+        """Who has sent a message that was allowed."""
 
     def came(self, sid: str, request: web.Request) -> None:
         """A client has connected; the guard has looked at its handshake."""
@@ -40,6 +42,23 @@ class Clients:
         """A client has gone."""
         for kept in (self._of, self._remote, self._wrong, self._room):
             kept.pop(sid, None)
+        self.spoke.discard(sid)
+
+    def has_key(self, sid: str) -> bool:
+        """Tell whether a client has shown a key, or is a page whose session stands for one."""
+        caller = self._of.get(sid)
+        return caller is not None and caller.credential != "none"
+
+    def beside(self, sid: str) -> int:
+        """Count the clients without a key at the address of this one, itself among them; 0 when it has a key."""
+        if self.has_key(sid):
+            return 0
+        address = self._remote.get(sid)
+        return sum(remote == address and not self.has_key(other) for other, remote in self._remote.items())
+
+    def oldest_without_key(self) -> str | None:
+        """Return who came first of those without a key."""
+        return next((sid for sid in self._of if not self.has_key(sid)), None)
 
     async def show(self, sid: str, token: str) -> None:
         """A client shows a key in a message. A wrong one is no error: it may read, as without. Raises Busy."""
@@ -61,6 +80,7 @@ class Clients:
             raise Forbidden("This connection has ended. Connect again.", code="gone")
         caller = self._of[sid] = self._callers.still(caller)
         require(caller, MESSAGES[message])
+        self.spoke.add(sid)
         return caller
 
     async def listen(self, sid: str) -> None:

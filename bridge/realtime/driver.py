@@ -6,14 +6,17 @@ and nearly twice the latency for messages of 1 KB. engineio has no switch for it
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 import socketio
 from aiohttp import hdrs, web
+from engineio import packet as engine_packet
 from engineio.async_drivers import aiohttp as stock
 
 from bridge.realtime.fanout import Outbox
+from bridge.realtime.large import LargePacket, fragments
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +29,11 @@ _READ_HEADERS = {
     "HTTP_ORIGIN": hdrs.ORIGIN,
     "HTTP_UPGRADE": hdrs.UPGRADE,
 }
+
+
+_BINARY_PACKETS = frozenset(
+    f"{engine_packet.MESSAGE}{kind}" for kind in (socketio.packet.BINARY_EVENT, socketio.packet.BINARY_ACK)
+)
 
 
 class UncompressedWebSocket(stock.WebSocket):  # type: ignore[misc]
@@ -53,11 +61,43 @@ class UncompressedWebSocket(stock.WebSocket):  # type: ignore[misc]
             self._outbox.transport = None
         return self._sock
 
-    async def send(self, message: str | bytes) -> None:
+    async def wait(self) -> str:
+        """Receive the next message; who sends one that we have no use for is cut off at once.
+
+        Binary frames, base64 in their place, and Socket.IO's packets that announce them: nothing of ours is binary, and
+        python-socketio gathers attachments without a limit.
+        """
+        message = await super().wait()
+        if isinstance(message, bytes) or message[:1] == "b" or message[:2] in _BINARY_PACKETS:
+            logger.info("a page sent binary data, of which this protocol has none: dropped")
+            if self._outbox.transport is not None:
+                self._outbox.transport.abort()
+            raise OSError("binary data")
+        return str(message)
+
+    async def send(self, message: str | bytes | LargePacket) -> None:
         """Send what engineio has taken out of the outbox."""
-        await super().send(message)
+        if isinstance(message, LargePacket):
+            await self._send_fragments(message)
+        else:
+            await super().send(message)
+            self._outbox.sent += len(message)
         self._outbox.unsent -= 1
-        self._outbox.sent += len(message)
+
+    async def _send_fragments(self, packet: LargePacket) -> None:
+        """Hand the parts to the connection as fast as the client takes them."""
+        protocol = self.environ["aiohttp.request"].protocol
+        try:
+            for frame in fragments(packet.parts):
+                transport = self._outbox.transport
+                if transport is None or transport.is_closing():
+                    raise ConnectionResetError("The client has gone.")
+                transport.write(frame)
+                self._outbox.sent += len(frame)
+                await protocol._drain_helper()  # noqa: SLF001 - aiohttp's own writer waits there, too
+                await asyncio.sleep(0)
+        finally:
+            packet.done.set()
 
 
 def slim_environ(request: web.Request) -> dict[str, Any]:

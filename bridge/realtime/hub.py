@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterator
 from typing import Any, NamedTuple
 
 import socketio
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import ValidationError
 
 from bridge import __version__
@@ -22,19 +22,26 @@ from bridge.placing import job_message
 from bridge.realtime.clients import LISTENERS, STRANGERS, Clients
 from bridge.realtime.driver import use_our_driver
 from bridge.realtime.fanout import fan_out
+from bridge.realtime.large import LargeAnswer, Server
 from bridge.realtime.sessions import Sessions
 from bridge.realtime.slow import cut, drop_slow_clients
-from bridge.realtime.sync import everything, missed, wire
+from bridge.realtime.sync import events_reply, missed, reset_reply, wire
 from bridge.redacting import blank_job, without_words
 from bridge.requests import from_validation, generate_order
-from bridge.rights import Callers, calling, owner_of
+from bridge.rights import Caller, Callers, calling, owner_of
 from bridge.service import SampleService
+from bridge.snapshots import Snapshots
 from bridge.tickets import cancel_ticket
+from bridge.turns import Turns, client_of
 from cache import Event
 
 logger = logging.getLogger(__name__)
 
 HEAD_SECONDS = 10.0
+SILENT_SECONDS = 60.0
+"""A connection that has said nothing of ours for so long after it was opened is closed."""
+KEYLESS_SHARE = 4
+"""Where there are keys, one address may have so small a part of the places for clients without one: a quarter."""
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest message that a client may send; announcements going out are under 2 KB."""
 
@@ -53,11 +60,20 @@ class _Post(NamedTuple):
 class Hub:
     """Owns the Socket.IO server of one application."""
 
-    def __init__(self, service: SampleService, metrics: Metrics | None = None, callers: Callers | None = None) -> None:
+    def __init__(
+        self,
+        service: SampleService,
+        metrics: Metrics | None = None,
+        callers: Callers | None = None,
+        snapshots: Snapshots | None = None,
+        turns: Turns | None = None,
+    ) -> None:
         self._service = service
         self._metrics = metrics or Metrics(service)
+        self._snapshots = snapshots or Snapshots(service.library)
+        self._turns = turns or Turns()
         self._sessions = Sessions()
-        self.sio = socketio.AsyncServer(
+        self.sio = Server(
             async_mode="aiohttp",
             transports=["websocket"],
             # The guard in front of everything has already looked at the Origin, by better rules.
@@ -92,7 +108,12 @@ class Hub:
     async def _tasks(self, _: web.Application) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(work)
-            for work in (self._send_outbox(), self._send_heads(), drop_slow_clients(self.sio, self._dropped))
+            for work in (
+                self._send_outbox(),
+                self._send_heads(),
+                drop_slow_clients(self.sio, self._dropped),
+                self._drop_silent(),
+            )
         ]
         yield
         for task in tasks:
@@ -113,18 +134,34 @@ class Hub:
         return len(self.sio.manager.rooms.get("/", {}).get(None, ()))
 
     async def _connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> bool:
-        limit = self._service.settings.max_clients
-        if limit and self._pages() > limit:  # it is among them already
-            raise socketio.exceptions.ConnectionRefusedError("Too many pages are connected.")
         self._clients.came(sid, environ["aiohttp.request"])
         if isinstance(auth, dict) and isinstance(token := auth.get("token"), str):
             await self._clients.show(sid, token)
+        limit = self._service.settings.max_clients
+        if limit:
+            share = max(limit // KEYLESS_SHARE, 1)
+            if self._service.settings.all_keys and self._clients.beside(sid) > share:
+                self._clients.left(sid)
+                raise socketio.exceptions.ConnectionRefusedError("Too many pages of this address are connected.")
+            if self._pages() > limit and not self._make_room(sid):  # it is among them already
+                self._clients.left(sid)
+                raise socketio.exceptions.ConnectionRefusedError("Too many pages are connected.")
+        return True
+
+    def _make_room(self, sid: str) -> bool:
+        """Let somebody without a key go for a page that has one."""
+        if not self._clients.has_key(sid):
+            return False
+        other = self._clients.oldest_without_key()
+        if other is None:
+            return False
+        cut(self.sio, self.sio.manager.eio_sid_from_sid(other, "/"))
         return True
 
     async def _disconnect(self, sid: str, *_: Any) -> None:
         self._clients.left(sid)
 
-    async def _hello(self, sid: str, data: dict[str, Any]) -> HelloReply:
+    async def _hello(self, sid: str, data: dict[str, Any]) -> LargeAnswer:
         token = data.get("token")
         if isinstance(token, str):
             await self._clients.show(sid, token)
@@ -136,23 +173,26 @@ class Hub:
                 await self.sio.emit("session", state, to=sid)
         # In the room first: what is published from now on comes as an event, what was before in the answer.
         await self._clients.listen(sid)
+        return LargeAnswer(lambda: self._turns.of(self._client(sid, caller)), lambda: self._hello_parts(data, caller))
+
+    async def _hello_parts(self, said: dict[str, Any], caller: Caller) -> Iterator[bytes]:
+        """The answer to a hello, once its turn has come: what was missed, or everything."""
         store = self._service.library.store
-        reply = HelloReply(epoch=store.epoch, head=0, server=self._server_facts())
-        events = None
-        since = data.get("since")
-        if data.get("epoch") == store.epoch and isinstance(since, int) and not isinstance(since, bool):
-            events = await self._service.library.read(missed, store, since)
-        if events is not None:
-            if caller.secluded:
-                events = [self._redacted(event["type"], event, caller.owner) for event in events]
-            reply["events"] = events
-            self._metrics.resync_events.inc(len(events))
-            reply["head"] = events[-1]["seq"] if events else int(since or 0)
-        else:
-            reply["head"], sounds = await self._service.library.read(everything, store)
-            reply["sounds"] = [without_words(sound) for sound in sounds] if caller.secluded else sounds
-            reply["reset"] = True
-        return reply
+        facts = HelloReply(epoch=store.epoch, head=0, server=self._server_facts())
+        since = said.get("since")
+        if said.get("epoch") == store.epoch and isinstance(since, int) and not isinstance(since, bool):
+            events = await self._snapshots.aside(lambda: missed(store, since))
+            if events is not None:
+                if caller.secluded:
+                    events = [self._redacted(event["type"], event, caller.owner) for event in events]
+                self._metrics.resync_events.inc(len(events))
+                facts["head"] = events[-1]["seq"] if events else since
+                return events_reply(facts, events)
+        return reset_reply(facts, await self._snapshots.everything(redacted=caller.secluded))
+
+    def _client(self, sid: str, caller: Caller) -> Hashable:
+        request: web.Request = self.sio.get_environ(sid)["aiohttp.request"]
+        return client_of(caller.name, request.remote, request.headers.get(hdrs.ORIGIN))
 
     async def _generate(self, sid: str, data: dict[str, Any]) -> GenerateReply:
         caller = self._clients.allowed(sid, "generate")
@@ -250,6 +290,19 @@ class Hub:
             yield
         except Exception:
             logger.exception("a message could not be sent")
+
+    async def _drop_silent(self) -> None:
+        """Close connections that take a place and say nothing."""
+        opened: dict[str, float] = {}
+        while True:
+            await asyncio.sleep(min(1.0, SILENT_SECONDS / 4))
+            now, spoke = time.monotonic(), self._clients.spoke
+            opened = {eio_sid: opened.get(eio_sid, now) for eio_sid in self.sio.eio.sockets}
+            for eio_sid, since in opened.items():
+                sid = self.sio.manager.sid_from_eio_sid(eio_sid, "/")
+                if now - since > SILENT_SECONDS and sid not in spoke:
+                    logger.info("a connection that never said hello: closed")
+                    cut(self.sio, eio_sid)
 
     def _server_facts(self) -> ServerFacts:
         choice = self._service.choice

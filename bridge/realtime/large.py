@@ -62,7 +62,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:  # noqa: A002
         if not isinstance(data, list) or not data or not isinstance(data[0], str):
             raise ValueError("an event is a list that begins with its name")
-        while self._handling[eio_sid] >= MOST_AT_ONCE and not self._is_gone(eio_sid):
+        while self._handling[eio_sid] >= MOST_AT_ONCE and not self._is_gone(eio_sid):  # noqa: ASYNC110 - rare, and it ends with many
             # Nothing more is read of this client meanwhile: what it has sent waits at its own end.
             await asyncio.sleep(_REST_SECONDS)
         await super()._handle_event(eio_sid, namespace, id, data)

@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from bridge.disk import on_disk
 from bridge.engines.sources import UPLOADS
+from bridge.environment import READER, chosen
 from bridge.errors import Busy, DiskFailed, InvalidRequest, NotFound, StorageFull, TooLarge, UnsupportedMedia
 from bridge.settings import Settings
 from bridge.threads import FILES
@@ -42,7 +43,6 @@ MOST_WAITING = 16
 _ID = re.compile(r"[0-9a-f]{32}")
 _SECONDS = 120.0
 _STEP = 1 << 20
-_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "SYSTEMROOT")
 _STATUS = {"unsupported_media_type": UnsupportedMedia}
 
 
@@ -189,7 +189,7 @@ class Uploads:
 
     async def _run(self, work: str, source: Path, target: Path, *options: str) -> dict[str, Any]:
         """Let the child do one piece of work. Raises InvalidRequest: it refused, or broke on the file."""
-        environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+        environment = chosen(os.environ, READER)
         async with self._reading:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "bridge.audio.reader", work, str(source), str(target), *options,

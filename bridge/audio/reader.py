@@ -1,10 +1,10 @@
 """The child process that opens other people's files: ``python -P -m bridge.audio.reader read|judge|rate IN OUT ...``.
 
 Nobody knows what is in an upload. It is decoded here, under the kernel's limits for memory, processor time, files and
-their size, without the server's environment, and only what has been decoded is kept: 24-bit FLAC, written anew. What
-the header says is looked at before anything is decoded, so that a small file that unpacks to gigabytes is refused
-unread. One JSON document comes out: ``{"features": {...}}``, ``{"measures": {...}}``, or ``{"refused": code, "message":
-sentence}``.
+their size, behind walls (no sockets, no other programs: ``bridge/walls.py``), without the server's environment. Only
+what has been decoded is kept: 24-bit FLAC, written anew. What the header says is looked at before anything is decoded,
+so that a small file that unpacks to gigabytes is refused unread. One JSON document comes out: ``{"features": {...}}``,
+``{"measures": {...}}``, or ``{"refused": code, "message": sentence}``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from bridge import walls
 from bridge.audio.clip import Clip
 from bridge.audio.evaluation import evaluate
 from bridge.audio.features import describe
@@ -158,6 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rate", type=int, default=32_000)
     options = parser.parse_args(arguments)
     _limit()
+    walls.close_in()  # where there are none, the limits remain; doctor tells
     try:
         if options.work == "rate":
             answer = to_rate(options.source, options.target, options.rate)

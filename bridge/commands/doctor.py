@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge import walls
 from bridge.commands._progress import Progress
 from bridge.commands.settings import add_options, from_arguments
 from bridge.errors import BridgeError, StartupError
@@ -102,6 +103,7 @@ def examine(args: argparse.Namespace) -> dict[str, Any]:
         "kernel": _kernel(),
         "speed": _speed(settings),
         "data": _data(settings, problems),
+        "walls": walls.found(),
         "notes": [*settings.foreign, *settings.notes],
         "problems": problems,
     }
@@ -292,6 +294,11 @@ def _page(report: dict[str, Any]) -> str:
         lines.append(f"  {'+' if weights['on_disk'] else '-'} {weights['model']}: {', '.join([state, *facts])}")
     lines.append(f"MusicGen computes on this CPU {report['kernel']}")
     lines.append(report["speed"] or "MusicGen's speed here: not measured yet (sample-bridge doctor --measure)")
+    lines.append(
+        "uploads are read limited, not walled in: " + report["walls"]
+        if report["walls"]
+        else "uploads are read behind walls (no sockets, no other programs)"
+    )
     sounds = "" if data["sounds"] is None else f", {data['sounds']} sounds"
     user = f" by process {data['process']}" if data["process"] else ""
     lines.append(f"data folder: {data['path']} ({data['state']}{user}{sounds}, {data['free_mb']} MiB free)")

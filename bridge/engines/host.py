@@ -30,6 +30,7 @@ if __name__ == "__main__":
     # Before all that takes a second to import: a server that is killed meanwhile leaves nothing behind.
     die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
+from bridge import walls
 from bridge.audio import codecs
 from bridge.audio.clip import Clip
 from bridge.audio.finishing import RATE, Finished, best_of, finish, needed_seconds
@@ -53,6 +54,8 @@ PROGRESS_SECONDS = 0.2
 """At most five progress messages a second and request."""
 ATTEMPTS = 3
 """A loop that no stretching brings to its tempo is made so often, each time with another seed."""
+_WALLED_IN = frozenset({"procedural", "tone"})
+"""Engines that need neither network nor other programs once they are built."""
 _NICENESS = 5
 """Making a sound yields the processor to the server, the browser and the audio card."""
 
@@ -359,6 +362,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 3
     finally:
         logging.getLogger("bridge").removeHandler(notes)
+    if options.name in _WALLED_IN:
+        walls.close_in()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         Host(engine, line, options.incoming, options.rate).serve()
     # Work that is still running has nobody to go to.

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from bridge.engines import _framing
 from bridge.engines._base import EngineInfo
 from bridge.engines._framing import Frame
 from bridge.engines.passages import Passage
+from bridge.environment import of_engine
 from bridge.errors import LOST, BridgeError, EngineCrashed, EngineError, EngineTimeout, EngineUnavailable
 from prompts import SampleSpec
 
@@ -95,6 +96,8 @@ class HostedEngine:
     """One engine in a child process that is started when first needed and again when it ended.
 
     ``make`` may be called many times at once; the engine's own concurrency is kept by the job queue's lanes.
+    ``environment``: variables beside those that every engine gets (bridge/environment.py), its secrets among them.
+    ``members``: the engines in that process, where it is not just the one of that name.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class HostedEngine:
         incoming: Path,
         options: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
+        members: Sequence[str] = (),
         start_seconds: float = 600.0,
         rate: int = 44100,
     ) -> None:
@@ -119,7 +123,8 @@ class HostedEngine:
         self._incoming = incoming
         self._options = dict(options or {})
         # Engines work on several sounds at a time; a matrix product that wants all cores for itself waits for them.
-        self._environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+        inherited = of_engine(os.environ, members or (name,))
+        self._environment = {"OPENBLAS_NUM_THREADS": "1", **inherited, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._start_seconds = start_seconds
         self._starting: asyncio.Task[_Process] | None = None
         self._newborn: asyncio.subprocess.Process | None = None

@@ -23,6 +23,9 @@ from bridge.threads import WRITES
 
 logger = logging.getLogger(__name__)
 
+HUB = frozenset({"musicgen", *DIFFUSION})
+"""Engines that load models from Hugging Face, and need its token for some."""
+
 
 class EngineRoom:
     """Hands out engines by name, and remembers what each said about itself.
@@ -61,7 +64,8 @@ class EngineRoom:
             }
             token = self._settings.hf_token
             asked = self._settings.ensemble if name == "ensemble" else (name,)
-            environment = {"HF_TOKEN": token.get_secret_value()} if token else {}
+            loads = token is not None and not HUB.isdisjoint(asked)
+            environment = {"HF_TOKEN": token.get_secret_value()} if token and loads else {}
             environment |= cloud_environment(self._settings, asked)
             if "musicgen" in asked:
                 environment["BRIDGE_PRECISION"] = self._settings.precision
@@ -71,6 +75,7 @@ class EngineRoom:
                     incoming=self._incoming,
                     options=options,
                     environment=environment,
+                    members=(name, *asked),
                     rate=self._settings.sample_rate,
                 )
                 for _ in range(self._settings.workers)

@@ -5,7 +5,7 @@ import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 const bridge = process.env.BRIDGE_URL ?? 'http://localhost:5001';
-const served = ['/samples', '/sounds', '/generate', '/generate_stem', '/health', '/strudel.json', '/gen', '/notices', '/source'];
+const served = ['/session', '/samples', '/sounds', '/generate', '/generate_stem', '/health', '/strudel.json', '/gen', '/notices', '/source'];
 
 // What /docs and /redoc show the API with. Both come from their packages: nothing of them is in the page's bundle.
 const viewers = [
@@ -52,8 +52,10 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      ...Object.fromEntries(served.map((path) => [`^${path}(/|\\?|$)`, bridge])),
-      '/socket.io': { target: bridge, ws: true },
+      // The Host stays this server's, as its Origin does: so the bridge takes the page for its own (docs/security.md).
+      ...Object.fromEntries(served.map((path) => [`^${path}(/|\\?|$)`, { target: bridge, changeOrigin: false }])),
+      '/socket.io': { target: bridge, ws: true, changeOrigin: false },
+      '/ws/stream': { target: bridge, ws: true, changeOrigin: false },
     },
   },
   test: { include: ['tests/**/*.test.ts'] },

@@ -26,7 +26,6 @@ export interface ConnectionOptions {
   /** Origin of the bridge; empty: the page's own. */
   url?: string;
   session?: string;
-  token?: string;
   /** Asked after a failed attempt: does the server answer plain requests? */
   probe?: () => Promise<boolean>;
   onState?: (state: ConnectionState, why: string) => void;
@@ -126,6 +125,13 @@ export class Connection {
     this.socket.connect();
   }
 
+  /** Connects anew, so that the bridge looks again at who this is. */
+  reopen(): void {
+    this.socket.disconnect();
+    this.sequence.interrupt();
+    this.open();
+  }
+
   close(): void {
     this.socket.disconnect();
   }
@@ -201,11 +207,10 @@ export class Connection {
     if (this.greeting || !this.socket.connected) return;
     this.greeting = true;
     const round = this.round;
-    const { session, token } = this.options;
+    const { session } = this.options;
     const request = {
       ...this.sequence.ask(),
       ...(session === undefined ? {} : { session }),
-      ...(token === undefined ? {} : { token }),
     };
     let answer: unknown;
     try {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 /** Wires the page. */
+import { onLaterKey, refusedBecause } from './signin';
 import {
   base64ToAudioBuffer,
   connectPlayer,
@@ -29,7 +30,6 @@ import { Watcher } from './ui/waveform';
 import { Wishes } from './wishes';
 
 const CODE_KEY = 'sample-bridge.code';
-const TOKEN_KEY = 'sample-bridge.token';
 
 /** For code in the editor, and for scripts beside the page. */
 const functions = {
@@ -98,7 +98,6 @@ const prompt = new PromptBox(byId('promptbox'), { generate, leave: () => player.
 const stream = new Stream(location.origin.replace(/^http/, 'ws'), {
   context: () => player.context,
   output: () => player.input,
-  token: fromAddress().token,
   onState: (playing, error) => {
     streamBox.show(playing);
     if (error) problem(error);
@@ -155,22 +154,22 @@ async function generate(request: GenerateRequest): Promise<string | null> {
   return null;
 }
 
-/** `?session=name` joins a session; `#token=…` is for bridges with a key, and leaves the address bar at once. */
-function fromAddress(): { session?: string; token?: string } {
+/** `?session=name` joins a session. */
+function fromAddress(): { session?: string } {
   const session = new URLSearchParams(location.search).get('session');
-  const given = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (given) {
-    sessionStorage.setItem(TOKEN_KEY, given);
-    history.replaceState(null, '', location.pathname + location.search);
-  }
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  return { ...(session ? { session } : {}), ...(token ? { token } : {}) };
+  return session ? { session } : {};
 }
 
 for (const gesture of ['pointerdown', 'keydown']) {
   document.addEventListener(gesture, () => void player.wake(), { once: true, capture: true });
 }
+// Signed in or not, the page listens; without the key it plays what there is.
+if (refusedBecause) problem(refusedBecause);
 connection.open();
+onLaterKey((why) => {
+  if (why) problem(why);
+  else connection.reopen();
+});
 
 /** For tests, the console, and scripts beside the page; they hear of each sound by the event `sample-bridge.sound`. */
 const sampleBridge = {

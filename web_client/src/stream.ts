@@ -14,8 +14,6 @@ export interface StreamRequest {
 export interface StreamActions {
   context: () => AudioContext;
   output: () => AudioNode;
-  /** The bridge's key, where it has one. */
-  token?: string | undefined;
   /** It begins, it has ended; `error` says why it could not go on. */
   onState: (playing: boolean, error?: string) => void;
   /** Something came too late: silence was heard. */
@@ -38,13 +36,6 @@ export function decodePcm(data: ArrayBuffer, channels: number): Float32Array[] {
   );
 }
 
-/** What a WebSocket offers: it can have no headers, so the key goes among the subprotocols (docs/streaming.md). */
-export function protocols(token: string | undefined): string[] {
-  if (token === undefined) return ['sample-bridge'];
-  const coded = btoa(String.fromCharCode(...new TextEncoder().encode(token)));
-  return ['sample-bridge', `sample-bridge.key.${coded.replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')}`];
-}
-
 /** One stream at a time. */
 export class Stream {
   private socket: WebSocket | null = null;
@@ -64,7 +55,7 @@ export class Stream {
   async start(request: StreamRequest): Promise<void> {
     if (this.socket) return this.update(request);
     const session = `page-${crypto.randomUUID()}`;
-    const socket = new WebSocket(`${this.url}/ws/stream/${session}`, protocols(this.actions.token));
+    const socket = new WebSocket(`${this.url}/ws/stream/${session}`, 'sample-bridge');
     this.socket = socket;
     socket.binaryType = 'arraybuffer';
     const context = this.actions.context();

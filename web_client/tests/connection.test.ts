@@ -65,11 +65,11 @@ describe('connecting', () => {
       });
     });
     let why = '';
-    connect({ session: 'main', token: 'secret', onServer: (info) => (why = info.why) });
+    connect({ session: 'main', onServer: (info) => (why = info.why) });
     await vi.waitFor(() => expect(log).toContain('-gen_47'));
     expect(soundsOnly()).toEqual(['reset 2', 'gen_47', '-gen_47']);
     expect(log).toEqual(expect.arrayContaining(['online', 'job running']));
-    expect(hellos).toEqual([{ session: 'main', token: 'secret' }]);
+    expect(hellos).toEqual([{ session: 'main' }]);
     expect(why).toContain('sounds are synthesised');
   });
 

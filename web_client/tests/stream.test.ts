@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 import { beforeAll, describe, expect, it } from 'vitest';
-import { decodePcm, protocols } from '../src/stream';
+import { decodePcm } from '../src/stream';
 
 interface Processor {
   port: { onmessage: (event: { data: unknown }) => void; said: unknown[] };
@@ -72,12 +72,5 @@ describe('decodePcm', () => {
     const [left, right] = decodePcm(data, 2);
     expect([...(left ?? [])].map((x) => Math.round(x * 100) / 100)).toEqual([1, 0]);
     expect([...(right ?? [])]).toEqual([-1, 0.5]);
-  });
-});
-
-describe('the key of a bridge that has one', () => {
-  it('is a subprotocol in base64url, beside the one that the bridge chooses', () => {
-    expect(protocols(undefined)).toEqual(['sample-bridge']);
-    expect(protocols('k3y ?ä/~')).toEqual(['sample-bridge', 'sample-bridge.key.azN5ID_DpC9-']);
   });
 });

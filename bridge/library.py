@@ -17,15 +17,18 @@ from typing import Any, TypeAlias, TypeVar
 import cache
 from bridge.audio.files import Described, FileMaker
 from bridge.audio.formats import FORMATS
-from bridge.disk import on_disk
-from bridge.errors import InvalidRequest, NotFound
-from bridge.threads import FILES, READS, WRITES, Lane
+from bridge.disk import MemoryFiles, on_disk
+from bridge.errors import BridgeError, Busy, DiskFailed, InvalidRequest, NotFound, StorageFull
+from bridge.threads import ENCODING, FILES, READS, WRITES, Lane
 from cache import Event, NewSample, Published, Sample, SampleStore, Sound
 from prompts import common_stems, nearest, terms
 
 logger = logging.getLogger(__name__)
 
 _COPY_SECONDS = 3600
+_COUNT_SECONDS = 1.0
+_KEEP_SECONDS = 2.0
+"""How long an encoded file may take to be kept before it is handed out all the same."""
 
 T = TypeVar("T")
 OnEvent: TypeAlias = Callable[[Event], None]
@@ -38,6 +41,9 @@ class Library:
         self.store = store
         self._files = files or FileMaker()
         self._listeners: list[OnEvent] = []
+        self._on_failure: list[Callable[[], None]] = []
+        self._counted = 0
+        self._memory = MemoryFiles()
         self._writing = asyncio.Lock()
         self._changing: set[asyncio.Task[Any]] = set()
         self._encoding: dict[str, asyncio.Task[Path]] = {}
@@ -47,6 +53,10 @@ class Library:
     def listen(self, on_event: OnEvent) -> None:
         """Be told of every numbered event, in order."""
         self._listeners.append(on_event)
+
+    def watch_failures(self, on_failure: Callable[[], None]) -> None:
+        """Be told when the disk has refused something."""
+        self._on_failure.append(on_failure)
 
     async def read(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
         """Call a method of the store that only reads; its errors leave as ours. A writer does not hold it up."""
@@ -113,6 +123,15 @@ class Library:
 
         return await self.read(look)
 
+    async def count(self) -> int:
+        """How many sounds there are; what was counted last when the catalogue does not answer within a second."""
+        try:
+            async with asyncio.timeout(_COUNT_SECONDS):
+                self._counted = await self.read(self.store.count)
+        except (TimeoutError, BridgeError) as error:
+            logger.debug("the sounds cannot be counted: %s", error or "the catalogue does not answer")
+        return self._counted
+
     async def audio(self, sample_id: str, extension: str) -> Path:
         """The file of a sample in a delivery format, made again from its master when it is not there.
 
@@ -131,8 +150,10 @@ class Library:
         if path.exists():
             return path
         key = f"{sample_id}.{extension}"
+        if (held := self._memory.get(key)) is not None:
+            return held
         if key not in self._encoding:
-            task = asyncio.create_task(self._call(FILES, self._encode, sample_id, extension))
+            task = asyncio.create_task(self._made(sample_id, extension))
             self._encoding[key] = task
             task.add_done_callback(lambda _: self._encoding.pop(key, None))
         return await asyncio.shield(self._encoding[key])
@@ -151,7 +172,7 @@ class Library:
                 raise _unknown_sample(sample.sample_id)
             return self._files.deliver(master, "wav", described)
 
-        return await self._call(FILES, make)
+        return await self._call(ENCODING, make)
 
     def tag(self, new: NewSample) -> None:
         """Put provenance into the files of a sample that is about to be published. Waits for the disk."""
@@ -202,6 +223,7 @@ class Library:
             await asyncio.wait(list(self._encoding.values()))
             samples = {slot.sample_id for sound in published.sounds for slot in sound.slots}
             await self.write(self.store.drop_deliveries, samples)
+        self._memory.clear()
         return published
 
     async def evict(self) -> None:
@@ -221,8 +243,13 @@ class Library:
     # ------------------------------------------------------------------ small things
 
     async def _call(self, lane: Lane, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
-        with on_disk(self.store.path):
-            return await lane.run(function, *arguments, **keywords)
+        try:
+            with on_disk(self.store.path):
+                return await lane.run(function, *arguments, **keywords)
+        except (DiskFailed, StorageFull):
+            for on_failure in self._on_failure:
+                on_failure()
+            raise
 
     @asynccontextmanager
     async def _turn(self, patient: bool) -> AsyncIterator[None]:
@@ -249,6 +276,8 @@ class Library:
             raise
 
     def _tell(self, *events: Event) -> None:
+        if any(event.type == "sound_removed" for event in events):
+            self._memory.clear()
         for event in events:
             for listener in self._listeners:
                 try:
@@ -257,11 +286,27 @@ class Library:
                     # It is published: who listens badly must not make it look as if it were not.
                     logger.exception("event %d could not be told", event.seq)
 
-    def _encode(self, sample_id: str, extension: str) -> Path:
+    async def _made(self, sample_id: str, extension: str) -> Path:
+        """Make a delivery and keep it; on a disk that does not take it, for a while in memory."""
+        data = await self._call(ENCODING, self._encode, sample_id, extension)
+        try:
+            async with asyncio.timeout(_KEEP_SECONDS):
+                return await self._call(FILES, self.store.deliver, sample_id, extension, data)
+        except (StorageFull, DiskFailed, Busy, TimeoutError) as error:
+            held = self._memory.put(f"{sample_id}.{extension}", data)
+            if held is not None:
+                return held
+            if isinstance(error, TimeoutError):
+                raise FILES.busy() from None
+            raise
+
+    def _encode(self, sample_id: str, extension: str) -> bytes:
         master, sample = self.store.master(sample_id), self.store.sample(sample_id)
+        if sample is not None and not self.store.path.exists():
+            raise DiskFailed("The data folder is not there, so its sounds cannot be read.", code="data_folder_gone")
         if sample is None or not master.exists():
             raise _unknown_sample(sample_id)
-        return self.store.deliver(sample_id, extension, self._files.deliver(master, extension, _described(sample)))
+        return self._files.deliver(master, extension, _described(sample))
 
     async def _nothing_like(self, keyword: str) -> NotFound:
         def look() -> list[str]:

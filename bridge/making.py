@@ -12,7 +12,7 @@ from bridge.engines.room import EngineRoom
 from bridge.errors import LOST, PASSING, BridgeError, EngineError
 from bridge.facts import facts_of, recipe_of
 from bridge.jobs import Job
-from bridge.placing import remove_files
+from bridge.placing import remove_takes
 from bridge.settings import Settings
 from cache import NewSample, Sample
 from prompts import SampleSpec
@@ -77,7 +77,7 @@ class Maker:
                 for index, spec in enumerate(specs):
                     making.create_task(make(index, spec))
         except BaseException:
-            remove_files(takes.values())
+            await remove_takes(takes.values())
             raise
         seconds = sum(take.frames / take.rate for take in takes.values())
         if takes:

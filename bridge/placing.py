@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from bridge.disk import remove_files
 from bridge.errors import JobCancelled
 from bridge.events import JobMessage, strudel_code
 from bridge.facts import search_terms
@@ -60,7 +61,7 @@ class Placer:
                 tickets = [ticket for each, ticket in waiting if each == rank]
                 kept[rank] = await self.place(tickets, kept=kept.get(rank), new=new, ends=True)
         finally:
-            remove_files(take for rank, take in enumerate(takes) if rank not in kept)
+            await remove_takes(take for rank, take in enumerate(takes) if rank not in kept)
         if not kept:
             raise JobCancelled("Nobody waits for it any more.")
         return kept[min(kept)]
@@ -104,7 +105,7 @@ class Placer:
                 published = await _not_to_be_cancelled(self._library.change(publish, patient=ends))
         except BaseException:
             if new:
-                remove_files([new])
+                await remove_takes([new])
             raise
         finally:
             self._placing -= placing
@@ -171,11 +172,9 @@ def _completed(ticket: Ticket) -> dict[str, Any]:
     return {**job_message(ticket), "state": str(State.COMPLETED), "progress": 1.0, "eta_s": 0.0}
 
 
-def remove_files(takes: Iterable[NewSample]) -> None:
+async def remove_takes(takes: Iterable[NewSample]) -> None:
     """Delete the files of takes that nobody gets."""
-    for take in takes:
-        for path in (take.master, *take.deliveries.values()):
-            path.unlink(missing_ok=True)
+    await remove_files(path for take in takes for path in (take.master, *take.deliveries.values()))
 
 
 async def _not_to_be_cancelled(work: Coroutine[Any, Any, T]) -> T:

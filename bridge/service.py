@@ -22,18 +22,19 @@ from pydantic import ValidationError
 from bridge.audio.c2pa_signing import open_signer
 from bridge.audio.files import FileMaker
 from bridge.audio.processors import check_names
+from bridge.disk import DiskWatch, on_disk
 from bridge.engines import EngineInfo
 from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
 from bridge.engines.room import EngineRoom
 from bridge.engines.sources import source_file
-from bridge.errors import BridgeError, Conflict, InvalidRequest, JobCancelled, NotFound, StartupError
+from bridge.errors import BridgeError, Conflict, EngineUnavailable, InvalidRequest, JobCancelled, NotFound, StartupError
 from bridge.events import JobMessage
 from bridge.facts import recipe_of
 from bridge.jobs import STOPPING, TERMINAL, Book, EmbeddedQueue, Job, JobQueue, Journal, Priority, State, Ticket
 from bridge.library import Library
 from bridge.logs import current_request, working_for
 from bridge.making import Maker, score
-from bridge.placing import Placed, Placer, job_message, plain_outcome, remove_files
+from bridge.placing import Placed, Placer, job_message, plain_outcome, remove_takes
 from bridge.prompt_filter import Prompts
 from bridge.requests import Order, from_validation
 from bridge.rights import current_caller
@@ -69,6 +70,8 @@ class SampleService:
         self.prompts = Prompts(settings.prompt_filter)
         self.maker = Maker(settings, engines)
         self.placer = Placer(library)
+        self.disk = DiskWatch(library.store.path, library.store.missing_room, library.store.check_room)
+        library.watch_failures(self.disk.suspect)
         self.queue: JobQueue = EmbeddedQueue(
             self._run,
             capacity=self.maker.capacity,
@@ -130,6 +133,7 @@ class SampleService:
         self, order: Order, wanted: Sequence[_Resolved], priority: Priority, standin: bool
     ) -> list[Ticket]:
         """A ticket for each sample that has to be made; several are one job, since they are ranked among themselves."""
+        await self.disk.check()
         (spec, spec_id, info), *others = wanted
         work: dict[str, Any] = {"spec": spec.model_dump(mode="json"), "spec_id": spec_id}
         key = spec_id
@@ -163,7 +167,7 @@ class SampleService:
         assert source is not None  # noqa: S101  a slot shows what is kept
         pieces = await cut_slices(source, store.master(source.sample_id), store.incoming)
         if len(pieces) < 2:
-            remove_files(pieces)
+            await remove_takes(pieces)
             raise InvalidRequest(
                 f"Nothing begins in the middle of '{sound.name}', so there is nothing to cut. Take a loop with hits.",
                 code="no_slices",
@@ -179,7 +183,7 @@ class SampleService:
             ticket = self.queue.settle(piece.spec_id, KEPT_LANE, {}, asked=asked)
             kept = await self.library.read(store.take, piece.spec_id)
             if kept is not None:
-                remove_files([piece])
+                await remove_takes([piece])
             await self.placer.place([ticket], kept=kept, new=None if kept else piece)
         return await self.library.sound(asked["name"])
 
@@ -218,7 +222,15 @@ class SampleService:
     @property
     def engine_error(self) -> BridgeError | None:
         """Why the chosen engine cannot make anything new, None when it can or has not been tried."""
-        return self.engines.hosted(self.choice.name).error if self.choice.name in self.engines.names else None
+        if self.choice.name not in self.engines.names:
+            return None
+        hosted = self.engines.hosted(self.choice.name)
+        if hosted.error is None and hosted.silent:
+            return EngineUnavailable(
+                f"Engine '{self.choice.name}' does not answer. If that goes on, its process is started again.",
+                code="engine_silent",
+            )
+        return hosted.error
 
     @property
     def why(self) -> str:
@@ -233,10 +245,14 @@ class SampleService:
 
     @property
     def ready(self) -> bool:
-        """Can a new sound be made?"""
+        """Does the engine make new sounds?"""
         hosted = self.engines.hosted(self.choice.name) if self.choice.name in self.engines.names else None
         # One that has ended since it was started is started again by whoever asks.
-        return hosted is not None and hosted.info is not None and hosted.error is None
+        return hosted is not None and hosted.info is not None and self.engine_error is None
+
+    async def trouble(self) -> BridgeError | None:
+        """Why no new sound can be made: the engine's reason, or the disk's. Takes a quarter of a second at most."""
+        return self.engine_error or await self.disk.look()
 
     @property
     def has_weights(self) -> bool:
@@ -390,7 +406,8 @@ class SampleService:
 
     async def _run(self, job: Job, report: Callable[[float], None]) -> Sample:
         """The body of every job: make the audio, then publish it for everybody who waits."""
-        with working_for(next((ticket.asked.get("request_id") for ticket in job.tickets.values()), None)):
+        asker = next((ticket.asked.get("request_id") for ticket in job.tickets.values()), None)
+        with working_for(asker), on_disk(self.settings.data_dir, perhaps=True):
             return await self._make(job, report)
 
     async def _make(self, job: Job, report: Callable[[float], None]) -> Sample:
@@ -453,7 +470,10 @@ class SampleService:
     def _spawn(self, tasks: set[asyncio.Task[Any]], work: Coroutine[Any, Any, Any]) -> None:
         def done(task: asyncio.Task[Any]) -> None:
             tasks.discard(task)
-            if not task.cancelled() and (error := task.exception()):
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, BridgeError):
+                logger.warning("beside the requests: %s", error.message)
+            elif error is not None:
                 logger.error("something beside the requests failed", exc_info=error)
 
         task = asyncio.create_task(work)

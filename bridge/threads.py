@@ -6,7 +6,8 @@ lane       threads  what runs there
 READS      4        the catalogue's readers, which wait for no writer
 SERVING    2        kept files on their way out
 WRITES     2        the catalogue's writer and the other databases
-FILES      2        encoding, uploads, stems and other files that are written
+ENCODING   2        other formats, made from the masters
+FILES      2        deliveries, uploads, stems and other files that are written
 =========  =======  ==================================================================================
 
 A disk that hangs keeps the threads of WRITES and FILES. What waits behind them is refused after ``patience`` seconds,
@@ -132,4 +133,5 @@ class Lane:
 READS: Final = Lane("reads", 4)
 SERVING: Final = Lane("serving", 2)
 WRITES: Final = Lane("writes", 2)
+ENCODING: Final = Lane("encoding", 2)
 FILES: Final = Lane("files", 2)

@@ -12,6 +12,8 @@ from pathlib import Path
 from cache import _schema
 from cache._errors import NotStorable, StoreClosed, StoreError, damaged, from_sqlite_error, is_damage
 
+_READERS = 6
+
 
 class Database:
     """SQLite in WAL mode: readers see the last commit and wait for nobody."""
@@ -33,8 +35,11 @@ class Database:
                 self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._writer.execute("PRAGMA foreign_keys = ON")
                 _schema.create(self._writer)
+                # Opening a connection makes files, which a disk that hangs does not answer: readers have theirs before.
+                self._readers += [self._reader() for _ in range(_READERS)]
         except BaseException:
-            self._writer.close()
+            for con in (*self._readers, self._writer):
+                con.close()
             raise
 
     def close(self) -> None:
@@ -67,6 +72,10 @@ class Database:
                     if self._writer.in_transaction:
                         self._writer.execute("ROLLBACK")
                     raise
+                # The first reader after a commit writes a mark into the shared index. Here it is this one, so that the
+                # others can read even when the disk takes no more writes.
+                with suppress(sqlite3.Error):
+                    self._writer.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
 
     def maintain(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Do what SQLite does outside of transactions alone."""
@@ -95,8 +104,12 @@ class Database:
                 raise _closed()
             if self._readers:
                 return self._readers.pop()
+        return self._reader()
+
+    def _reader(self) -> sqlite3.Connection:
         con = self._connect()
         con.execute("PRAGMA query_only = ON")
+        con.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         return con
 
     def _give_back(self, con: sqlite3.Connection) -> None:

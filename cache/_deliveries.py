@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import diskcache
 from diskcache.core import MODE_BINARY, UNKNOWN
 
-from cache._errors import NotStorable, StorageFull, StoreClosed, from_os_error, from_sqlite_error, is_damage
+from cache._errors import NotStorable, StorageFull, StoreClosed, StoreError, from_os_error, from_sqlite_error, is_damage
 from cache._folder import Folder, files_under, sync
 
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class Deliveries:
         """Remove deliveries by their names, ``<sample_id>.<fmt>``."""
         listed = list(names)
         if listed:
-            self._do(lambda: [self._open().delete(name, retry=True) for name in listed])
+            self._do(lambda: [self._open().delete(name) for name in listed])
 
     def forget_samples(self, sample_ids: Iterable[str]) -> None:
         """Remove every delivery of these samples, also where the disk is so full that their rows have to wait."""
@@ -172,8 +172,8 @@ class Deliveries:
     def _put(self, name: str, value: bytes | Path) -> None:
         cache = self._open()
         # Storing over a row makes diskcache remove the file that the row names: here that is the new one.
-        cache.delete(name, retry=True)
-        cache.set(name, value, retry=True)
+        cache.delete(name)
+        cache.set(name, value)
         # diskcache's own culling takes ten at a time, and with few large files the new one among them.
         while cache.volume() > self._limit:
             query = cache._sql  # noqa: SLF001 - it has no call that names the oldest
@@ -221,7 +221,7 @@ class Deliveries:
         row = query("SELECT size FROM Cache WHERE key = ? AND raw", (path.name,)).fetchone()
         if row == (size,) and path.name.partition(".")[0] in known:
             return False
-        self._open().delete(path.name, retry=True)
+        self._open().delete(path.name)
         path.unlink(missing_ok=True)
         return True
 
@@ -229,7 +229,7 @@ class Deliveries:
         query = self._open()._sql  # noqa: SLF001 - likewise, and its own listing trips over keys that are not ours
         for key, name in query("SELECT key, filename FROM Cache").fetchall():
             if isinstance(key, str) and not (isinstance(name, str) and (self._folder.deliveries / name).exists()):
-                self._open().delete(key, retry=True)
+                self._open().delete(key)
 
     def _do(self, task: Callable[[], _T]) -> _T:
         if self._closed:
@@ -248,3 +248,9 @@ class Deliveries:
             raise from_os_error(error, self._folder.path) from error
         except sqlite3.Error as error:
             raise from_sqlite_error(error, self._folder.path) from error
+        except diskcache.Timeout as error:
+            # Of whatever keeps it from beginning a transaction diskcache says this; told to retry, it would for ever.
+            why = error.__context__
+            if isinstance(why, sqlite3.Error):
+                raise from_sqlite_error(why, self._folder.path) from error
+            raise StoreError("The cache of deliveries is held by another process. Stop that process.") from error

@@ -95,7 +95,9 @@ class NotStorable(StoreError):
     code = "not_storable"
 
 
-_NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EEXIST}
+_GONE = {errno.ENOENT, errno.ENOTDIR}
+_FAILING = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EUCLEAN}
 _LEAST = 64 * 1024  # bytes that a transaction needs at the least
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -104,7 +106,11 @@ def from_os_error(error: OSError, path: Path) -> StoreError:
     """Say what an ``OSError`` in the data folder ``path`` means for the player."""
     if error.errno in _FULL:
         return full(path)
-    if error.errno in _NOT_WRITABLE:
+    if error.errno == errno.EROFS:
+        return read_only(path)
+    if error.errno in _GONE and not path.exists():
+        return StoreNotWritable(f"The data folder {path} is not there. Put it back, and start the bridge again.")
+    if error.errno in _NOT_WRITABLE | _GONE:
         return StoreNotWritable(
             f"The data folder {path} cannot be written ({error.strerror}). "
             "Give this user the right to write there, or choose another folder with --data-dir."
@@ -112,10 +118,17 @@ def from_os_error(error: OSError, path: Path) -> StoreError:
     return StoreError(f"The disk under the data folder {path} failed: {error.strerror or error}. Check the disk.")
 
 
+def is_of_disk(error: OSError) -> bool:
+    """Does the number of this error speak of a disk, whatever was done?"""
+    return error.errno in _FULL | _FAILING | {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
 def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
     """Say what an SQLite error in the data folder ``path`` means for the player."""
     if is_full(error, path):
         return full(path)
+    if _primary_code(error) in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR} and _mounted_read_only(path):
+        return read_only(path)
     if is_read_only(error):
         return StoreNotWritable(
             f"The catalogue in {path} cannot be written ({error}). "
@@ -133,6 +146,13 @@ def _no_room(path: Path) -> bool:
     except OSError:
         return False
     return disk.f_bavail * disk.f_frsize < _LEAST
+
+
+def _mounted_read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def is_full(error: sqlite3.Error, path: Path) -> bool:
@@ -162,6 +182,14 @@ def damaged(path: Path, why: str) -> StoreDamaged:
 def rebuild_advice(path: Path) -> str:
     """Say what to type to rebuild the catalogue of the folder ``path``."""
     return f"Stop the server, then type: sample-bridge rebuild --data-dir {shlex.quote(str(path))}"
+
+
+def read_only(path: Path) -> StoreNotWritable:
+    """Build the sentence for a disk that takes no writes."""
+    return StoreNotWritable(
+        f"The disk of the data folder {path} is read-only, so nothing new can be kept there. Check the disk and mount "
+        "it for writing again, or choose another folder with --data-dir."
+    )
 
 
 def full(path: Path) -> StorageFull:

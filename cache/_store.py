@@ -458,6 +458,10 @@ class SampleStore:
 
     # --- upkeep
 
+    def missing_room(self) -> int:
+        """Say how many bytes have to be freed until the reserve is free; 0: none. Changes nothing."""
+        return self._missing()
+
     def check_room(self, size: int = 0) -> None:
         """Raise StorageFull unless ``size`` more bytes leave the reserve free.
 

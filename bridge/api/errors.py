@@ -12,6 +12,8 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from bridge import errors
+from bridge.api.keys import SERVICE
+from bridge.disk import of_disk
 from bridge.requests import from_validation
 
 logger = logging.getLogger(__name__)
@@ -107,11 +109,21 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.RequestPayloadError:
         return error_response(errors.MalformedBody("The body is cut off, or not packed as Content-Encoding says."))
     except Exception as error:
-        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
-            logger.debug("%s %s: the caller hung up", request.method, request.path)
-            return error_response(errors.MalformedBody("The connection was closed before the body had come."))
-        logger.exception("%s %s failed", request.method, request.path)
-        return ErrorResponse(errors.BridgeError("Something broke in the bridge; its log has the details."), 500)
+        return _unforeseen(request, error)
+
+
+def _unforeseen(request: web.Request, error: Exception) -> web.Response:
+    if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+        logger.debug("%s %s: the caller hung up", request.method, request.path)
+        return error_response(errors.MalformedBody("The connection was closed before the body had come."))
+    service = request.app.get(SERVICE)
+    found = of_disk(error, service.settings.data_dir) if service is not None else None
+    if service is not None and found is not None:
+        service.disk.suspect()
+        logger.warning("%s %s: %s", request.method, request.path, found.message)
+        return error_response(found)
+    logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return ErrorResponse(errors.BridgeError("Something broke in the bridge; its log has the details."), 500)
 
 
 def _ours(response: web.Response) -> web.Response:

@@ -12,7 +12,7 @@ from bridge import __version__
 from bridge.api.body import json_response
 from bridge.api.keys import SERVICE
 from bridge.api.stems import STEMS
-from bridge.errors import BridgeError, EngineUnavailable
+from bridge.errors import EngineUnavailable
 from bridge.jobs import State
 from bridge.service import SampleService
 
@@ -33,12 +33,13 @@ async def get_live(_: web.Request) -> web.StreamResponse:
 async def get_ready(request: web.Request) -> web.StreamResponse:
     """503 until a new sound can be made."""
     service = request.app[SERVICE]
-    if service.ready:
+    error = await service.trouble()
+    if error is None and service.ready:
         return json_response({"status": "ready", "engine": service.choice.name})
-    error = service.engine_error
     raise EngineUnavailable(
         error.message if error else f"Engine '{service.choice.name}' is starting. Ask again in a moment.",
         code="not_ready",
+        **({"reason": error.code} if error else {}),
     )
 
 
@@ -46,8 +47,7 @@ async def health_document(service: SampleService) -> dict[str, Any]:
     """How the service stands (rule 1 of the wire contracts)."""
     choice = service.choice
     info = service.engines.known(choice.name)
-    store = service.library.store
-    trouble = service.engine_error or await _no_room(service)
+    trouble = await service.trouble()
     return {
         "status": "degraded" if trouble else "healthy",
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
@@ -67,14 +67,5 @@ async def health_document(service: SampleService) -> dict[str, Any]:
             "mode": "musicgen" if choice.name == "musicgen" else "mock",
         },
         "jobs": {"queued": service.queue.count(State.QUEUED), "running": service.queue.count(State.RUNNING)},
-        "sounds": await service.library.read(store.count),
+        "sounds": await service.library.count(),
     }
-
-
-async def _no_room(service: SampleService) -> BridgeError | None:
-    """Why nothing new can be kept, None when there is room on the disk."""
-    try:
-        await service.library.read(service.library.store.check_room)
-    except BridgeError as error:
-        return error
-    return None

@@ -7,10 +7,12 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import resource
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("bridge")
 
 _GRACE_SECONDS = 5.0
+_LONGEST_STOP = 30.0
+"""Seconds that stopping may take."""
 _OPEN_FILES = 65536
 
 
@@ -100,8 +104,26 @@ async def serve(settings: Settings) -> None:
                 _greet(settings, port, service.choice.why, exposure_notice(settings))
                 await stop.wait()
                 logger.info("Stopping.")
+                _end_in_any_case()
         finally:
             await runner.cleanup()
+
+
+def _end_in_any_case() -> None:
+    """Let the process end when a disk that hangs keeps it from stopping cleanly.
+
+    Nothing that was promised is lost by it: databases and journal are whole after any end.
+    """
+
+    def end() -> None:
+        logger.error(
+            "The bridge could not stop cleanly within %.0f s: a disk does not answer. It ends now.", _LONGEST_STOP
+        )
+        os._exit(1)
+
+    timer = threading.Timer(_LONGEST_STOP, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _listen(host: str, port: int) -> socket.socket:

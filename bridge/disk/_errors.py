@@ -34,13 +34,23 @@ def as_ours(error: BaseException, folder: Path) -> BridgeError | None:
             return None
 
 
+def of_disk(error: BaseException, folder: Path) -> BridgeError | None:
+    """Say what an error means of which nobody knows where it comes from; None unless it speaks of a disk."""
+    if isinstance(error, OSError) and not cache.is_of_disk(error):
+        return None
+    return as_ours(error, folder)
+
+
 @contextmanager
-def on_disk(folder: Path) -> Iterator[None]:
-    """Let errors of the disk leave as ours. Raises StorageFull, DiskFailed, and the store's NotFound and Conflict."""
+def on_disk(folder: Path, *, perhaps: bool = False) -> Iterator[None]:
+    """Let errors of the disk leave as ours. Raises StorageFull, DiskFailed, and the store's NotFound and Conflict.
+
+    ``perhaps``: not all that is done here has to do with ``folder``.
+    """
     try:
         yield
     except (OSError, sqlite3.Error, cache.StoreError) as error:
-        ours = as_ours(error, folder)
+        ours = of_disk(error, folder) if perhaps else as_ours(error, folder)
         if ours is None:
             raise
         raise ours from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -42,7 +41,7 @@ from bridge.engines.candidates import best_of_takes, next_seed
 from bridge.engines.mending import mended
 from bridge.engines.passages import Passage, heard_before, render
 from bridge.engines.sources import WithSource, read_source
-from bridge.errors import BadAudio, BridgeError, EngineError, EngineUnavailable, JobCancelled, StorageFull
+from bridge.errors import BadAudio, BridgeError, DiskFailed, EngineError, EngineUnavailable, JobCancelled, StorageFull
 from prompts import SampleSpec
 
 logger = logging.getLogger("bridge.engines.host")
@@ -248,12 +247,16 @@ class Host:
 
     def _disk_trouble(self, error: Exception, size: int) -> BridgeError:
         """Say why a finished sample could not be written, ``size`` bytes of it."""
+        from bridge.disk import as_ours  # with the store, which an engine needs for nothing else
+
         folder = self._incoming.parent
-        if getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(folder).free < 2 * size:
+        if isinstance(error, OSError) and (found := as_ours(error, folder)):
+            return found
+        if shutil.disk_usage(folder).free < 2 * size:
             return StorageFull(
                 f"The disk of the data folder {folder} is full. Free some space or delete sounds, then try again."
             )
-        return BridgeError(f"The sound was made but could not be written to {folder} ({error}). Check the disk.")
+        return DiskFailed(f"The sound was made but could not be written to {folder} ({error}). Check the disk.")
 
     def _fitting(self, request: _Request) -> tuple[Finished, int]:
         """Make a take that fits, and say with which seed: a loop too far off its tempo is made again, at most twice."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
 import socket
 import sys
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bridge.disk import remove_files
 from bridge.engines import _framing
 from bridge.engines._base import EngineInfo
 from bridge.engines._framing import Frame
@@ -31,6 +34,8 @@ EXIT_SECONDS = 0.5
 """How long a process may take to end by itself once its socket is closed."""
 SILENCE_SECONDS = 30.0
 """A process that says nothing for so long hangs as a whole (a native call that never gives the interpreter back)."""
+QUIET_SECONDS = 5.0
+"""A process says every second that it is there; one that has said nothing for so long does not answer."""
 ATTEMPTS = 3
 """A request that was running each time its process crashed is given up after so many crashes."""
 
@@ -73,6 +78,10 @@ class _Pending:
     pieces: asyncio.Queue[Piece | None] = field(default_factory=asyncio.Queue)
 
 
+class _KilledAtStart(Exception):
+    """The process was ended from outside before it had said what it is."""
+
+
 class _Gone(Exception):
     """The process ended. ``blameless``: we ended it ourselves because of another request."""
 
@@ -90,6 +99,8 @@ class _Process:
     info: EngineInfo
     pending: dict[str, _Pending] = field(default_factory=dict)
     blameless_end: bool = False
+    heard: float = field(default_factory=time.monotonic)
+    """When it last said anything."""
 
 
 class HostedEngine:
@@ -143,6 +154,11 @@ class HostedEngine:
     def running(self) -> bool:
         """True while its process is there."""
         return self._current is not None
+
+    @property
+    def silent(self) -> bool:
+        """True while its process is there and does not answer."""
+        return self._current is not None and time.monotonic() - self._current.heard >= QUIET_SECONDS
 
     @property
     def pid(self) -> int | None:
@@ -285,7 +301,7 @@ class HostedEngine:
             # It was finished in the very moment of being cancelled: nobody will adopt the files.
             made = pending.answer.result()
             if made is not None:
-                _discard(made)
+                await remove_files(_files(made))
 
     async def _send(self, current: _Process, head: dict[str, Any], body: bytes = b"") -> None:
         try:
@@ -308,7 +324,7 @@ class HostedEngine:
 
     async def _start(self) -> _Process:
         try:
-            self._current = await self._spawn()
+            self._current = await self._persistently()
         except EngineError as error:
             self.error = error
             raise
@@ -317,6 +333,21 @@ class HostedEngine:
             return self._current
         finally:
             self._starting = None
+
+    async def _persistently(self) -> _Process:
+        """Start a process, and again when somebody kills it before it is ready: nobody's sound fails by it."""
+        for _ in range(ATTEMPTS):
+            with contextlib.suppress(_KilledAtStart):
+                return await self._spawn()
+            if self._closed:
+                raise EngineUnavailable("The bridge is being stopped.")
+            self.restarts += 1
+            logger.warning("engine %s was killed while it started; starting it again", self.name)
+        raise EngineUnavailable(
+            f"Engine '{self.name}' was killed {ATTEMPTS} times while it started. Look into the system's log: it may "
+            "have run out of memory.",
+            engine=self.name,
+        )
 
     async def _spawn(self) -> _Process:
         ours, theirs = socket.socketpair()
@@ -334,11 +365,12 @@ class HostedEngine:
             )  # fmt: skip
         self._newborn = process
         reader, writer = await asyncio.open_unix_connection(sock=ours)
+        broken = False
         try:
             frame = await self._first_answer(reader)
         except _framing.BrokenFrame as error:
             logger.warning("engine %s: %s", self.name, error)
-            frame = None
+            frame, broken = None, True
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -353,6 +385,8 @@ class HostedEngine:
         if info is None:
             writer.close()
             await _ended(process)
+            if frame is None and not broken and (process.returncode or 0) < 0:
+                raise _KilledAtStart
             head = frame.head if frame and frame.head["type"] == "unavailable" else {}
             raise EngineUnavailable(
                 head.get("message", f"Engine '{self.name}' ended while starting. `sample-bridge doctor` may know why."),
@@ -381,6 +415,7 @@ class HostedEngine:
                 frame = await asyncio.wait_for(_framing.read(reader), SILENCE_SECONDS)
                 if frame is None:
                     break
+                current.heard = time.monotonic()
                 self._receive(current, frame)
         except TimeoutError:
             logger.warning("engine %s has been silent for %.0f s: ending its process", self.name, SILENCE_SECONDS)
@@ -397,9 +432,12 @@ class HostedEngine:
             self._current = None
         current.writer.close()
         await _ended(current.process)
-        for request_id, pending in current.pending.items():
+        lost = [request_id for request_id, pending in current.pending.items() if not pending.answer.done()]
+        # What a process left that ended while it wrote.
+        left = functools.partial(_files_of, self._incoming, lost)
+        await remove_files(left if lost else ())
+        for pending in current.pending.values():
             if not pending.answer.done():
-                self._remove_files_of(request_id)
                 pending.answer.set_exception(_Gone(current.blameless_end))
                 pending.answer.exception()  # known, even if nobody waits for it any more
         if not self._closed:
@@ -410,7 +448,7 @@ class HostedEngine:
         pending = current.pending.get(head.get("id", ""))
         if pending is None or pending.answer.done():
             if head["type"] == "done":
-                _discard(_made(head))
+                self._beside_task(remove_files(_files(_made(head))))
             return
         match head["type"]:
             case "progress":
@@ -436,11 +474,6 @@ class HostedEngine:
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
         return task
-
-    def _remove_files_of(self, request_id: str) -> None:
-        """Remove what a process left that ended while it wrote."""
-        for path in self._incoming.glob(f"*-{request_id}.*"):
-            path.unlink(missing_ok=True)
 
     async def _end(self, current: _Process) -> None:
         current.blameless_end = True
@@ -471,9 +504,12 @@ def _described(frame: Frame | None) -> EngineInfo | None:
         return None
 
 
-def _discard(made: Made) -> None:
-    for path in (made.master, *made.deliveries.values()):
-        path.unlink(missing_ok=True)
+def _files_of(incoming: Path, request_ids: Sequence[str]) -> list[Path]:
+    return [path for request_id in request_ids for path in incoming.glob(f"*-{request_id}.*")]
+
+
+def _files(made: Made) -> list[Path]:
+    return [made.master, *made.deliveries.values()]
 
 
 def _made(head: Mapping[str, Any]) -> Made:

@@ -44,6 +44,12 @@ class EnginePool:
         return any(member.running for member in self._members)
 
     @property
+    def silent(self) -> bool:
+        """True while there are processes and none of them answers."""
+        running = [member for member in self._members if member.running]
+        return bool(running) and all(member.silent for member in running)
+
+    @property
     def restarts(self) -> int:
         """How many processes have ended unasked."""
         return sum(member.restarts for member in self._members)

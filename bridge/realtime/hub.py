@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from pydantic import ValidationError
 
 from bridge import __version__
+from bridge.disk import of_disk
 from bridge.errors import BridgeError, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
 from bridge.logs import current_request, working_for
@@ -93,7 +94,7 @@ class Hub:
             "cancel": self._cancel,
             "session": self._session,
         }.items():
-            self.sio.on(name, _answering(handler, self._metrics))
+            self.sio.on(name, _answering(handler, service, self._metrics))
         service.pages = self._pages
         service.library.listen(self._on_event)
         service.watch(self._on_progress)
@@ -312,7 +313,7 @@ class Hub:
         )
 
 
-def _answering(handler: Handler, metrics: Metrics) -> Callable[..., Coroutine[Any, Any, Any]]:
+def _answering(handler: Handler, service: SampleService, metrics: Metrics) -> Callable[..., Coroutine[Any, Any, Any]]:
     """Give a handler an object, whatever came, and turn its errors into ``{"error": {code, message}}``."""
 
     async def answer(sid: str, data: Any = None, *_: Any) -> Any:
@@ -322,9 +323,11 @@ def _answering(handler: Handler, metrics: Metrics) -> Callable[..., Coroutine[An
             found: BridgeError = from_validation(error)
         except BridgeError as error:
             found = error
-        except Exception:
-            logger.exception("a message could not be answered")
-            found = BridgeError("Something broke in the bridge; its log has the details.")
+        except Exception as error:
+            ours = of_disk(error, service.settings.data_dir)
+            if ours is None:
+                logger.exception("a message could not be answered")
+            found = ours or BridgeError("Something broke in the bridge; its log has the details.")
         metrics.refused("page", found)
         return {"error": {"code": found.code, "message": found.message}}
 

@@ -1,0 +1,149 @@
+"""A disk that fails while the server runs: kept sounds play on, new ones are refused with a sentence, and it heals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from bridge import threads
+from bridge.app import create_app
+from bridge.disk import _watch
+from bridge.service import SampleService, open_service
+from tests.faults import FaultyDisk
+from tests.servers import Listener, settings_for
+
+CODES = {"read_only": (503, "store_not_writable"), "failing": (503, "store_failed"), "full": (507, "storage_full")}
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FaultyDisk:
+    monkeypatch.setattr(_watch, "FRESH_SECONDS", 0.05)
+    return FaultyDisk(tmp_path / "data", monkeypatch)
+
+
+@pytest.fixture
+async def service(disk: FaultyDisk) -> AsyncIterator[SampleService]:
+    async with open_service(settings_for(Path(disk.folder))) as service:
+        yield service
+
+
+@pytest.fixture
+async def client(service: SampleService, aiohttp_client) -> TestClient:
+    return await aiohttp_client(create_app(service))
+
+
+async def make(client: TestClient, prompt: str, **fields: object) -> tuple[int, dict]:
+    body = {"prompt": prompt, "duration": 0.3, "format": "base64", **fields}
+    async with client.post("/generate", json=body) as response:
+        return response.status, await response.json()
+
+
+async def kept_sounds_play(client: TestClient, url: str) -> None:
+    for path in (url, url.replace(".wav", ".mp3"), "/sounds/kick", "/sounds", "/strudel.json", "/health/live"):
+        async with client.get(path) as response:
+            assert response.status == 200, path
+            await response.read()
+    assert (await make(client, "kick"))[0] == 200
+    page = Listener(str(client.make_url("/")))
+    assert (await page.connect())["sounds"]
+    await page.leave()
+
+
+async def ready(client: TestClient) -> tuple[int, str | None]:
+    async with client.get("/health/ready") as response:
+        return response.status, (await response.json()).get("error", {}).get("reason")
+
+
+async def comes_to_be(client: TestClient, wanted: tuple[int, str | None]) -> None:
+    async with asyncio.timeout(20):
+        while await ready(client) != wanted:
+            await asyncio.sleep(0.05)
+
+
+async def is_ready_again(client: TestClient) -> None:
+    await comes_to_be(client, (200, None))
+    async with client.get("/health") as response:
+        assert (await response.json())["status"] == "healthy"
+
+
+@pytest.mark.parametrize("fault", sorted(CODES))
+async def test_a_disk_that_takes_nothing_is_told_and_forgiven(client, disk, caplog, fault):
+    url = (await make(client, "kick"))[1]["audio_url"]
+    caplog.clear()
+    with disk.fails(fault):
+        status, document = await make(client, "snare")
+        assert (status, document["error"]["code"]) == CODES[fault]
+        assert "disk" in document["error"]["message"].lower()
+        await comes_to_be(client, (503, CODES[fault][1]))
+        async with client.get("/health") as response:
+            health = await response.json()
+        assert (health["status"], health["sounds"]) == ("degraded", 1)
+        assert "disk" in health["engine_reason"].lower()
+        await kept_sounds_play(client, url)
+        async with client.patch("/sounds/gen_kick", json={"pinned": True}) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == CODES[fault]
+        async with client.post("/generate", json={"prompt": "hat"}, headers={"Idempotency-Key": "k"}) as response:
+            assert response.status == CODES[fault][0]
+    await is_ready_again(client)
+    assert (await make(client, "snare"))[0] == 200
+    assert not [record for record in caplog.records if record.exc_info or record.levelno > logging.ERROR]
+
+
+async def test_a_disk_that_hangs_stops_nothing_but_what_it_has_to_keep(client, disk, monkeypatch):
+    monkeypatch.setattr(_watch, "HANGS_SECONDS", 0.3)
+    for lane in (threads.WRITES, threads.FILES, threads.READS, threads.SERVING, threads.ENCODING):
+        monkeypatch.setattr(lane, "patience", 1.0)
+    url = (await make(client, "kick"))[1]["audio_url"]
+    with disk.fails("frozen"):
+        writers = [asyncio.create_task(make(client, f"tone {number} hz")) for number in range(200, 210)]
+        pins = [asyncio.create_task(client.patch("/sounds/gen_kick", json={"pinned": True})) for _ in range(6)]
+        await asyncio.sleep(0.1)
+        for _ in range(3):
+            await kept_sounds_play(client, url)
+        assert await ready(client) in [(200, None), (503, "disk_not_answering")]
+        await comes_to_be(client, (503, "disk_not_answering"))
+        status, document = await make(client, "snare")
+        assert (status, document["error"]["code"]) == (503, "disk_not_answering")
+        async with client.get("/health") as response:
+            assert "does not answer" in (await response.json())["engine_reason"]
+        assert disk.loop_waited == []
+    for status, document in await asyncio.gather(*writers):
+        assert status == 200 or (status, document["error"]["code"]) in [(503, "disk_busy"), (503, "disk_not_answering")]
+    assert {(await pin).status for pin in pins} <= {200, 503}
+    await is_ready_again(client)
+    assert (await make(client, "snare"))[0] == 200
+
+
+async def test_asking_whether_it_is_ready_writes_nothing(client, disk):
+    await make(client, "kick")
+    await asyncio.sleep(0.5)  # what was made is written down to its end
+    tree = {path: path.stat().st_mtime_ns for path in Path(disk.folder).rglob("*")}
+    before = disk.writes
+    for _ in range(5):
+        assert (await ready(client))[0] == 200
+        await asyncio.sleep(0.06)
+    assert disk.writes - before == 5, "a look opens one file; it was made five times"
+    assert {path: path.stat().st_mtime_ns for path in Path(disk.folder).rglob("*")} == tree
+
+
+async def test_a_data_folder_that_goes_and_comes_back_is_told_and_used_again(client, service, tmp_path):
+    url = (await make(client, "kick"))[1]["audio_url"]
+    folder, away = service.settings.data_dir, tmp_path / "away"
+    folder.rename(away)
+    await comes_to_be(client, (503, "data_folder_gone"))
+    status, document = await make(client, "snare")
+    assert (status, document["error"]["code"]) == (503, "data_folder_gone")
+    for path in (url, "/sounds/kick", "/sounds", "/strudel.json", "/health"):
+        async with client.get(path) as response:
+            assert response.status in (200, 404, 503), path
+            assert response.status != 404 or path == "/sounds/kick"
+    away.rename(folder)
+    await is_ready_again(client)
+    assert (await make(client, "snare"))[0] == 200
+    async with client.get(url) as response:
+        assert response.status == 200

@@ -28,12 +28,13 @@ class Part:
 CATALOGUE: Final = "catalogue.sqlite3"
 FORMAT: Final = "format.json"
 MASTERS: Final = "masters"
+SPENDING: Final = "spending.sqlite3"
 PARTS: Final = (
     Part(FORMAT, "json", "the version of the folder", backed_up=True),
     # The journal before the catalogue: what it calls unfinished may be in the catalogue already, which is harmless.
     Part("jobs.sqlite3", "database", "the journal of tasks", backed_up=True),
     Part("stems.sqlite3", "database", "requests for stems", backed_up=True),
-    Part("spending.sqlite3", "database", "what cloud engines were paid", backed_up=True),
+    Part(SPENDING, "database", "what cloud engines were paid", backed_up=True),
     Part(CATALOGUE, "database", "the catalogue of sounds", backed_up=True),
     Part("usage.jsonl", "lines", "the usage log", backed_up=True),
     Part("usage.1.jsonl", "lines", "the older usage log", backed_up=True),

@@ -7,8 +7,9 @@ import fcntl
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Final
 
 from bridge.commands._backups.manifest import broken
 from bridge.commands._backups.reading import Backup
-from bridge.commands._quiet import holder
+from bridge.commands._data_files import SPENDING
+from bridge.commands._quiet import holder, open_quietly
 from bridge.errors import StartupError
 from bridge.server_file import running_server
-from cache import FormatTooNew, SampleStore, StoreError
+from cache import FormatTooNew, SampleStore, StoreError, complaints
 
 _RESERVE: Final = 64 << 20
 """Bytes that stay free on the disk."""
@@ -71,6 +73,7 @@ def restore(
         _check_room(staging, backup.manifest.size)
         _fill(staging, backup, on_file)
         sounds = _opened(staging, backup)
+        _keep_spent(data, staging)
         aside = _swap(staging, data, old=old)
     return Restored(sounds, aside)
 
@@ -172,6 +175,27 @@ def _opened(staging: Path, backup: Backup) -> int:
     if sounds != backup.manifest.sounds:
         raise broken(backup.where, f"it has {sounds} sounds instead of {backup.manifest.sounds}")
     return sounds
+
+
+def _keep_spent(data: Path, staging: Path) -> None:
+    """Keep the list of what was paid, where the one of the old folder is newer: no day's money is spent twice."""
+    try:
+        with open_quietly(data / SPENDING) as old:
+            newest = _last_paid(old)
+            if complaints(old):
+                return
+            with closing(sqlite3.connect(staging / SPENDING)) as con:
+                if con.execute("SELECT 1 FROM sqlite_schema WHERE name = 'spent'").fetchone() and (
+                    _last_paid(con) >= newest
+                ):
+                    return
+                old.backup(con)
+    except (OSError, sqlite3.Error):  # there is none, or none of use
+        return
+
+
+def _last_paid(con: sqlite3.Connection) -> float:
+    return float(con.execute("SELECT coalesce(max(at), 0) FROM spent").fetchone()[0])
 
 
 def _swap(staging: Path, data: Path, *, old: bool) -> Path | None:

@@ -18,7 +18,7 @@ from bridge.commands._backups.writing import Target
 from bridge.commands._data_files import CATALOGUE, MASTERS, PARTS, Part, is_backup_path, strangers
 from bridge.commands._quiet import holder, open_quietly
 from bridge.errors import StartupError
-from cache import Listing, StoreDamaged, catalogue_complaints, complaints, explained, listing
+from cache import Listing, StoreDamaged, catalogue_complaints, complaints, explained, listing, rebuild_due
 
 OnFile: TypeAlias = Callable[[int, int], None]
 """Called with the bytes that are done, and all of them."""
@@ -70,6 +70,8 @@ class _Taking:
         self._entries: dict[str, Entry] = {}
         self._done = self._new = self._all = 0
         self._warnings: list[str] = []
+        self._due: str | None = None
+        """Why sounds may be missing in the catalogue itself."""
 
     def run(self) -> Taken:
         for part in PARTS:
@@ -87,6 +89,8 @@ class _Taking:
         files = [entry for path, entry in self._entries.items() if path in wanted or not path.startswith(MASTERS)]
         manifest = Manifest(now(), listed.sounds, tuple(files), tuple(missing), tuple(damaged))
         self._target.finish(manifest)
+        if self._due:
+            self._warnings.append(f"Sounds may be missing. {self._due} Then back up again.")
         return Taken(manifest, self._new, listed.names, self._warnings, strangers(self._data))
 
     def _masters(self) -> tuple[Path, Listing, list[str], list[str]]:
@@ -110,6 +114,7 @@ class _Taking:
             with closing(sqlite3.connect(copy)) as con:
                 found = catalogue_complaints(con)
                 if not found:
+                    self._due = rebuild_due(con)
                     return copy, listing(con)
         except UnicodeDecodeError as error:
             found = [str(error)]

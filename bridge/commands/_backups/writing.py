@@ -58,8 +58,7 @@ class Archive(Target):
         self.scratch = Path(tempfile.mkdtemp(prefix=f".{file.name[:60]}.", suffix=".part", dir=file.parent))
         try:
             self._part = self.scratch / "archive"
-            self._out = self._part.open("wb")
-            self._part.chmod(0o600)
+            self._out = os.fdopen(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         except BaseException:
             self.abandon()
             raise
@@ -308,5 +307,8 @@ def _sync(place: Path) -> None:
     handle = os.open(place, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError:
+        if not place.is_dir():  # some network disks cannot do it with folders
+            raise
     finally:
         os.close(handle)

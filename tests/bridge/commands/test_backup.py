@@ -367,3 +367,29 @@ def test_time_is_told_in_the_list(data: Path, tmp_path: Path) -> None:
     with writing.opened(tmp_path / "b.tar", keep=1, verify=False) as out:
         manifest: Manifest = taking.take(data, out).manifest
     assert begun <= manifest.made <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def test_a_restore_does_not_let_the_money_of_a_day_be_spent_twice(typed, data: Path) -> None:
+    typed("backup", "b.tar")
+    with sqlite3.connect(data / "spending.sqlite3") as ledger:
+        ledger.execute(
+            "INSERT INTO spent (at, engine, work, cost, settled) VALUES (?, 'x', 'y', 7.0, 1)", (time.time(),)
+        )
+    ledger.close()
+    assert typed("restore", "b.tar", "--replace").code == 0
+    with sqlite3.connect(data / "spending.sqlite3") as ledger:
+        assert ledger.execute("SELECT total(cost) FROM spent").fetchone() == (old_folder.SPENT + 7.0,)
+    ledger.close()
+    assert len(kept(data)) == len(old_folder.SOUNDS)
+
+
+def test_a_backup_of_a_library_that_waits_for_a_rebuild_says_so(typed, data: Path) -> None:
+    add(data, "gen_new")
+    (data / "catalogue.sqlite3").unlink()
+    with SampleStore.open(data, undo_seconds=1e9):
+        pass
+    made = typed("backup", "b.tar", "--json")
+    assert made.code == 1
+    assert "sample-bridge rebuild" in " ".join(made.json()["problems"])
+    typed("rebuild")
+    assert typed("backup", "after.tar").code == 0

@@ -21,7 +21,7 @@ from cache._checking import Unreadable, damage, look, reading
 from cache._database import Database
 from cache._errors import StoreDamaged, StoreError, from_os_error, from_sqlite_error
 from cache._folder import Folder, check_id
-from cache._model import Facts, Target
+from cache._model import Facts, Slot, Target
 from cache._replacing import aside, set_aside
 from cache._trash import Trash
 
@@ -217,49 +217,66 @@ class _Rebuild:
     def _merge_sound(
         self, con: sqlite3.Connection, copy: sqlite3.Connection, number: int, unknown: dict[str, Path]
     ) -> None:
-        sound = _reading.sound(copy, number)
+        try:
+            sound = _reading.sound(copy, number)
+        except ValueError as error:
+            _log.warning("a sound in a copy cannot be read: %s", error)
+            return
         removed = copy.execute("SELECT removed FROM sounds WHERE id = ?", (number,)).fetchone()[0]
         terms = dict(copy.execute("SELECT term, weight FROM terms WHERE sound = ?", (number,)).fetchall())
         new = _reading.find(con, sound.name) is None
+        lost = []
         for slot in sound.slots:
-            sample = copy.execute("SELECT * FROM samples WHERE id = ?", (slot.sample_id,)).fetchone()
-            take = copy.execute(
-                "SELECT spec_id, sample_id, root, commercial, facts, created FROM takes WHERE spec_id = ?",
-                (slot.spec_id,),
-            ).fetchone()
-            there = self._copied_sample(con, sample, unknown)
+            there = self._copied_take(con, copy, slot, unknown, also_lost=new and removed is None)
             # A slot whose file is gone keeps its place where the sound is new here; it is made again when asked for.
-            if take is None or not (there or new):
+            if removed is not None or not (there or new) or _reading.take(con, slot.spec_id) is None:
                 continue
-            con.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", sample)
-            con.execute(
-                "INSERT OR IGNORE INTO takes (spec_id, sample_id, root, commercial, facts, created, lost)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*take, not there),
-            )
-            if removed is None:
-                target = Target(
-                    sound.name, slot.n, slot.standin, sound.aliases, sound.session, terms, spec_id=slot.spec_id
-                )
-                _writing.place(con, target, slot.spec_id, self._now)
-                self._named[sound.name] = None
+            target = Target(sound.name, slot.n, slot.standin, sound.aliases, sound.session, terms, spec_id=slot.spec_id)
+            _writing.place(con, target, slot.spec_id, self._now)
+            self._named[sound.name] = None
+            if not there:
+                lost.append((slot.spec_id,))
+        con.executemany("UPDATE takes SET lost = 1 WHERE spec_id = ?", lost)
         if new and removed is None and sound.pinned:
             con.execute("UPDATE sounds SET pinned = 1 WHERE id = ?", (_reading.need(con, sound.name),))
 
-    def _copied_sample(
-        self, con: sqlite3.Connection, sample: tuple[str, int, int, int, int, str, float], unknown: dict[str, Path]
+    def _copied_take(
+        self,
+        con: sqlite3.Connection,
+        copy: sqlite3.Connection,
+        slot: Slot,
+        unknown: dict[str, Path],
+        *,
+        also_lost: bool,
     ) -> bool:
-        """Bring a sample's file back, when it is as the copy knows it. Is the file there?"""
-        sample_id, size = sample[0], sample[4]
-        file = unknown.get(sample_id)
-        if file is None:
-            row = con.execute("SELECT bytes FROM samples WHERE id = ?", (sample_id,)).fetchone()
-            return row is not None and _adopting.whole(self._folder.master(sample_id), row[0])
-        if not _adopting.whole(file, size):
+        """Take over the rows of a slot's sample, and bring its file back. Is the file there?"""
+        sample = copy.execute("SELECT * FROM samples WHERE id = ?", (slot.sample_id,)).fetchone()
+        take = copy.execute(
+            "SELECT spec_id, sample_id, root, commercial, facts, created FROM takes WHERE spec_id = ?", (slot.spec_id,)
+        ).fetchone()
+        if sample is None or take is None or take[1] != slot.sample_id:
             return False
-        del unknown[sample_id]
-        self._move_in(sample_id, file)
-        return True
+        file = unknown.get(slot.sample_id)
+        whole = file is not None and (_adopting.whole(file, sample[4]) or _carrying.shape(file) is not None)
+        if file is None:
+            row = con.execute("SELECT bytes FROM samples WHERE id = ?", (slot.sample_id,)).fetchone()
+            whole = row is not None and _adopting.whole(self._folder.master(slot.sample_id), row[0])
+        if not (whole or also_lost):
+            return False
+        con.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", sample)
+        con.execute(
+            "INSERT OR IGNORE INTO takes (spec_id, sample_id, root, commercial, facts, created)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            take,
+        )
+        if file is not None and whole:
+            del unknown[slot.sample_id]
+            digest, size = _adopting.measure(self._move_in(slot.sample_id, file))
+            con.execute(
+                "UPDATE samples SET bytes = ?, digest = ? WHERE id = ? AND bytes <> ?",
+                (size, digest, slot.sample_id, size),
+            )
+        return whole
 
     # --- from the masters themselves
 

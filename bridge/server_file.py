@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 from bridge import __version__
 from bridge.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 NAME = "server.json"
 
@@ -25,11 +28,15 @@ def announced(settings: Settings, port: int, key: str) -> Iterator[None]:
     host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104  a comparison
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     document = {"url": url, "pid": os.getpid(), "version": __version__, "key": key}
-    _write_private(path, json.dumps(document))
+    try:
+        _write_private(path, json.dumps(document))
+    except OSError as error:  # a full disk is no reason not to play what is kept
+        logger.warning("%s cannot be written (%s), so other commands do not find this server.", path, error.strerror)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def running_server(data_dir: Path) -> str | None:

@@ -27,7 +27,16 @@ from bridge.engines import EngineInfo
 from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
 from bridge.engines.room import EngineRoom
 from bridge.engines.sources import source_file
-from bridge.errors import BridgeError, Conflict, EngineUnavailable, InvalidRequest, JobCancelled, NotFound, StartupError
+from bridge.errors import (
+    BridgeError,
+    Busy,
+    Conflict,
+    EngineUnavailable,
+    InvalidRequest,
+    JobCancelled,
+    NotFound,
+    StartupError,
+)
 from bridge.events import JobMessage
 from bridge.facts import recipe_of
 from bridge.jobs import STOPPING, TERMINAL, Book, EmbeddedQueue, Job, JobQueue, Journal, Priority, State, Ticket
@@ -529,4 +538,7 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
         finally:
             await service.close()
     finally:
-        await WRITES.run(store.close)
+        try:
+            await WRITES.run(store.close)
+        except (StoreError, Busy) as error:  # what was promised is on the disk already
+            logger.warning("The data folder could not be closed cleanly: %s", error)

@@ -150,9 +150,17 @@ def _no_room(path: Path) -> bool:
 
 def _mounted_read_only(path: Path) -> bool:
     try:
-        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    except OSError:
-        return False
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return True
+        # A disk that has made itself read-only after an error does not say so: writing nothing to a file shows it.
+        handle = os.open(path / "lock", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(handle, b"")
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 def is_full(error: sqlite3.Error, path: Path) -> bool:

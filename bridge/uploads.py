@@ -30,6 +30,7 @@ from bridge.environment import READER, chosen
 from bridge.errors import Busy, DiskFailed, InvalidRequest, NotFound, StorageFull, TooLarge, UnsupportedMedia
 from bridge.settings import Settings
 from bridge.threads import FILES
+from cache import write_private
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ class Uploads:
     def _adopt(self, upload: Upload, decoded: Path) -> None:
         decoded.replace(self._folder / f"{upload.audio_id}.flac")
         facts = decoded.with_suffix(".json")
-        facts.write_text(json.dumps(upload.features), encoding="utf-8")
+        write_private(facts, json.dumps(upload.features).encode())
         facts.replace(self._folder / f"{upload.audio_id}.json")
         self._sweep(f"{upload.audio_id}.flac")
 

@@ -22,6 +22,7 @@ from cache._forgetting import Forgetting
 from cache._inspecting import Listing, catalogue_complaints, complaints, known_format, listing, rebuild_due
 from cache._model import Event, EventType, Facts, NewSample, Published, Sample, Slot, Sound, Target
 from cache._opening import Schema, Step, explained, open_database
+from cache._private import write_private
 from cache._reading import Order, Wanted
 from cache._rebuilding import Rebuilding, Rebuilt, Told, rebuild
 from cache._replacing import MARK, alone_in, aside, replace_file, set_aside
@@ -79,4 +80,5 @@ __all__ = [
     "replace_file",
     "set_aside",
     "sound_data",
+    "write_private",
 ]

@@ -17,6 +17,7 @@ from diskcache.core import MODE_BINARY, UNKNOWN
 
 from cache._errors import NotStorable, StorageFull, StoreClosed, StoreError, from_os_error, from_sqlite_error, is_damage
 from cache._folder import Folder, files_under, sync
+from cache._private import keep_private, write_private
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -59,7 +60,7 @@ class PlainDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         else:
             part = target.with_name(target.name + ".part")
             try:
-                part.write_bytes(value)
+                write_private(part, value)
                 self._move(part, target)
             except BaseException:
                 part.unlink(missing_ok=True)
@@ -195,7 +196,7 @@ class Deliveries:
         self._folder.deliveries.mkdir(mode=0o700)
 
     def _connect(self) -> Any:
-        return diskcache.Cache(
+        found = diskcache.Cache(
             str(self._folder.deliveries),
             disk=PlainDisk,
             disk_min_file_size=0,
@@ -205,6 +206,8 @@ class Deliveries:
             cull_limit=0,
             eviction_policy="least-recently-stored",
         )
+        keep_private(self._folder.deliveries)
+        return found
 
     def _close(self) -> None:
         if self._cache is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cache import _recognising, _schema
 from cache._errors import FormatTooNew, NotStorable, StoreDamaged, StoreLocked, from_os_error
+from cache._private import keep_private, write_private
 
 _ID = re.compile(r"[0-9a-f]{16,64}")
 _FORMAT_NAME = re.compile(r"[a-z0-9_]{1,16}")
@@ -66,6 +67,7 @@ class Folder:
             self._take_lock()
             try:
                 self._refuse_newer()
+                keep_private(self.path)
                 for folder in (self.masters, self.deliveries, self.incoming):
                     folder.mkdir(mode=0o700, exist_ok=True)
                 for left in list(self.incoming.iterdir()):
@@ -153,7 +155,7 @@ class Folder:
             if file.read_bytes() == text.encode():
                 return
         part = self.path / "format.json.part"
-        part.write_text(text, encoding="utf-8")
+        write_private(part, text.encode())
         sync(part)
         part.replace(file)
         sync(self.path)

@@ -7,6 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from cache._private import write_private
+
 _log = logging.getLogger(__name__)
 _BALLAST = 4 * 2**20
 """Bytes; a deletion writes some hundred KiB to SQLite's log."""
@@ -35,9 +37,8 @@ class Ballast:
                 return
             if missing(self._folder, self._size, self._size):
                 return
-            with part.open("wb") as file:
-                # Not sparse, and not zeros: some disks keep those in no room at all.
-                file.write(os.urandom(self._size))
+            # Not sparse, and not zeros: some disks keep those in no room at all.
+            write_private(part, os.urandom(self._size))
             part.replace(self._file)
         except OSError as error:
             _log.debug("no ballast: %s", error)

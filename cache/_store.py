@@ -36,6 +36,7 @@ from cache._errors import NotStorable, StorageFull, UnknownTake, damaged, from_o
 from cache._folder import Folder
 from cache._forgetting import Forgetting
 from cache._model import Event, EventType, NewSample, Published, Sample, Sound, Target
+from cache._private import keep_private
 from cache._reading import Order, Wanted
 from cache._sweeping import Damage
 from cache._trash import Trash
@@ -109,6 +110,8 @@ class SampleStore:
             undo.callback(self._deliveries.close)
             self.purge()
             self._ballast.fill()
+            # What SQLite and others made anew; what it makes beside a database later has that one's rights.
+            keep_private(self._folder.path)
             undo.pop_all()
 
     def _mend(self) -> str | None:

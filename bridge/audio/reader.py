@@ -158,6 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=300.0, help="the longest audio that is taken")
     parser.add_argument("--rate", type=int, default=32_000)
     options = parser.parse_args(arguments)
+    os.umask(0o077)  # what it writes is its user's alone
     _limit()
     walls.close_in()  # where there are none, the limits remain; doctor tells
     try:

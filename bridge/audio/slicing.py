@@ -7,6 +7,7 @@ the server does not load.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -82,4 +83,5 @@ def _rise(clip: Clip, frame: int) -> float:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # what it writes is its user's alone
     sys.stdout.write(json.dumps(write_slices(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])))

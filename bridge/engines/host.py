@@ -365,6 +365,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 3
     finally:
         logging.getLogger("bridge").removeHandler(notes)
+    # Sounds are their user's alone; weights that were loaded while it was built may be shared.
+    os.umask(0o077)
     if options.name in _WALLED_IN:
         walls.close_in()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -20,6 +20,7 @@ from bridge.engines.pool import EnginePool
 from bridge.errors import InvalidRequest
 from bridge.settings import Settings
 from bridge.threads import WRITES
+from cache import write_private
 
 logger = logging.getLogger(__name__)
 
@@ -152,5 +153,5 @@ class EngineRoom:
         text = json.dumps({key: info.as_dict() for key, info in self._known.items()}, indent=1)
         temporary = self._known_file.with_suffix(".part")
         with contextlib.suppress(OSError):  # it only saves time
-            temporary.write_text(text)
+            write_private(temporary, text.encode())
             temporary.replace(self._known_file)

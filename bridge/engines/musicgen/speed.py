@@ -65,6 +65,7 @@ def keep(data_dir: Path, weights: str, speed: Speed) -> None:
     youngest = dict(list(document.items())[-_MOST:])
     part = data_dir / f"{FILE}.{os.getpid()}.part"
     with contextlib.suppress(OSError):
+        part.touch(mode=0o600)
         part.write_text(json.dumps(youngest, indent=1), "utf-8")
         part.replace(data_dir / FILE)
 

@@ -15,6 +15,7 @@ from bridge.commands._backups.placing import full_disk
 from bridge.commands._backups.taking import Taken
 from bridge.commands._progress import Progress
 from bridge.commands._start import begin
+from bridge.commands._stopping import stopped_cleanly
 from bridge.errors import StartupError
 from cache import explained
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         size = taking.look(data)
         if writing.is_archive(target):
             _check_room(target, size)
-        with writing.opened(target, keep=args.keep, verify=args.verify) as out:
+        with stopped_cleanly(), writing.opened(target, keep=args.keep, verify=args.verify) as out:
             taken = taking.take(data, out, lambda done, all_: progress.show("backup", done / max(all_, 1)))
         if args.verify:
             with reading.opened(target) as backup:

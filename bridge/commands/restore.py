@@ -12,6 +12,7 @@ from bridge.commands._backups import reading
 from bridge.commands._backups.placing import full_disk, restore
 from bridge.commands._progress import Progress
 from bridge.commands._start import begin
+from bridge.commands._stopping import stopped_cleanly
 from bridge.errors import StartupError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     progress = Progress(silent=args.json)
     restored = None
     try:
-        with reading.opened(args.backup, args.state) as backup:
+        with stopped_cleanly(), reading.opened(args.backup, args.state) as backup:
             manifest = backup.manifest
             if args.check:
                 backup.check(lambda done, all_: progress.show("check", done / max(all_, 1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -107,7 +108,7 @@ def _staging(data: Path) -> Iterator[Path]:
     """A folder on the same disk, gone afterwards unless it took the data folder's place."""
     inside = data.is_dir() and (os.path.ismount(data) or not os.access(data.parent, os.W_OK | os.X_OK))
     top = data if inside else data.parent
-    for left in top.glob(f".{data.name}.restoring-*"):
+    for left in top.glob(f".{glob.escape(data.name)}.restoring-*"):
         if _is_staging(left.name) and not _lives(int(left.name.rpartition("-")[2])):
             shutil.rmtree(left, ignore_errors=True)
     staging = top / f".{data.name}.restoring-{os.getpid()}"

@@ -7,6 +7,7 @@ import binascii
 import hmac
 import ipaddress
 
+from bridge.errors import StartupError
 from bridge.settings import Settings
 
 SUBPROTOCOL = "sample-bridge"
@@ -64,6 +65,28 @@ def key_of_protocols(offered: str) -> str | None:
             except (binascii.Error, ValueError):
                 return ""
     return None
+
+
+SHORTEST_KEY = 8
+"""Letters of a key on a server that others reach: fewer can be guessed."""
+
+
+def check_key_lengths(settings: Settings) -> str | None:
+    """Look at the keys at start: a sentence for the log when one is short and only this machine can guess it.
+
+    Raises StartupError when others can.
+    """
+    short = [name for name, key in settings.all_keys.items() if len(key) < SHORTEST_KEY]
+    if not short:
+        return None
+    which = f"The key '{short[0]}' in BRIDGE_API_KEYS" if short[0] else "BRIDGE_API_KEY"
+    told = (
+        f"{which} has fewer than {SHORTEST_KEY} characters, so it can be guessed. Set a long one: "
+        "python3 -c 'import secrets; print(secrets.token_urlsafe(24))' prints one."
+    )
+    if is_exposed(settings):
+        raise StartupError(told, code="weak_key")
+    return told
 
 
 def exposure_notice(settings: Settings) -> str | None:

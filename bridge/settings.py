@@ -64,6 +64,12 @@ def _bare_origin(text: str) -> str:
     return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS.get(scheme) else port or ''}"
 
 
+def _not_blank(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("write a key that is not blank, or leave it out")
+    return secret
+
+
 def _named_keys(secret: SecretStr) -> SecretStr:
     if read_keys(secret) is None:
         raise ValueError("write name=key, separated by commas, each name (letters, digits and _ . -) and each key once")
@@ -133,11 +139,13 @@ class Settings(BaseSettings):
     public_url: Annotated[str, AfterValidator(_web_address)] | None = None
     """Base of the addresses given to other programs, when a proxy stands in front. Unset: the request's own."""
     allowed_hosts: _Hosts = ()
-    """Further names that this server answers to, besides loopback names, IP addresses and names without a dot."""
+    """Further names that this server answers to, besides loopback names, IP addresses, the address it listens
+    on and this machine's own name; in a container every name without a dot is known, too."""
     allowed_origins: _Origins = ()
     """Further origins of pages that may use it, besides its own page, loopback pages and https://strudel.cc."""
-    api_key: _Secret | None = None
-    """Key asked for on every call that is not a plain read once it is set; needed to make sounds over a network."""
+    api_key: Annotated[_Secret, AfterValidator(_not_blank)] | None = None
+    """Key asked for on every call that is not a plain read once it is set; needed to make sounds over a network, and
+    there at least 8 characters long."""
     api_keys: Annotated[_Secret, AfterValidator(_named_keys)] | None = None
     """Further keys, each for one person or program: ``name=key``, separated by commas. The usage log has the names."""
     callback_hosts: _Names = ()

@@ -8,14 +8,18 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import diffusers
 import numpy as np
 import torch
 import transformers
 
+from bridge.engines.diffusion._trust import refuse_code
 from bridge.errors import EngineUnavailable
+
+_SAFELY: Final[dict[str, Any]] = {"use_safetensors": True, "trust_remote_code": False}
+"""No pickles, and no code that comes with a model."""
 
 log = logging.getLogger(__name__)
 for _library in (diffusers, transformers):
@@ -37,10 +41,15 @@ def load(model: str, engine: str, known: tuple[str, ...], device: str, half: str
         _check_class(_class_in(folder), engine, known, model)
     elif model.count("/") != 1 or model.startswith((".", "/", "~")):
         raise EngineUnavailable(f"There is no folder {model}. Name one in diffusers' layout, or a hub id.")
-    options = {"torch_dtype": getattr(torch, kind), "use_safetensors": True}
     try:
         with quiet():
-            pipeline = _from_disk_or_hub(str(folder) if folder.is_dir() else model, options)
+            folder = folder if folder.is_dir() else _cached_or_fetched(model)
+            refuse_code(folder, dir(diffusers.pipelines))
+            pipeline = diffusers.DiffusionPipeline.from_pretrained(
+                str(folder), local_files_only=True, torch_dtype=getattr(torch, kind), **_SAFELY
+            )
+    except EngineUnavailable:
+        raise
     except Exception as error:
         said = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise EngineUnavailable(
@@ -52,14 +61,13 @@ def load(model: str, engine: str, known: tuple[str, ...], device: str, half: str
     return pipeline.to(device), device, kind
 
 
-def _from_disk_or_hub(model: str, options: dict[str, Any]) -> Any:
+def _cached_or_fetched(model: str) -> Path:
+    """The folder of a model of the hub, fetched when it is not on this machine."""
     try:
-        return diffusers.DiffusionPipeline.from_pretrained(model, local_files_only=True, **options)
+        return Path(diffusers.DiffusionPipeline.download(model, local_files_only=True, **_SAFELY))
     except OSError:
-        if Path(model).is_dir():
-            raise
         log.info("fetching %s from huggingface.co", model)
-        return diffusers.DiffusionPipeline.from_pretrained(model, **options)
+        return Path(diffusers.DiffusionPipeline.download(model, **_SAFELY))
 
 
 def _class_in(folder: Path) -> str:

@@ -72,7 +72,9 @@ class Checkpoint:
         self._adapter = None if adapter is None else Adapter(adapter)
         try:
             with quiet():
-                self.config: Any = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+                self.config: Any = transformers.AutoConfig.from_pretrained(
+                    folder, local_files_only=True, trust_remote_code=False
+                )
                 self._shape = _shape(self.config.decoder, cross=not self.melody)
         except Exception as error:  # whatever a damaged configuration makes of its reader
             raise EngineUnavailable(
@@ -120,7 +122,9 @@ class Checkpoint:
         """Return the tokenizer of the prompts."""
         try:
             with quiet():
-                return transformers.AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+                return transformers.AutoTokenizer.from_pretrained(
+                    self.folder, local_files_only=True, trust_remote_code=False
+                )
         except Exception as error:
             raise EngineUnavailable(
                 f"the tokenizer in {self.folder} cannot be loaded ({_first_line(error)}): download or copy the model "

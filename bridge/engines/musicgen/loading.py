@@ -79,9 +79,16 @@ def load(folder: Path, device: str) -> Loaded:
     dtype = _dtype(device)
     try:
         with quiet():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
             model, report = model_class.from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
             )
             model.eval().to(device)
             # bfloat16 in the codec is noise 40 dB below the music, and float32 costs next to nothing there

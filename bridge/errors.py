@@ -13,6 +13,7 @@
     ├── Forbidden                   forbidden           the guard says no
     ├── Misdirected                 misdirected         a Host we do not answer to
     ├── Busy                        busy                try again later
+    ├── TooMany                     too_many            this caller asks too often
     ├── StorageFull                 storage_full
     ├── DiskFailed                  store_failed        the disk is read-only, failing or hanging
     ├── StorageUnavailable          storage_unavailable the place for finished files refuses or is down
@@ -123,6 +124,12 @@ class Busy(BridgeError):
     """Too much is waiting already."""
 
     default_code = "busy"
+
+
+class TooMany(BridgeError):
+    """This caller asks too often."""
+
+    default_code = "too_many"
 
 
 class StorageFull(BridgeError):

@@ -34,6 +34,7 @@ STATUS: Mapping[type[errors.BridgeError], int] = {
     errors.EngineUnavailable: 503,
     errors.EngineError: 502,
     errors.Busy: 503,
+    errors.TooMany: 429,
     errors.StorageFull: 507,
     errors.DiskFailed: 503,
     errors.StorageUnavailable: 503,
@@ -59,7 +60,7 @@ class ErrorResponse(web.Response):
         text = json.dumps(error_document(error), ensure_ascii=False)
         super().__init__(status=status, text=text, content_type="application/json", headers=headers)
         self.error = error
-        if status == 503:
+        if status in (429, 503):
             self.headers.setdefault("Retry-After", "5")
 
 

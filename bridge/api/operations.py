@@ -224,7 +224,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/session"): Operation(
         "service",
         {200: Answer("The session; its cookie comes along", PageSession)},
-        (503,),
+        (429,),
         (),
         (Body(SessionKeyBody),),
     ),

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bridge.errors import Busy
+from bridge.errors import TooMany
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +50,11 @@ class Guesses:
         """Told of each wrong key, by the door at which it was shown: ``http``, ``page`` (Socket.IO)."""
 
     async def wrong(self, address: str | None, door: str) -> None:
-        """Note a wrong key, and return when it may be answered. Raises Busy when too many wait already."""
+        """Note a wrong key, and return when it may be answered. Raises TooMany when too many wait already."""
         self.on_wrong(door)
         seconds = self._note(_network(address))
         if self._held >= MOST_HELD:
-            raise Busy("Too many wrong keys were shown. Wait a minute, then check the key.", code="too_many")
+            raise TooMany("Too many wrong keys were shown. Wait a minute, then check the key.")
         self._held += 1
         try:
             await self._sleep(seconds)

@@ -107,3 +107,38 @@ async def test_another_page_can_import_the_functions_and_ask_for_a_sound(
         tone_bridge.url,
     )
     assert made == ["UklGR", 1.0, ["musicgen_tone"]]
+
+
+ATTACK = """async (url) => {
+    const ask = async (method, path, body) => {
+        try {
+            const answer = await fetch(url + path, body === undefined ? { method } : {
+                method, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
+            return [answer.status, await answer.text()];
+        } catch { return ['blocked', '']; }
+    };
+    return {
+        forget: await ask('POST', '/forget', { what: 'all' }),
+        remove: await ask('DELETE', '/sounds/lab_tone'),
+        rename: await ask('PATCH', '/sounds/lab_tone', { name: 'pwned' }),
+        restore: await ask('PATCH', '/sounds/lab_tone', { deleted: false }),
+        jobs: await ask('GET', '/api/v1/jobs'),
+        sounds: await ask('GET', '/sounds'),
+        made: await ask('POST', '/generate', { prompt: 'tone 300 hz', duration: 0.5 }),
+    };
+}"""
+
+
+async def test_another_page_wipes_deletes_and_overhears_nothing(
+    tone_bridge: Bridge, visit: Visit, foreign_page: str
+) -> None:
+    await tone_bridge.post("/generate", {"prompt": "tone 415 hz of a quiet evening", "name": "lab_tone"})
+    await visit.page.goto(foreign_page)
+    told = await visit.page.evaluate(ATTACK, tone_bridge.url)
+    visit.errors.clear()  # Chromium reports what was refused
+    assert told["forget"][0] == 403
+    assert [told[each][0] for each in ("remove", "rename", "restore")] == ["blocked"] * 3
+    assert told["made"][0] == told["sounds"][0] == told["jobs"][0] == 200
+    assert "lab_tone" in told["sounds"][1]
+    assert "evening" not in told["sounds"][1] + told["jobs"][1]
+    assert "lab_tone" not in told["jobs"][1]

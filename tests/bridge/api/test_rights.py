@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from bridge.api.hosts import Hosts
 from bridge.api.keys import CALLERS, SERVICE
 from bridge.app import create_app
 from bridge.errors import StartupError
-from bridge.rights import Callers, Guesses, PageSessions
+from bridge.rights import Callers, Guesses, PageSessions, Scope
 from bridge.rights.guesses import MOST_HELD, MOST_SECONDS
 from bridge.rights.page_sessions import SESSION_SECONDS
 from bridge.rights.table import MESSAGES, RIGHTS
@@ -79,6 +80,16 @@ async def test_every_route_and_every_message_says_which_scope_it_needs(start: St
     }
     assert routes == set(RIGHTS)
     assert set(MESSAGES) == {"hello", "generate", "cancel", "session"}
+
+
+def test_the_documentation_lists_the_calls_of_each_scope() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text("utf-8")
+    for scope in (Scope.MAKE, Scope.OWN, Scope.ADMIN):
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{scope}` |"))
+        calls = {name for name, right in RIGHTS.items() if right.scope is scope}
+        messages = {f"{name} (Socket.IO)" for name, needed in MESSAGES.items() if needed is scope}
+        listed = set(re.findall(r"`([^`]+`(?: \(Socket\.IO\))?)", row.split("|")[2]))
+        assert {each.replace("`", "") for each in listed} == calls | messages
 
 
 # ---------------------------------------------------------------- foreign pages
@@ -336,7 +347,8 @@ async def test_guesses_are_counted_logged_once_and_bounded(start: Start, caplog:
     assert (await ask(client, "GET", "/sounds", **{"X-API-Key": "a-key-of-the-studio"}))[0] == 200
     assert len(waits) == 20
     guesses._held = MOST_HELD
-    assert (await ask(client, "GET", "/sounds", **{"X-API-Key": "guess"}))[1]["error"]["code"] == "too_many"
+    status, answer = await ask(client, "GET", "/sounds", **{"X-API-Key": "guess"})
+    assert (status, answer["error"]["code"]) == (429, "too_many")
     guesses._held = 0
     page = Listener(str(client.make_url("/")))
     await page.client.connect(page.url, transports=["websocket"])

@@ -174,7 +174,14 @@ class SampleService:
         store = self.library.store
         source = await self.library.read(store.take, sound.slots[n].spec_id)
         assert source is not None  # noqa: S101  a slot shows what is kept
-        pieces = await cut_slices(source, store.master(source.sample_id), store.incoming)
+        await self.disk.check()
+        try:
+            pieces = await cut_slices(source, store.master(source.sample_id), store.incoming)
+        except BridgeError:
+            self.disk.suspect()  # the child says only that it could not
+            if (trouble := await self.disk.look()) is not None:
+                raise trouble from None
+            raise
         if len(pieces) < 2:
             await remove_takes(pieces)
             raise InvalidRequest(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.audio import RECIPE
+from bridge.disk import remove_files
 from bridge.errors import BridgeError
 from cache import NewSample, Sample
 
@@ -42,14 +43,9 @@ async def cut_slices(source: Sample, master: Path, incoming: Path) -> list[NewSa
         if process.returncode is None:
             process.kill()
             await process.wait()
-        _remove(incoming, request_id)
+        await remove_files(lambda: list(incoming.glob(f"*-{request_id}-*")))
         raise
     return [_new(source, number, piece) for number, piece in enumerate(json.loads(said))]
-
-
-def _remove(incoming: Path, request_id: str) -> None:
-    for path in incoming.glob(f"*-{request_id}-*"):
-        path.unlink(missing_ok=True)
 
 
 def _new(source: Sample, number: int, piece: dict[str, Any]) -> NewSample:

@@ -103,7 +103,7 @@ class Uploads:
         decoded = receiver.path.with_suffix(".flac")
         document = await self._run("read", receiver.path, decoded, "--seconds", str(self._most_seconds))
         upload = Upload(digest, document["features"])
-        await _on_disk(self._folder, lambda: self._adopt(upload, decoded))
+        await _on_disk(self._folder.parent, lambda: self._adopt(upload, decoded))
         return upload
 
     async def judge(self, receiver: Receiver) -> dict[str, Any]:
@@ -131,18 +131,18 @@ class Uploads:
     async def at_rate(self, source: Path, sample_id: str, rate: int) -> Path:
         """A WAV (16 bit) of a sample at another rate, made in the child when it is not there yet."""
         target = self._folder / f"{sample_id}.{rate}.wav"
-        if not await _on_disk(self._folder, lambda: _touched(target)):
+        if not await _on_disk(self._folder.parent, lambda: _touched(target)):
             async with self._workplace() as folder:
                 made = folder / "made.wav"
                 await self._run("rate", source, made, "--rate", str(rate))
-                await _on_disk(self._folder, lambda: made.replace(target))
-            await _on_disk(self._folder, lambda: self._sweep(target.name))
+                await _on_disk(self._folder.parent, lambda: made.replace(target))
+            await _on_disk(self._folder.parent, lambda: self._sweep(target.name))
         return target
 
     @asynccontextmanager
     async def _workplace(self) -> AsyncIterator[Path]:
         """A folder for one file's way in, gone afterwards. Made and removed in a thread: a disk may hang."""
-        made = await _on_disk(self._folder, lambda: tempfile.mkdtemp(dir=self._made(), prefix="in-"))
+        made = await _on_disk(self._folder.parent, lambda: tempfile.mkdtemp(dir=self._made(), prefix="in-"))
         try:
             yield Path(made)
         finally:
@@ -167,7 +167,7 @@ class Uploads:
                 return None
             return Upload(audio_id, features) if _touched(self._folder / f"{audio_id}.flac") else None
 
-        return await _on_disk(self._folder, look)
+        return await _on_disk(self._folder.parent, look)
 
     def _adopt(self, upload: Upload, decoded: Path) -> None:
         decoded.replace(self._folder / f"{upload.audio_id}.flac")
@@ -271,7 +271,7 @@ class Receiver:
             while left:
                 left = left[self._file.write(left) :]
 
-        await _on_disk(self.path.parent, write)
+        await _on_disk(self.path.parents[2], write)
 
 
 def too_large(most: int) -> TooLarge:
@@ -286,7 +286,8 @@ async def _on_disk(folder: Path, function: Callable[[], T]) -> T:
 
 def _touched(path: Path) -> bool:
     """Is it there? Then it has been used just now."""
-    with contextlib.suppress(FileNotFoundError):
+    try:
         os.utime(path)
-        return True
-    return False
+    except OSError:  # also of a disk that can only be read
+        return path.exists()
+    return True

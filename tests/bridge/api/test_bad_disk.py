@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from aiohttp import FormData
 from aiohttp.test_utils import TestClient
 
 from bridge import threads
@@ -18,6 +22,29 @@ from tests.faults import FaultyDisk
 from tests.servers import Listener, settings_for
 
 CODES = {"read_only": (503, "store_not_writable"), "failing": (503, "store_failed"), "full": (507, "storage_full")}
+
+
+WRITES = (
+    ("POST", "/generate", {"json": {"prompt": "hat"}, "headers": {"Idempotency-Key": "k"}}),
+    ("POST", "/generate", {"json": {"prompt": "kick", "variations": 3, "duration": 0.3}}),
+    ("POST", "/generate_stem", {"json": {"type": "drums", "duration": 0.3}}),
+    ("POST", "/api/v1/generate", {"json": {"prompt": "bass", "duration": 1}}),
+    ("GET", "/gen/bd:2,sd:1.json", {"json": None}),
+    ("POST", "/api/upload", {}),
+    ("POST", "/evaluate", {}),
+    ("PATCH", "/sounds/gen_kick", {"json": {"name": "gen_other"}}),
+    ("PATCH", "/sounds/gen_kick", {"json": {"pinned": True}}),
+    ("DELETE", "/sounds/gen_kick", {"json": None}),
+)
+
+
+def form() -> FormData:
+    """A file to upload."""
+    audio = io.BytesIO()
+    soundfile.write(audio, 0.5 * np.sin(np.arange(4410) / 20), 44100, format="WAV")
+    made = FormData()
+    made.add_field("file", audio.getvalue(), filename="a.wav", content_type="audio/wav")
+    return made
 
 
 @pytest.fixture
@@ -85,10 +112,9 @@ async def test_a_disk_that_takes_nothing_is_told_and_forgiven(client, disk, capl
         assert (health["status"], health["sounds"]) == ("degraded", 1)
         assert "disk" in health["engine_reason"].lower()
         await kept_sounds_play(client, url)
-        async with client.patch("/sounds/gen_kick", json={"pinned": True}) as response:
-            assert (response.status, (await response.json())["error"]["code"]) == CODES[fault]
-        async with client.post("/generate", json={"prompt": "hat"}, headers={"Idempotency-Key": "k"}) as response:
-            assert response.status == CODES[fault][0]
+        for method, path, body in WRITES:
+            async with client.request(method, path, **(body if "json" in body else {"data": form()})) as response:
+                assert (response.status, (await response.json())["error"]["code"]) == CODES[fault], path
     await is_ready_again(client)
     assert (await make(client, "snare"))[0] == 200
     assert not [record for record in caplog.records if record.exc_info or record.levelno > logging.ERROR]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -41,6 +42,7 @@ from cache._reading import Order, Wanted
 from cache._sweeping import Damage
 from cache._trash import Trash
 
+_log = logging.getLogger(__name__)
 _LOOSE_SECONDS = 600
 """How long a sample that no sound shows any more is kept for pages that still play it."""
 
@@ -90,7 +92,8 @@ class SampleStore:
             undo.callback(self._folder.close)
             self._folder.open()
             note = self._mend()
-            self._notes = [note] if note else []
+            self._notes: list[str] = []
+            self._note(note)
             self._db = Database(self._folder.catalogue, durable=self._durable)
             undo.callback(self._db.close)
             with self._files():
@@ -113,6 +116,11 @@ class SampleStore:
             # What SQLite and others made anew; what it makes beside a database later has that one's rights.
             keep_private(self._folder.path)
             undo.pop_all()
+
+    def _note(self, sentence: str | None) -> None:
+        if sentence and sentence not in self._notes:
+            _log.warning("%s", sentence)
+            self._notes.append(sentence)
 
     def _mend(self) -> str | None:
         try:
@@ -498,10 +506,11 @@ class SampleStore:
         with self._files():
             swept = _sweeping.sweep(self._folder, self._db, self._deliveries, self._trash)
         with self._db.read() as con:
-            if (note := _mending.due(con)) and note not in self._notes:
-                self._notes.append(note)
+            self._note(_mending.due(con))
             wrong = _checking.damage(con)
-        self._db.damage = self._db.damage or wrong
+        if wrong and not self._db.damage:
+            self._db.damage = wrong
+            _log.warning("%s", self.damaged)
         return swept
 
     def verify(self) -> dict[str, Damage]:

@@ -67,7 +67,9 @@ class Checks:
         yield from self._missing_parts(entries)
         yield from self._set_aside()
         for name in strangers(self._data):
-            yield Finding(name, "note", "It is none of our files; a backup leaves it out.")
+            moved = "An older data folder that restore moved aside. Delete it when you miss nothing."
+            text = moved if name.startswith("before-") else "It is none of our files; a backup leaves it out."
+            yield Finding(name, "note", text)
 
     # --- the folder itself
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.commands._backups import reading, taking, writing
+from bridge.commands._backups import placing, reading, taking, writing
 from bridge.commands._backups.manifest import NAME, Manifest
 from cache import SampleStore
 from tests import old_folder
@@ -394,3 +394,32 @@ def test_a_backup_of_a_library_that_waits_for_a_rebuild_says_so(typed, data: Pat
     assert "sample-bridge rebuild" in " ".join(made.json()["problems"])
     typed("rebuild")
     assert typed("backup", "after.tar").code == 0
+
+
+def test_where_a_disk_is_mounted_the_old_files_are_moved_aside_within_it(
+    typed, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed("backup", "b.tar")
+    monkeypatch.setattr(placing.os.path, "ismount", lambda path: Path(path) == data)
+    add(data, "gen_newer")
+    (data / "lost+found").mkdir()
+    aside = Path(typed("restore", "b.tar", "--replace", "--json").json()["moved_aside"])
+    assert aside.parent == data
+    assert "gen_newer" in kept(aside)
+    assert len(kept(data)) == len(old_folder.SOUNDS)
+    assert (data / "lost+found").is_dir()
+    assert not list(data.glob(".*"))
+
+    before = kept(data)
+    rename, moved = Path.rename, iter(range(100))
+
+    def break_off(self: Path, target: Path) -> Path:
+        if self.parent == data and next(moved) == 3:
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", break_off)
+    assert typed("restore", "b.tar", "--replace", "--json").error()["code"] == "restore_failed"
+    monkeypatch.undo()
+    assert kept(data) == before
+    assert len(list(data.glob("before-*"))) == 1

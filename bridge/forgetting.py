@@ -1,19 +1,53 @@
-"""Forgetting the words that sounds were made of: in the catalogue, in files, and in the journal of tasks."""
+"""Forgetting the words that sounds were made of, wherever in the data folder they are kept.
+
+Whatever keeps words has a keeper here, which is called with what is to be forgotten. The store comes first, as it says
+which sounds are concerned; then every keeper, in the order in which they registered. A module below this one is named
+here; one above calls ``register``.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from bridge.audio import tags
+from bridge.errors import BridgeError
 from bridge.facts import search_terms
+from bridge.ledgers import forget_set_aside
 from bridge.service import SampleService
 from bridge.stems import forget_words
+from bridge.threads import FILES, WRITES
 from bridge.usage import forget_usage
 from cache import Facts, Forgetting, Sound
 from prompts import sound_name
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Whose words are to be forgotten."""
+
+    names: frozenset[str] | None
+    """Name and aliases of the sound; None: the words of all sounds."""
+    spec_ids: frozenset[str]
+    sample_ids: frozenset[str]
+
+
+Forget: TypeAlias = Callable[[SampleService, Words], Awaitable[None]]
+_KEEPERS: dict[str, Forget] = {}
+
+
+def register(what: str, forget_there: Forget) -> None:
+    """Name something that keeps words, and how it forgets them; the same name takes the earlier one's place."""
+    _KEEPERS[what] = forget_there
+
+
+def keepers() -> tuple[str, ...]:
+    """What keeps words, beside the store."""
+    return tuple(_KEEPERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +65,10 @@ async def forget(service: SampleService, name: str | None = None, *, names_too: 
 
     ``names_too``: every sound of them gets a name that says nothing, and loses all others.
 
-    Files, search terms and ended tasks go with the prompts. What is being made keeps its own; what other programs have
-    copied or cached is out of reach.
+    Files, search terms and ended tasks go with the prompts, and so do damaged files that were set aside. What is being
+    made keeps its own; backups, and what other programs have copied or cached, are out of reach.
 
-    Raises NotFound, StorageFull.
+    Raises NotFound, StorageFull, DiskFailed: it is to be asked for again then, and has gone as far as it could.
     """
     library = service.library
     sound = await library.sound(name) if name is not None else None
@@ -45,13 +79,46 @@ async def forget(service: SampleService, name: str | None = None, *, names_too: 
         name=_nameless if names_too else None,
     )
     sounds = (await library.forget(sound.name if sound else None, how)).sounds
-    spec_ids = {slot.spec_id for each in sounds for slot in each.slots}
-    await service.queue.forget(None if sound is None else spec_ids, () if sound is None else (sound.name,))
-    samples = {slot.sample_id for each in sounds for slot in each.slots}
-    folder = service.settings.data_dir
-    await asyncio.to_thread(forget_words, folder, samples if sound else None)
-    await asyncio.to_thread(forget_usage, folder, None if sound is None else {sound.name, *sound.aliases})
-    return Forgotten(tuple(each.name for each in sounds), len(samples))
+    words = Words(
+        None if sound is None else frozenset({sound.name, *sound.aliases}),
+        frozenset(slot.spec_id for each in sounds for slot in each.slots),
+        frozenset(slot.sample_id for each in sounds for slot in each.slots),
+    )
+    failed: BridgeError | None = None
+    for what, forget_there in _KEEPERS.items():
+        try:
+            await forget_there(service, words)
+        except BridgeError as error:  # the others are not kept from forgetting
+            logger.warning("words in %s could not be forgotten: %s", what, error.message)
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return Forgotten(tuple(each.name for each in sounds), len(words.sample_ids))
+
+
+async def _in_journal(service: SampleService, words: Words) -> None:
+    if words.names is None:
+        await service.queue.forget(None)
+    else:
+        await service.queue.forget(words.spec_ids, words.names)
+
+
+async def _in_stems(service: SampleService, words: Words) -> None:
+    await FILES.run(forget_words, service.settings.data_dir, None if words.names is None else words.sample_ids)
+
+
+async def _in_usage(service: SampleService, words: Words) -> None:
+    await WRITES.run(forget_usage, service.settings.data_dir, words.names)
+
+
+async def _in_files_set_aside(service: SampleService, _: Words) -> None:
+    await FILES.run(forget_set_aside, service.settings.data_dir)
+
+
+register("the journal of jobs", _in_journal)
+register("requests for stems and their files", _in_stems)
+register("the usage log", _in_usage)
+register("damaged files that were set aside", _in_files_set_aside)
 
 
 def without_prompt(facts: Mapping[str, Any]) -> dict[str, Any]:

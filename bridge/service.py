@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -27,6 +28,7 @@ from bridge.engines import EngineInfo
 from bridge.engines.choice import PROCEDURAL, Choice, choose, weights_on_disk
 from bridge.engines.room import EngineRoom
 from bridge.engines.sources import source_file
+from bridge.engines.spending import check_spending
 from bridge.errors import (
     BridgeError,
     Busy,
@@ -40,6 +42,7 @@ from bridge.errors import (
 from bridge.events import JobMessage
 from bridge.facts import recipe_of
 from bridge.jobs import STOPPING, TERMINAL, Book, EmbeddedQueue, Job, JobQueue, Journal, Priority, State, Ticket
+from bridge.ledgers import JOURNAL, LOSSES, refuse_newer
 from bridge.library import Library
 from bridge.logs import current_request, working_for
 from bridge.making import Maker, score
@@ -50,6 +53,7 @@ from bridge.rights import current_caller
 from bridge.settings import Settings
 from bridge.slicing import cut_slices, slices_name
 from bridge.threads import SERVING, WRITES
+from bridge.warnings import Warnings
 from cache import Sample, SampleStore, Sound, StoreError
 from prompts import SampleSpec, sound_aliases, sound_name
 
@@ -70,7 +74,12 @@ class SampleService:
     """Makes, keeps and finds sounds. All methods belong to one event loop; disk work is done in threads."""
 
     def __init__(
-        self, settings: Settings, library: Library, engines: EngineRoom, journal: Journal | None = None
+        self,
+        settings: Settings,
+        library: Library,
+        engines: EngineRoom,
+        journal: Journal | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.settings = settings
         self.library = library
@@ -92,6 +101,8 @@ class SampleService:
             book=Book(journal, to_plain=plain_outcome, from_plain=self.placer.kept_outcome) if journal else None,
         )
         self.queue.watch(self._on_job)
+        self.missing = Warnings(library.store, notes)
+        """What may be missing of what is kept."""
         self.pages: Callable[[], int] = lambda: 0
         """How many pages are connected; sounds that they know are not evicted."""
         self._on_progress: list[OnProgress] = []
@@ -149,12 +160,19 @@ class SampleService:
         if others:
             work |= {"others": [each.model_dump(mode="json") for each, _, _ in others], "count": len(wanted)}
             key = hashlib.sha256(" ".join(each for _, each, _ in wanted).encode()).hexdigest()[:32]
-        tickets = []
+        self.queue.check_room(key, len(wanted))
+        tickets: list[Ticket] = []
         for rank, (each, each_id, _) in enumerate(wanted):
             asked = self._asked(order, each, each_id) | {"rank": rank}
             if standin and rank == 0 and not info.instant and self.settings.mock_generation is not False:
                 asked |= await self._stand_in(order, asked["name"])
-            tickets.append(await self.queue.submit(key, spec.engine, work, priority=priority, asked=asked))
+            try:
+                tickets.append(await self.queue.submit(key, spec.engine, work, priority=priority, asked=asked))
+            except BaseException:  # who is refused one of them is not given the others
+                for ticket in tickets:
+                    with contextlib.suppress(BridgeError):
+                        await self.queue.cancel(ticket.id)
+                raise
         return tickets
 
     async def make(self, order: Order, *, priority: Priority = Priority.PLAYER) -> Placed:
@@ -512,6 +530,16 @@ def _how(info: EngineInfo) -> str:
     return f" {info.device.upper()}, {info.precision}, {info.kernel}{speed}."
 
 
+def _open_journal(store: SampleStore) -> tuple[Journal, list[str]]:
+    """Open the journal of jobs, and say what is wrong with it. Raises StartupError."""
+    path = store.path / JOURNAL
+    missing = bool(store.count()) and not os.path.lexists(path)
+    try:
+        return Journal(path), [f"The journal of jobs, {path}, was missing. {LOSSES[JOURNAL].lost}"] if missing else []
+    except BridgeError as error:
+        raise StartupError(error.message, code=error.code) from None
+
+
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
     """Open the store, the engines and the queue of one data folder, and close them again.
@@ -519,6 +547,7 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
     Raises StartupError when the folder cannot be used (locked, read-only, full, of a newer version), and when there is
     no engine of the name that is set.
     """
+    await WRITES.run(refuse_newer, settings.data_dir)
     try:
         store = await WRITES.run(
             SampleStore.open,
@@ -530,10 +559,11 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
     except StoreError as error:
         raise StartupError(str(error), code=error.code) from None
     try:
+        await WRITES.run(check_spending, settings.data_dir)
         engines = EngineRoom(settings, store.incoming)
-        journal = await WRITES.run(Journal, store.path / "jobs.sqlite3")
+        journal, notes = await WRITES.run(_open_journal, store)
         files = FileMaker(settings.prompts_in_files, open_signer(settings.c2pa_certificate, settings.c2pa_key))
-        service = SampleService(settings, Library(store, files), engines, journal)
+        service = SampleService(settings, Library(store, files), engines, journal, notes)
         if service.choice.name not in engines.names:
             raise StartupError(
                 f"There is no engine '{service.choice.name}'. Choose one of {', '.join(engines.names)}, or auto.",
@@ -541,6 +571,7 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
             )
         try:
             await service.queue.resume()
+            await service.missing.look()
             yield service
         finally:
             await service.close()

@@ -1,16 +1,20 @@
 """Who asked for what, when, and what it cost: JSON lines in ``usage.jsonl`` of the data folder.
 
 No keys or tokens, no addresses of people; the words only when ``usage_prompts`` says so. A line comes when an asker's
-job has ended. Above its size the file becomes ``usage.1.jsonl``, and the one of that name is gone.
+job has ended. Above its size the file becomes ``usage.1.jsonl``, and the one of that name is gone. A file with lines
+that cannot be read is set aside at the start, and its other lines are kept.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
+import threading
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,12 +22,15 @@ from weakref import WeakSet
 
 from aiohttp import web
 
+from bridge.disk import on_disk
 from bridge.engines.spending import Spending, work_of
 from bridge.errors import BridgeError
 from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
+from bridge.ledgers import USAGE, USAGE_BEFORE, failure, put_aside
 from bridge.logs import current_request
 from bridge.rights import current_caller
 from bridge.threads import WRITES
+from cache import replace_file
 from prompts import SampleSpec
 
 if TYPE_CHECKING:
@@ -31,7 +38,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FILE: Final = "usage.jsonl"
+_ALONE = threading.Lock()
+"""Held while a log is written: a line must not go into a file that is being replaced."""
+
+FILE: Final = USAGE
 
 
 class UsageLog:
@@ -67,6 +77,10 @@ class UsageLog:
         await asyncio.gather(*self._waiting, return_exceptions=True)
 
     async def _write_all(self) -> None:
+        try:
+            await WRITES.run(mend_usage, self._file.parent)
+        except BridgeError as error:
+            logger.warning("the usage log cannot be looked through: %s", failure(error))
         while (entry := await self._lines.get()) is not None:
             await WRITES.run(self._write, *entry)
 
@@ -158,9 +172,10 @@ class UsageLog:
         try:
             line["cost"] = round(sum(self._spending.of(work, since) for work in works), 6)
             text = json.dumps(line, ensure_ascii=False) + "\n"
-            _make_room(self._file, self._limit, len(text.encode()))
-            with self._file.open("a", encoding="utf-8") as log:
-                log.write(text)
+            data = text.encode(errors="replace")
+            with _ALONE:
+                _make_room(self._file, self._limit, len(data))
+                _append(self._file, data)
             self._complained = False
         except Exception as error:  # a log is never the reason why a sound does not come
             if not self._complained:
@@ -177,20 +192,71 @@ def _is_stopping(job: Job) -> bool:
     return job.error is not None and job.error.code == STOPPING
 
 
-def forget_usage(data_dir: Path, names: Collection[str] | None) -> None:
-    """Take names and words out of the usage log: of the sounds with these names, None for all."""
-    for file in (data_dir / "usage.jsonl", data_dir / "usage.1.jsonl"):
-        if not file.is_file():
+def mend_usage(data_dir: Path) -> None:
+    """Set a log aside that has lines which cannot be read; what can be read is kept. Raises StorageFull, DiskFailed."""
+    for file in (data_dir / USAGE, data_dir / USAGE_BEFORE):
+        if not os.path.lexists(file):
             continue
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
-        for line in lines:
-            if names is None or line.get("name") in names:
-                line["name"] = None
-                line.pop("prompt", None)
-        fresh = file.with_suffix(".part")
-        fresh.touch(mode=0o600)
-        fresh.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-        fresh.replace(file)
+        with on_disk(data_dir), _ALONE:
+            try:
+                lines, damaged = _lines(file)
+            except (IsADirectoryError, PermissionError, FileNotFoundError):
+                lines, damaged = [], 1
+            if damaged:
+                put_aside(file)
+                _write_lines(file, lines)
+
+
+def forget_usage(data_dir: Path, names: Collection[str] | None) -> None:
+    """Take names and words out of the usage log: of the sounds with these names, None for all.
+
+    Lines that cannot be read go. Raises StorageFull, DiskFailed.
+    """
+    with on_disk(data_dir), _ALONE:
+        for file in (data_dir / USAGE, data_dir / USAGE_BEFORE):
+            if not file.is_file():
+                continue
+            lines, _ = _lines(file)
+            for line in lines:
+                if names is None or line.get("name") in names:
+                    line["name"] = None
+                    line.pop("prompt", None)
+            _write_lines(file, lines)
+
+
+def _lines(file: Path) -> tuple[list[dict[str, Any]], int]:
+    """The lines that can be read, and how many others there are."""
+    lines, damaged = [], 0
+    # The newline that ends each line is the only one: those of Unicode may stand within the words.
+    for text in file.read_bytes().split(b"\n"):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        if isinstance(line, dict):
+            lines.append(line)
+        else:
+            damaged += 1
+    return lines, damaged
+
+
+def _write_lines(file: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    replace_file(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(errors="replace"))
+
+
+def _append(file: Path, line: bytes) -> None:
+    """Write a line whole or not at all: half a line would spoil the next one."""
+    with file.open("ab") as log:
+        size = log.tell()
+        try:
+            log.write(line)
+            log.flush()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.ftruncate(log.fileno(), size)
+            raise
 
 
 def _make_room(file: Path, limit: int, size: int) -> None:
@@ -200,5 +266,5 @@ def _make_room(file: Path, limit: int, size: int) -> None:
         file.touch(mode=0o600)
         return
     if full:
-        file.replace(file.with_name("usage.1.jsonl"))
+        file.replace(file.with_name(USAGE_BEFORE))
         file.touch(mode=0o600)

@@ -21,11 +21,11 @@ from cache._events import sound_data
 from cache._forgetting import Forgetting
 from cache._inspecting import Listing, catalogue_complaints, complaints, known_format, listing, rebuild_due
 from cache._model import Event, EventType, Facts, NewSample, Published, Sample, Slot, Sound, Target
-from cache._opening import Schema, Step, explained, open_database
+from cache._opening import Schema, Step, explained, newer_than, open_database, statements, too_new
 from cache._private import write_private
 from cache._reading import Order, Wanted
 from cache._rebuilding import Rebuilding, Rebuilt, Told, rebuild
-from cache._replacing import MARK, alone_in, aside, replace_file, set_aside
+from cache._replacing import MARK, alone_in, aside, remove_aside, replace_file, set_aside
 from cache._store import Options, SampleStore
 from cache._sweeping import Damage
 
@@ -74,11 +74,15 @@ __all__ = [
     "is_of_disk",
     "known_format",
     "listing",
+    "newer_than",
     "open_database",
     "rebuild",
     "rebuild_due",
+    "remove_aside",
     "replace_file",
     "set_aside",
     "sound_data",
+    "statements",
+    "too_new",
     "write_private",
 ]

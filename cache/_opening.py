@@ -60,24 +60,48 @@ class Schema:
 
 
 def open_database(
-    path: Path, schema: Schema, *, durable: bool = True, timeout: float = 10.0, check: bool = True
+    path: Path, schema: Schema, *, durable: bool = True, timeout: float = 10.0, check: int = CHEAP_BYTES
 ) -> sqlite3.Connection:
     """Open or make a database, and bring it to the newest version: in WAL mode, in autocommit, for any thread.
 
     ``durable``: a commit survives the power supply too. ``timeout``: seconds to wait for who writes. ``check``: look
-    through a file of up to 8 MiB for damage. A new file is for its owner alone, and appears with its tables.
+    through a file of up to so many bytes for damage. A new file is for its owner alone, and appears with its tables.
 
     Raises StoreDamaged, FormatTooNew (nothing was changed), StoreNotWritable, StorageFull, StoreError.
     """
     try:
         if not os.path.lexists(path):
-            _make(path, schema)
+            if os.path.lexists(path.with_name(f"{path.name}-wal")):  # a new file would be read with the old one's log
+                path.touch(mode=0o600)
+            else:
+                _make(path, schema)
         _look_at_header(path, schema)
         return _opened(path, schema, durable=durable, timeout=timeout, check=check)
     except sqlite3.Error as error:
         raise explained(error, path) from error
     except OSError as error:
         raise from_os_error(error, path.parent) from error
+
+
+def newer_than(path: Path, application: int, version: int) -> int | None:
+    """The version of a database when it is ours and newer than ``version``, else None. Only the header is read."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER)
+    except OSError:
+        return None
+    if len(header) < _HEADER or not header.startswith(_MAGIC) or _in_header(header, 68) != application:
+        return None
+    found = _in_header(header, 60)
+    return found if found > version else None
+
+
+def too_new(path: Path, version: int, known: int) -> FormatTooNew:
+    """Build the error for a database of a newer version."""
+    return FormatTooNew(
+        f"{path} has version {version}, and this program knows versions up to {known}. Update the program "
+        "(pip install --upgrade sample-bridge), or choose another folder with --data-dir."
+    )
 
 
 def explained(error: sqlite3.Error, path: Path) -> StoreError:
@@ -141,12 +165,11 @@ def _look_at_header(path: Path, schema: Schema) -> None:
         raise damaged(path, "it cannot be read: its rights do not allow it") from error
     if len(header) < _HEADER or not header.startswith(_MAGIC):
         raise damaged(path, "it is not a database" if header else "it is empty")
-    version, application = struct.unpack_from(">i", header, 60)[0], struct.unpack_from(">i", header, 68)[0]
-    if application == schema.application:
-        _refuse_newer(path, version, schema)
+    if _in_header(header, 68) == schema.application:
+        _refuse_newer(path, _in_header(header, 60), schema)
 
 
-def _opened(path: Path, schema: Schema, *, durable: bool, timeout: float, check: bool) -> sqlite3.Connection:
+def _opened(path: Path, schema: Schema, *, durable: bool, timeout: float, check: int) -> sqlite3.Connection:
     # Connections wander between threads, one user at a time.
     con = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     con.text_factory = lambda data: data.decode("utf-8", "replace")  # a flipped bit is not a reason to stop
@@ -155,7 +178,7 @@ def _opened(path: Path, schema: Schema, *, durable: bool, timeout: float, check:
         if not _is_ours(con, version, application, schema):
             raise damaged(path, "it is another database")
         _refuse_newer(path, version, schema)
-        if check and path.stat().st_size <= CHEAP_BYTES:
+        if path.stat().st_size <= check:
             found = con.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise damaged(path, " ".join(str(found).split()))
@@ -165,9 +188,10 @@ def _opened(path: Path, schema: Schema, *, durable: bool, timeout: float, check:
         if version < schema.version or application != schema.application:
             _migrate(con, path, schema)
         _look_at_tables(con, schema)
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, sqlite3.IntegrityError) as error:
         con.close()
-        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR:  # no such table or column
+        # No such table or column, or values that no version has written.
+        if isinstance(error, sqlite3.IntegrityError) or _code(error) == sqlite3.SQLITE_ERROR:
             raise damaged(path, str(error)) from error
         raise
     except BaseException:
@@ -186,7 +210,7 @@ def _migrate(con: sqlite3.Connection, path: Path, schema: Schema) -> None:
             if callable(step):
                 step(con)
             else:
-                for statement in _statements(step):
+                for statement in statements(step):
                     con.execute(statement)
         con.execute(f"PRAGMA user_version = {schema.version}")
         con.execute(f"PRAGMA application_id = {schema.application}")
@@ -197,7 +221,7 @@ def _migrate(con: sqlite3.Connection, path: Path, schema: Schema) -> None:
         raise
 
 
-def _statements(script: str) -> list[str]:
+def statements(script: str) -> list[str]:
     """The statements of a script; ``executescript`` would commit the transaction it is in."""
     found, statement = [], ""
     for line in script.splitlines(keepends=True):
@@ -219,10 +243,11 @@ def _refuse_newer(path: Path, version: int, schema: Schema) -> None:
     if version < 0:
         raise damaged(path, f"its version is {version}")
     if version > schema.version:
-        raise FormatTooNew(
-            f"{path} has version {version}, and this program knows versions up to {schema.version}. Update the program "
-            "(pip install --upgrade sample-bridge), or choose another folder with --data-dir."
-        )
+        raise too_new(path, version, schema.version)
+
+
+def _in_header(header: bytes, place: int) -> int:
+    return int(struct.unpack_from(">i", header, place)[0])
 
 
 def _look_at_tables(con: sqlite3.Connection, schema: Schema) -> None:
@@ -232,3 +257,7 @@ def _look_at_tables(con: sqlite3.Connection, schema: Schema) -> None:
 
 def _number(con: sqlite3.Connection, pragma: str) -> int:
     return int(con.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", None) or 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,16 @@ def set_aside(path: Path) -> Path:
     except OSError as error:
         raise from_os_error(error, path.parent) from error
     return place
+
+
+def remove_aside(place: Path) -> None:
+    """Remove a file or folder that was set aside, and what lies beside it. Raises OSError."""
+    for ending in (*_BESIDE, ""):
+        each = Path(f"{place}{ending}")
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink(missing_ok=True)
 
 
 def aside(folder: Path, name: str | None = None) -> list[Path]:

@@ -48,8 +48,9 @@ async def health_document(service: SampleService) -> dict[str, Any]:
     choice = service.choice
     info = service.engines.known(choice.name)
     trouble = await service.trouble()
+    warnings = service.missing.known
     return {
-        "status": "degraded" if trouble else "healthy",
+        "status": "degraded" if trouble or any(each.sounds for each in warnings) else "healthy",
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
         "version": __version__,
         "engine": choice.name,
@@ -68,4 +69,5 @@ async def health_document(service: SampleService) -> dict[str, Any]:
         },
         "jobs": {"queued": service.queue.count(State.QUEUED), "running": service.queue.count(State.RUNNING)},
         "sounds": await service.library.count(),
+        "warnings": [each.text for each in warnings],
     }

@@ -231,6 +231,8 @@ class Health(TypedDict):
     services: dict[str, str]
     jobs: Jobs
     sounds: int
+    warnings: list[str]
+    """What may be missing of what is kept, and what to do, in sentences"""
 
 
 class Alive(TypedDict):

@@ -91,7 +91,8 @@ async def health(probe: Probe) -> str:
     """``/health`` answers, and new sounds can be made."""
     document = await probe.json("/health")
     status = document.get("status")
-    demand(status == "healthy", f"status is {status!r}: {document.get('engine_reason')}")
+    why = " ".join(document.get("warnings") or [str(document.get("engine_reason"))])
+    demand(status == "healthy", f"status is {status!r}: {why}")
     return f"version {document['version']}, engine {document['engine']}, {document['sounds']} sounds"
 
 

@@ -20,7 +20,9 @@ from bridge import walls
 from bridge.commands._progress import Progress
 from bridge.commands.settings import add_options, from_arguments
 from bridge.errors import BridgeError, StartupError
+from bridge.ledgers import set_aside_in
 from bridge.settings import Settings
+from bridge.warnings import warnings_of
 from cache import SampleStore, StoreError, StoreLocked
 
 if TYPE_CHECKING:
@@ -226,6 +228,7 @@ def _data(settings: Settings, problems: list[str]) -> dict[str, Any]:
     path = settings.data_dir
     there = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
     data: dict[str, Any] = {"path": str(path), "state": "new", "sounds": None, "process": None, "url": None}
+    data["warnings"] = [each.text for each in set_aside_in(path)]
     data["free_mb"] = shutil.disk_usage(there).free // 2**20
     if data["free_mb"] < _LEAST_FREE_MB:
         problems.append(f"Only {data['free_mb']} MiB are free at {there}: make room, or choose another --data-dir.")
@@ -237,6 +240,7 @@ def _data(settings: Settings, problems: list[str]) -> dict[str, Any]:
             store = SampleStore.open(path, undo_seconds=settings.undo_seconds)
             try:
                 data["state"], data["sounds"] = "ready", store.count()
+                data["warnings"] = [each.text for each in warnings_of(path, store)]
             finally:
                 store.close()
         except StoreLocked as error:
@@ -302,7 +306,7 @@ def _page(report: dict[str, Any]) -> str:
     sounds = "" if data["sounds"] is None else f", {data['sounds']} sounds"
     user = f" by process {data['process']}" if data["process"] else ""
     lines.append(f"data folder: {data['path']} ({data['state']}{user}{sounds}, {data['free_mb']} MiB free)")
-    lines += [f"! {sentence}" for sentence in (*report["notes"], *report["problems"])]
+    lines += [f"! {sentence}" for sentence in (*report["notes"], *data["warnings"], *report["problems"])]
     if report["next"]:
         lines += ["", "Type next:", *(f"  {step}" for step in report["next"])]
     return "\n".join(lines)

@@ -104,6 +104,8 @@ async def serve(settings: Settings) -> None:
             port = listener.getsockname()[1]
             with announced(settings, port, app[CALLERS].run_key):
                 _greet(settings, port, service.choice.why, exposure_notice(settings))
+                for warned in service.missing.known:
+                    logger.warning("%s", warned.text)
                 await stop.wait()
                 logger.info("Stopping.")
                 _end_in_any_case()

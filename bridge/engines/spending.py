@@ -1,9 +1,15 @@
-"""What providers were paid: ``spending.sqlite3`` in the data folder. All processes of the bridge keep to one limit."""
+"""What providers were paid: ``spending.sqlite3`` in the data folder. All processes of the bridge keep to one limit.
+
+A ledger that is damaged is set aside, and what was spent before is unknown then: where there is a limit, the day (UTC)
+counts as spent in full, for as long as the file that was set aside on it lies in the folder.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
+import os
 import sqlite3
 import threading
 import time
@@ -13,11 +19,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bridge.errors import EngineUnavailable
+import cache
+from bridge.errors import BridgeError, EngineUnavailable
+from bridge.ledgers import SPENDING, LedgerDamaged, as_ours, failure, ledger_schema, open_ledger
 from prompts import SampleSpec
 
-FILE: Final = "spending.sqlite3"
+logger = logging.getLogger(__name__)
+
+FILE: Final = SPENDING
 KEPT_DAYS: Final = 400
+_ANY_SIZE: Final = 2**62
 _GUESSED_SECONDS: Final = 30.0
 """Of a provider's work, while nothing is known about what its sounds take."""
 _SCHEMA: Final = """
@@ -27,6 +38,7 @@ CREATE TABLE IF NOT EXISTS spent (
 );
 CREATE INDEX IF NOT EXISTS spent_at ON spent (at);
 """
+_LEDGER: Final = ledger_schema(SPENDING, (_SCHEMA,), {"spent": "id, at, engine, work, cost, settled"})
 
 
 def work_of(spec: SampleSpec) -> str:
@@ -47,7 +59,7 @@ class Spending:
     """The ledger. ``folder`` None keeps it in memory. ``price`` is for one second, ``limit`` for one day (UTC)."""
 
     def __init__(self, folder: Path | None, *, price: float = 0.0, limit: float = 0.0) -> None:
-        self._file = str(folder / FILE) if folder else None
+        self._file = folder / FILE if folder else None
         self._price, self._limit = price, limit
         self._memory = (
             None if self._file else sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
@@ -59,7 +71,7 @@ class Spending:
         """Set money aside for one request, and write down what it cost when it has ended, however it did.
 
         A process that is killed in the middle leaves what was set aside. Raises EngineUnavailable when the day's limit
-        would be passed.
+        would be passed, or when the ledger cannot be written.
         """
         number = self._set_aside(engine, work_of(spec))
         charge, begun = Charge(), time.monotonic()
@@ -67,8 +79,13 @@ class Spending:
             yield charge
         finally:
             seconds = time.monotonic() - begun if charge.seconds is None else charge.seconds
-            with self._open() as ledger:
-                ledger.execute("UPDATE spent SET cost = ?, settled = 1 WHERE id = ?", (seconds * self._price, number))
+            try:
+                with self._open() as ledger:
+                    ledger.execute(
+                        "UPDATE spent SET cost = ?, settled = 1 WHERE id = ?", (seconds * self._price, number)
+                    )
+            except BridgeError as error:  # what was paid for is not thrown away; what was set aside for it stays
+                logger.warning("what a sound cost cannot be written down: %s", failure(error))
 
     def today(self) -> float:
         """What the day has cost so far, with what is set aside for requests that run."""
@@ -77,14 +94,34 @@ class Spending:
 
     def of(self, work: str, since: float) -> float:
         """What the work on one sound has cost since ``since`` (Unix seconds)."""
-        if self._file and not Path(self._file).exists():
+        if self._file and not self._file.exists():
             return 0.0
         with self._open() as ledger:
             found = ledger.execute("SELECT total(cost) FROM spent WHERE work = ? AND at >= ?", (work, since)).fetchone()
             return float(found[0])
 
     def _set_aside(self, engine: str, work: str) -> int:
+        try:
+            return self._set_aside_once(engine, work)
+        except LedgerDamaged:
+            return self._set_aside_once(engine, work)
+        except EngineUnavailable:
+            raise
+        except BridgeError as error:
+            raise EngineUnavailable(
+                f"What cloud engines cost cannot be written down, so nothing is asked of them. {error.message}",
+                code="spending_unwritable",
+            ) from error
+
+    def _set_aside_once(self, engine: str, work: str) -> int:
         with self._open() as ledger:
+            if self._limit and (place := self._lost_today()) is not None:
+                raise EngineUnavailable(
+                    f"What cloud engines cost today is unknown, because {FILE} was damaged, and they may spend "
+                    f"{self._limit:g} a day. Wait until midnight UTC, or, if you know that less was spent, delete "
+                    f"{place} and ask again.",
+                    code="spending_limit",
+                )
             ledger.execute("BEGIN IMMEDIATE")
             ledger.execute("DELETE FROM spent WHERE at < ?", (time.time() - KEPT_DAYS * 86400,))
             row = ledger.execute(
@@ -105,18 +142,29 @@ class Spending:
             )
             return int(entry.lastrowid or 0)
 
+    def _lost_today(self) -> Path | None:
+        """The ledger that was set aside today, None when there is none."""
+        today = f"{FILE}{cache.MARK}{datetime.now(UTC):%Y%m%d}T"
+        found = cache.aside(self._file.parent, FILE) if self._file else []
+        return next((place for place in found if place.name.startswith(today)), None)
+
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        """The ledger in one transaction. Raises LedgerDamaged (it was replaced: try once more), and as open_ledger."""
         if self._memory is not None:
             with self._alone, self._memory:
                 self._memory.executescript(_SCHEMA)
                 yield self._memory
             return
-        ledger = sqlite3.connect(str(self._file), timeout=10.0, isolation_level=None)
+        assert self._file is not None  # noqa: S101  else it is in memory
+        ledger = open_ledger(self._file, _LEDGER, check=0)
         try:
-            ledger.executescript(_SCHEMA)
-            with ledger:
+            with as_ours(self._file), ledger:
                 yield ledger
+        except LedgerDamaged:
+            ledger.close()
+            open_ledger(self._file, _LEDGER, check=_ANY_SIZE).close()  # another process may have replaced it already
+            raise
         finally:
             ledger.close()
 
@@ -124,3 +172,9 @@ class Spending:
 def _sum_of_day(ledger: sqlite3.Connection) -> float:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     return float(ledger.execute("SELECT total(cost) FROM spent WHERE at >= ?", (midnight,)).fetchone()[0])
+
+
+def check_spending(folder: Path) -> None:
+    """Look through the ledger of a data folder, where there is one; a damaged one is set aside. Raises BridgeError."""
+    if os.path.lexists(folder / FILE):
+        open_ledger(folder / FILE, _LEDGER).close()

@@ -17,6 +17,10 @@ Watch: TypeAlias = Callable[[Job], None]
 class JobQueue(Protocol):
     """Accepts work, does each key once at a time, most urgent first, and tells how it goes."""
 
+    def check_room(self, key: str, count: int) -> None:
+        """Raise Busy when so many tickets for ``key`` would be refused: who wants several is given all or none."""
+        ...
+
     async def submit(
         self, key: str, lane: str, work: Mapping[str, Any], *, priority: int, asked: Mapping[str, Any]
     ) -> Ticket:

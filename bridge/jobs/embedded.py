@@ -32,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 """A job that was running at so many unclean ends of the server is given up: it may well be their cause."""
+MOST_TICKETS = 1024
+"""So many may wait for one job: a thousand players may ask for one sound in the same moment."""
+TICKETS_PER_JOB = 16
+"""As many as one request can ask for."""
 RETRY_PAUSES = (1.0, 4.0)
 """Seconds before the second and the third try of what failed for a passing reason."""
 STOPPING = "stopping"
@@ -51,9 +55,10 @@ class EmbeddedQueue:
     ``capacity(lane)``: how many jobs of a lane may run at once. ``gives_way(lane)``: is a running pre-generation
     stopped, to be begun again later, when somebody more urgent would have to wait for it? ``repeatable(lane)``: may
     what was running when the server ended be begun again at its next start? ``estimate(job)``: expected seconds of the
-    whole job, None when unknown. ``limit``: how many jobs may wait. ``job_seconds``: deadline of one job. ``kept``:
-    how many ended tickets are remembered. ``book``: where promises are written down; without one they end with the
-    process.
+    whole job, None when unknown. ``limit``: how many jobs may wait; ``MOST_TICKETS`` for one job and
+    ``TICKETS_PER_JOB`` times ``limit`` for all say how many may wait for them. ``job_seconds``: deadline of one job.
+    ``kept``: how many tickets are remembered, half as many ended ones at the least. ``book``: where promises are
+    written down; without one they end with the process.
     """
 
     def __init__(
@@ -83,11 +88,28 @@ class EmbeddedQueue:
         self._running: dict[str, dict[Job, asyncio.Task[None]]] = {}
         self._alive: dict[str, Job] = {}
         self._tickets: OrderedDict[str, Ticket] = OrderedDict()
+        self._over: dict[str, None] = {}
+        """Ids of tickets that have ended, in the order of their ends."""
         self._repeats: OrderedDict[str, tuple[str, list[str]]] = OrderedDict()
         self._queued: set[Job] = set()
         self._giving_way: set[Job] = set()
         self._watches: list[Watch] = []
         self._closed = False
+
+    def check_room(self, key: str, count: int) -> None:
+        """Raise Busy when so many tickets for a key would be refused; see JobQueue."""
+        job = self._alive.get(key)
+        if job is None:
+            if self.count(State.QUEUED) >= self._limit:
+                raise Busy(
+                    f"{self._limit} sounds are waiting to be made already. Ask again in a moment.", code="queue_full"
+                )
+            return
+        most = max(MOST_TICKETS, TICKETS_PER_JOB * self._limit)
+        if len(job.tickets) + count > MOST_TICKETS or self._asked() + count > most:
+            raise Busy(
+                "Very many requests are waiting for this sound already. Ask again in a moment.", code="queue_full"
+            )
 
     async def submit(
         self, key: str, lane: str, work: Mapping[str, Any], *, priority: int, asked: Mapping[str, Any]
@@ -95,22 +117,19 @@ class EmbeddedQueue:
         """Take a ticket; see JobQueue."""
         if self._closed:
             raise Busy("The bridge is being stopped. Ask again in a moment.")
-        job = self._alive.get(key)
-        if job is None:
-            if self.count(State.QUEUED) >= self._limit:
-                raise Busy(
-                    f"{self._limit} sounds are waiting to be made already. Ask again in a moment.", code="queue_full"
-                )
-            job = Job(key, lane, work, priority)
-            self._alive[key] = job
+        self.check_room(key, 1)
+        job = self._alive.setdefault(key, Job(key, lane, work, priority))
         ticket = Ticket(job, dict(asked))
         job.tickets[ticket.id] = ticket
-        self._remember(ticket)
+        self._tickets[ticket.id] = ticket
         if self._book and priority < Priority.PREGENERATION:
             try:
                 await self._book.accept(ticket, priority)
             except BaseException:
                 self._forget(ticket)
+                # Perhaps it was written all the same.
+                ticket.withdrawn = True
+                self._book.ended(ticket)
                 raise
         self._hurry(job, priority)
         return ticket
@@ -119,15 +138,15 @@ class EmbeddedQueue:
         """Take up what the book says was promised and not kept, and remember what has ended; once, at the start."""
         if self._book is None:
             return []
-        unfinished, ended = await self._book.reopen()
+        unfinished, ended = await self._book.reopen(self._kept)
         for ticket in ended:
-            ticket.finished.set()
-            self._remember(ticket)
+            self._tickets[ticket.id] = ticket
+            self._finish(ticket)
         for ticket in unfinished:
             job = self._alive.setdefault(ticket.job.key, ticket.job)
             ticket.job = job
             job.tickets[ticket.id] = ticket
-            self._remember(ticket)
+            self._tickets[ticket.id] = ticket
             if ticket.attempts and not self._repeatable(job.lane):
                 self._alive.pop(job.key, None)
                 self._end(job, State.FAILED, error=EngineError(_UNSURE, code=LOST))
@@ -144,24 +163,33 @@ class EmbeddedQueue:
         job = Job(key, lane, work, priority=0, state=State.COMPLETED, started=now, ended=now)
         job.progress = Progress(1.0, 0.0)
         ticket = Ticket(job, dict(asked))
-        ticket.finished.set()
         job.tickets[ticket.id] = ticket
-        self._remember(ticket)
+        self._tickets[ticket.id] = ticket
+        self._finish(ticket)
         return ticket
 
     async def repeated(self, idempotency_key: str) -> tuple[str, list[str]] | None:
         """The fingerprint and ticket ids of an earlier request; see JobQueue."""
         found = self._repeats.get(idempotency_key)
-        return await self._book.repeated(idempotency_key) if found is None and self._book else found
+        if found is not None or self._book is None:
+            return found
+        try:
+            return await self._book.repeated(idempotency_key)
+        except BridgeError as error:  # better made twice than not answered
+            logger.warning("whether a request came before cannot be read: %s", error.message)
+            return None
 
     async def remember(self, idempotency_key: str, fingerprint: str, ticket_ids: list[str]) -> None:
         """Bind a key to what was asked and to its tickets; see JobQueue."""
-        if self._book:
+        self._repeats[idempotency_key] = (fingerprint, ticket_ids)
+        while len(self._repeats) > self._kept:
+            self._repeats.popitem(last=False)
+        if self._book is None:
+            return
+        try:
             await self._book.remember(idempotency_key, fingerprint, ticket_ids)
-        else:
-            self._repeats[idempotency_key] = (fingerprint, ticket_ids)
-            while len(self._repeats) > self._kept:
-                self._repeats.popitem(last=False)
+        except BridgeError as error:  # the tickets are taken, and have to be answered
+            logger.warning("a repeated request is not known after a restart: %s", error.message)
 
     def keep(self, ticket: Ticket) -> None:
         """Write down how a settled ticket came out."""
@@ -172,7 +200,7 @@ class EmbeddedQueue:
         """Drop ended tickets; see JobQueue."""
         for ticket in self.tickets(tuple(TERMINAL)):
             if keys is None or ticket.job.key in keys or ticket.asked.get("name") in names:
-                del self._tickets[ticket.id]
+                self._drop(ticket.id)
         for key, (_, ticket_ids) in list(self._repeats.items()):
             if not all(ticket_id in self._tickets for ticket_id in ticket_ids):
                 del self._repeats[key]
@@ -186,7 +214,7 @@ class EmbeddedQueue:
             raise Conflict(f"That job is {ticket.state} already.", code="already_finished")
         job = ticket.job
         ticket.withdrawn = True
-        ticket.finished.set()
+        self._finish(ticket)
         del job.tickets[ticket_id]
         if self._book:
             self._book.ended(ticket)
@@ -239,6 +267,10 @@ class EmbeddedQueue:
         if self._book:
             await self._book.close()
 
+    def _asked(self) -> int:
+        """How many tickets wait."""
+        return sum(len(job.tickets) for job in self._alive.values())
+
     def _stopped(self) -> BridgeError:
         if self._book:
             # Promised is promised: the book still has it as unfinished.
@@ -259,7 +291,7 @@ class EmbeddedQueue:
     def _forget(self, ticket: Ticket) -> None:
         job = ticket.job
         job.tickets.pop(ticket.id, None)
-        self._tickets.pop(ticket.id, None)
+        self._drop(ticket.id)
         if not job.tickets and job.state is State.QUEUED and self._alive.get(job.key) is job:
             del self._alive[job.key]
             job.state = State.CANCELLED
@@ -359,7 +391,7 @@ class EmbeddedQueue:
         if self._book and error and error.code == STOPPING:
             self._book.moved(job, State.QUEUED)
         for ticket in job.tickets.values():
-            ticket.finished.set()
+            self._finish(ticket)
             if self._book and not (error and error.code == STOPPING):
                 self._book.ended(ticket)
 
@@ -371,10 +403,16 @@ class EmbeddedQueue:
                 # Who listens badly must not keep the others, or the job, from going on.
                 logger.exception("a watch of job %s failed", job.key)
 
-    def _remember(self, ticket: Ticket) -> None:
-        self._tickets[ticket.id] = ticket
-        if len(self._tickets) > self._kept:
-            for old in [one for one in self._tickets.values() if one.state in TERMINAL][
-                : len(self._tickets) - self._kept
-            ]:
-                del self._tickets[old.id]
+    def _finish(self, ticket: Ticket) -> None:
+        """Wake whoever waits for a ticket that has ended, and forget the one that ended long ago."""
+        ticket.finished.set()
+        if ticket.id not in self._tickets:
+            return
+        self._over[ticket.id] = None
+        # However many wait, what has just ended can be asked about.
+        while len(self._tickets) > self._kept and len(self._over) > self._kept // 2:
+            self._drop(next(iter(self._over)))
+
+    def _drop(self, ticket_id: str) -> None:
+        self._tickets.pop(ticket_id, None)
+        self._over.pop(ticket_id, None)

@@ -14,7 +14,8 @@ _WORDS = ("prompt", "style", "genre", "mood")
 
 
 def forget_words(data_dir: Path, sample_ids: Collection[str] | None) -> None:
-    """Take the words out of stored files of these samples; None: of all, and out of all requests that have ended.
+    """Take the words out of stored files of these samples; None: of all. The requests that
+    they were made for forget them too, when they have ended.
 
     Waits for the disk. Files in object storage are their owner's. Raises StorageFull, BridgeError.
     """
@@ -24,9 +25,10 @@ def forget_words(data_dir: Path, sample_ids: Collection[str] | None) -> None:
             without = tags.without_prompt(data)
             if without != data:
                 replace_file(path, without)
-    if sample_ids is None and (data_dir / FILE).exists():
+    if (data_dir / FILE).exists():
         ledger = Ledger(data_dir / FILE)
         try:
-            ledger.wipe(_WORDS)
+            ledger.wipe(_WORDS, sample_ids)
+            ledger.clean()
         finally:
             ledger.close()

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from bridge.callbacks import ATTEMPTS, CallbackFailed, Callbacks, wait_before
-from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest, NotFound, StorageFull
+from bridge.errors import BridgeError, Busy, Conflict, DiskFailed, InvalidRequest, NotFound, StartupError, StorageFull
 from bridge.jobs import Priority, State
 from bridge.placing import Placed
 from bridge.requests import Order
@@ -64,7 +64,10 @@ class Stems:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Go on with what was left, accept requests, and stop; what is not done then is done after the next start."""
-        self._open = await WRITES.run(Ledger, self._settings.data_dir / FILE)
+        try:
+            self._open = await WRITES.run(Ledger, self._settings.data_dir / FILE)
+        except BridgeError as error:
+            raise StartupError(error.message, code=error.code) from None
         try:
             for row in await WRITES.run(self._ledger.unfinished):
                 self._begin(row.id)
@@ -313,7 +316,7 @@ class Stems:
         while True:
             try:
                 return await WRITES.run(change)
-            except StorageFull as error:
+            except (StorageFull, DiskFailed) as error:
                 logger.warning("%s", error.message)
                 await asyncio.sleep(_BUSY_SECONDS)
 

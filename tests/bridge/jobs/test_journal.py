@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import EngineError
-from bridge.jobs import Book, EmbeddedQueue, Job, Journal, Priority, State
+from bridge.jobs import Book, EmbeddedQueue, Job, Journal, Priority, State, journal
 
 
 class Work:
@@ -182,3 +185,84 @@ async def test_what_is_forgotten_is_gone_from_the_disk_too(tmp_path: Path) -> No
     work.gate.set()
     assert (await queue.wait(waiting.id)).state is State.COMPLETED
     await queue.close()
+
+
+def _rows(path: Path, query: str) -> list[Any]:
+    con = sqlite3.connect(path)
+    try:
+        return con.execute(query).fetchall()
+    finally:
+        con.close()
+
+
+async def test_ended_tickets_are_bounded_while_the_server_runs_and_those_of_kept_sounds_hold_no_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.jobs.journal.PRUNED_EVERY", 50)
+    path = tmp_path / "jobs"
+    queue = EmbeddedQueue(Work(), book=Book(Journal(path, kept=100)))
+    waiting = await ask(queue, "waiting", prompt="a promise")
+    for number in range(400):
+        queue.keep(queue.settle(f"key{number}", "kept", {}, asked={"name": f"gen_{number}"}))
+        await queue.remember(f"again{number}", "fingerprint", [waiting.id])
+    await queue.close()
+    assert 100 <= _rows(path, "SELECT count(*) FROM tickets")[0][0] <= 151
+    assert 100 <= _rows(path, "SELECT count(*) FROM repeats")[0][0] <= 151
+    assert _rows(path, "SELECT count(*) FROM works") == [(1,)]
+    queue = EmbeddedQueue(Work(), kept=20, book=Book(Journal(path, kept=100)))
+    assert [ticket.id for ticket in await queue.resume()] == [waiting.id]
+    ended = queue.tickets((State.COMPLETED,))
+    assert [ticket.asked["name"] for ticket in ended] == [f"gen_{399 - n}" for n in range(20)], "no more are read"
+    await queue.close()
+
+
+async def test_old_tickets_of_a_kind_are_migrated_or_dropped_and_the_work_of_many_is_stored_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables as 968f128 made them; tests/bridge/test_old_folder.py opens a whole folder."""
+    monkeypatch.setattr("bridge.jobs.journal.KEPT", 100)
+    monkeypatch.setattr("bridge.jobs.journal._PIECE", 500)
+    path = tmp_path / "jobs"
+    con = sqlite3.connect(path)
+    con.executescript(journal._VERSION_1)
+    now = time.time()
+    work = json.dumps({"spec": "x" * 5000})
+    waiting = [(f"w{n}", "a", "lane", work, '{"name": "gen_a"}', 0, "queued", 0, None, None, now + n, None, None)
+               for n in range(64)]  # fmt: skip
+    cancelled = [("c", "a", "lane", work, '{"name": "gen_a"}', 0, "cancelled", 0, None, None, now, None, None)]
+    ended = [(f"e{n}", "b", "kept", "{}", '{"name": "gen_b"}', 0, "completed", 0, None, '{"n": 0}', now, now, now)
+             for n in range(2000)]  # fmt: skip
+    for row in [*waiting, *ended, *cancelled]:
+        con.execute(f"INSERT INTO tickets VALUES ({', '.join('?' * 13)})", row)
+    con.commit()
+    con.close()
+    size = path.stat().st_size
+    queue = EmbeddedQueue(Work(), book=Book(Journal(path)))
+    assert [ticket.id for ticket in await queue.resume()] == [row[0] for row in waiting]
+    assert len({id(ticket.job) for ticket in queue.tickets((State.QUEUED, State.RUNNING))}) == 1
+    assert queue.ticket("c").state is State.CANCELLED
+    assert queue.ticket("e1999").outcome == {"n": 0}
+    assert len(queue.tickets((State.COMPLETED,))) == 99
+    async with asyncio.timeout(20):  # the old table goes piece by piece
+        while _rows(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'old_tickets'") != [(0,)]:
+            await asyncio.sleep(0.02)
+    await queue.close()
+    assert _rows(path, "SELECT count(*) FROM works") == [(1,)]
+    assert path.stat().st_size < size / 5
+
+
+async def test_a_row_that_cannot_be_read_does_not_take_the_others_along(tmp_path: Path) -> None:
+    path = tmp_path / "jobs"
+    queue = open_queue(path, Work())
+    tickets = [await ask(queue, f"key{number}") for number in range(4)]
+    await queue.close()
+    con = sqlite3.connect(path)
+    con.execute("UPDATE tickets SET asked = '{\"na' WHERE id = ?", (tickets[0].id,))
+    con.execute("UPDATE tickets SET state = 'quexed' WHERE id = ?", (tickets[1].id,))
+    con.execute("UPDATE tickets SET asked = CAST(x'ff7b' AS TEXT) WHERE id = ?", (tickets[2].id,))
+    con.commit()
+    con.close()
+    for _ in range(2):
+        queue = open_queue(path, Work())
+        assert [ticket.id for ticket in await queue.resume()] == [tickets[3].id]
+        await queue.close()

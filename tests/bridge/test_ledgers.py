@@ -17,7 +17,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.app import create_app
 from bridge.engines.spending import Spending
 from bridge.errors import EngineUnavailable, StartupError
-from bridge.jobs import Priority
+from bridge.jobs import Journal, Priority
+from bridge.jobs.journal import Entry
 from bridge.ledgers import APPLICATIONS, JOURNAL, SPENDING, STEMS, USAGE
 from bridge.service import open_service
 from bridge.settings import Settings
@@ -47,6 +48,20 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "flipped": _flip,
     "a folder": _folder,
 }
+
+
+def _noticed(journal: Journal) -> Callable[[sqlite3.Connection, Entry], None]:
+    """Let SQLite find a broken page when the file that is there now is written; its cache would hide a real one."""
+    insert, broken = journal._insert, journal._file._connection
+
+    def write(con: sqlite3.Connection, entry: Entry) -> None:
+        if con is broken:
+            error = sqlite3.DatabaseError("database disk image is malformed")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+        insert(con, entry)
+
+    return write
 
 
 async def _health(client: TestClient) -> dict[str, Any]:
@@ -116,7 +131,7 @@ async def test_a_newer_version_is_refused_with_what_to_type_and_nothing_is_chang
 
 @pytest.mark.parametrize("how", ["taken away", "damaged", "a folder"])
 async def test_a_journal_that_breaks_while_the_server_runs_fails_nobody_and_loses_no_promise(
-    tmp_path: Path, how: str
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(data_dir=tmp_path, engine="tone", pregenerate=False, max_concurrent_jobs=1)
     slow = {"prompt": "tone slow 300 hz", "duration": 20, "wait": False}
@@ -127,12 +142,8 @@ async def test_a_journal_that_breaks_while_the_server_runs_fails_nobody_and_lose
         ]
         path = tmp_path / JOURNAL
         if how == "damaged":
-            con = service.queue._book._journal._file._connection
-            con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            con.execute("PRAGMA cache_size = 0")
-            _flip(path)
-            os.utime(path)
-            con.execute("PRAGMA shrink_memory")
+            journal = service.queue._book._journal
+            monkeypatch.setattr(journal, "_insert", _noticed(journal))
         else:
             path.unlink()
         if how == "a folder":

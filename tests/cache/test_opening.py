@@ -151,6 +151,6 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(Exception, match="folder"):
         replace_file(tmp_path / "folder", b"three")
-    with pytest.raises(StoreNotWritable, match="cannot be written"):
+    with pytest.raises(StoreNotWritable, match="missing"):
         replace_file(tmp_path / "missing" / "file", b"four")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["folder", "small.json"]

@@ -1,8 +1,8 @@
 """A disk that fails on request: a layer under the file and database calls of this process.
 
 ``FaultyDisk`` stands between Python and one folder. It knows what a call would write, and lets it through, refuses it,
-or keeps it waiting, as a real disk would that is ``full``, ``read_only``, ``failing`` or ``frozen``. Reading always
-works. Children of the process see the real disk.
+or keeps it waiting, as a real disk would that is ``full``, ``read_only``, ``failing``, ``forbidden`` (its rights were
+taken away) or ``frozen``. Reading always works. Children of the process see the real disk.
 
 Real disks are used where a test may mount them: ``tests/reliability/test_disks.py``.
 """
@@ -22,13 +22,14 @@ from typing import Any, Literal
 
 import pytest
 
-Fault = Literal["full", "read_only", "failing", "frozen"]
+Fault = Literal["full", "read_only", "failing", "forbidden", "frozen"]
 
-_ERRNO = {"full": errno.ENOSPC, "read_only": errno.EROFS, "failing": errno.EIO}
+_ERRNO = {"full": errno.ENOSPC, "read_only": errno.EROFS, "failing": errno.EIO, "forbidden": errno.EACCES}
 _SQLITE = {
     "full": (sqlite3.SQLITE_FULL, "database or disk is full"),
     "read_only": (sqlite3.SQLITE_READONLY, "attempt to write a readonly database"),
     "failing": (sqlite3.SQLITE_IOERR, "disk I/O error"),
+    "forbidden": (sqlite3.SQLITE_READONLY, "attempt to write a readonly database"),
 }
 _WRITING = ("BEGIN IMMEDIATE", "INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER", "VACUUM")
 _FREEING = ("unlink", "rmdir")

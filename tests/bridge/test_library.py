@@ -97,7 +97,8 @@ async def test_renaming_tells_that_the_old_name_is_gone_and_the_new_one_there(se
 
 async def test_deleting_can_be_taken_back(service, library):
     heard = Heard(service)
-    before = await library.delete("musicgen_dusty_tone_300_hz")
+    before, until = await library.delete("musicgen_dusty_tone_300_hz")
+    assert until is not None
     with pytest.raises(NotFound):
         await library.sound(before.name)
     back = await library.restore(before.name)

@@ -12,11 +12,13 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,7 +41,11 @@ T = TypeVar("T")
 AT_ONCE = 2
 """Files that are read at the same time."""
 MOST_WAITING = 16
-"""Files that wait to be read; one more is refused as busy."""
+"""Whole files that wait to be read; one more is refused as busy."""
+MOST_RECEIVED = 32
+"""Files that are on their way in, or wait to be read."""
+STALLED_SECONDS = 2.0
+"""A file of which nothing has come for so long gives way to another one, when all places are taken."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _SECONDS = 120.0
@@ -77,23 +83,45 @@ class Uploads:
         self._limit = settings.uploads_limit_mb * 2**20
         self._reading = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
+        self._receiving: dict[object, Receiver | None] = {}
         self._begun = False
 
     @asynccontextmanager
-    async def receive(self) -> AsyncIterator[Receiver]:
-        """Take a file in, piece by piece, into a file that is gone afterwards. Raises Busy, StorageFull."""
+    async def receive(self, drop: Callable[[], None] = lambda: None) -> AsyncIterator[Receiver]:
+        """Take a file in, piece by piece, into a file that is gone afterwards. Raises Busy, StorageFull.
+
+        A file that is not whole holds no place for long: when all are taken, one of which nothing has come for
+        ``STALLED_SECONDS`` is dropped by its ``drop``, the oldest first.
+        """
         if self._waiting >= MOST_WAITING:
             raise Busy("Too many files are being read already. Send yours again in a moment.")
-        self._waiting += 1
+        if len(self._receiving) >= MOST_RECEIVED and not self._drop_stalled():
+            raise Busy("Too many files are being sent already. Send yours again in a moment.")
+        key = object()
+        self._receiving[key] = None
         try:
             async with self._workplace() as folder:
-                receiver = Receiver(folder / "file", self._most_bytes)
+                receiver = Receiver(folder / "file", self._most_bytes, drop)
+                if key in self._receiving:
+                    self._receiving[key] = receiver
                 try:
                     yield receiver
                 finally:
                     receiver.close()
         finally:
-            self._waiting -= 1
+            self._receiving.pop(key, None)
+
+    def _drop_stalled(self) -> bool:
+        """Drop the upload that has stood still for longest, if any has."""
+        still = [(receiver.moved, key) for key, receiver in self._receiving.items() if receiver and not receiver.whole]
+        moved, key = min(still, key=lambda each: each[0], default=(math.inf, None))
+        if key is None or time.monotonic() - moved < STALLED_SECONDS:
+            return False
+        receiver = self._receiving.pop(key)
+        if receiver is not None:
+            logger.info("an upload stood still while others waited: dropped")
+            receiver.drop()
+        return True
 
     async def keep(self, receiver: Receiver) -> Upload:
         """Read what was received, and keep it. Raises InvalidRequest and its kinds, StorageFull."""
@@ -188,10 +216,21 @@ class Uploads:
                 file.with_suffix(".json").unlink(missing_ok=True)
                 total -= stat.st_size
 
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        self._waiting += 1
+        try:
+            async with self._reading:
+                yield
+        finally:
+            self._waiting -= 1
+
     async def _run(self, work: str, source: Path, target: Path, *options: str) -> dict[str, Any]:
         """Let the child do one piece of work. Raises InvalidRequest: it refused, or broke on the file."""
         environment = chosen(os.environ, READER)
-        async with self._reading:
+        if self._waiting >= MOST_WAITING:
+            raise Busy("Too many files are being read already. Send yours again in a moment.")
+        async with self._in_turn():
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "bridge.audio.reader", work, str(source), str(target), *options,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -226,8 +265,13 @@ class Uploads:
 class Receiver:
     """Writes a file as it comes in; nothing of it is held in memory but the last MiB."""
 
-    def __init__(self, path: Path, most_bytes: int) -> None:
+    def __init__(self, path: Path, most_bytes: int, drop: Callable[[], None] = lambda: None) -> None:
         self.path = path
+        self.drop = drop
+        """Ends the connection that sends it."""
+        self.moved = time.monotonic()
+        """When something of it came last, in seconds of ``time.monotonic``."""
+        self.whole = False
         self._most = most_bytes
         self._digest = hashlib.sha256()
         self._held = bytearray()
@@ -237,6 +281,8 @@ class Receiver:
     async def write(self, piece: bytes) -> None:
         """Take the next piece. Raises TooLarge, UnsupportedMedia, StorageFull."""
         self._size += len(piece)
+        if piece:
+            self.moved = time.monotonic()
         if self._size > self._most:
             raise too_large(self._most)
         self._held += piece
@@ -245,6 +291,7 @@ class Receiver:
 
     async def end(self) -> str:
         """Finish the file, and give its id. Raises InvalidRequest when it is empty, or UnsupportedMedia."""
+        self.whole = True
         await self._flush()
         self.close()
         if not self._size:

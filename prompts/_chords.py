@@ -95,13 +95,20 @@ def read_chord(name: str) -> Chord | None:
     Raises ValueError for anything else.
     """
     text = name.strip()
+    if len(text) > _LONGEST:  # first: to read a long one takes long
+        raise _no_chord(name)
     if _SILENCE.fullmatch(text):
         return None
     match = _CHORD.fullmatch(text)
-    if match is None or len(text) > _LONGEST or (quality := _quality(match["quality"])) not in _TONES:
-        raise ValueError(f"'{name[:_LONGEST]}' is not a chord; write it like 'C', 'Am', 'F#m7', 'Bbmaj7' or 'N.C.'")
+    if match is None or (quality := _quality(match["quality"])) not in _TONES:
+        raise _no_chord(name)
     root = _pitch_class(match["root"] + match["sign"])
     return Chord(root, quality, _TONES[quality], _pitch_class(match["bass"]) if match["bass"] else root)
+
+
+def _no_chord(name: str) -> ValueError:
+    shown = name[:_LONGEST].encode(errors="replace").decode()
+    return ValueError(f"'{shown}' is not a chord; write it like 'C', 'Am', 'F#m7', 'Bbmaj7' or 'N.C.'")
 
 
 def chord_name(text: str) -> str:

@@ -20,6 +20,9 @@ MIN_SECONDS: Final = 0.1
 MAX_SECONDS: Final = 120.0
 """The longest sample in seconds."""
 
+_LONGEST_LIST: Final = 1000
+"""Characters in a text that is cut into a list: 32 chord names of 24 characters and what is between them."""
+
 _BLANKS = str.maketrans(dict.fromkeys("\t\n\r\x0b\x0c\x85\u2028\u2029", " "))
 
 
@@ -50,6 +53,8 @@ def _lower_case(value: object) -> object:
 
 
 def _split(value: object) -> object:
+    if isinstance(value, str) and len(value) > _LONGEST_LIST:  # before it is cut, which takes long
+        raise ValueError(f"has {len(value)} characters; at most {_LONGEST_LIST} are taken")
     return re.split(r"[\s,|]+", value.strip(" \t,|")) if isinstance(value, str) else value
 
 

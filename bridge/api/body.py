@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
 from bridge.errors import InvalidRequest, MalformedBody, TooLarge
+from bridge.incoming import checked
 
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def read_json(request: web.Request) -> Any:
-    """Parse the body; an empty one means ``{}``. Raises MalformedBody or TooLarge."""
+    """Parse the body; an empty one means ``{}``. Raises MalformedBody, TooLarge, and what ``checked`` does."""
     try:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
@@ -22,9 +24,20 @@ async def read_json(request: web.Request) -> Any:
     if not raw.strip():
         return {}
     try:
-        return json.loads(raw, parse_constant=_refuse_constant)
+        document = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise MalformedBody(f"The body is not JSON ({_short(error)}).") from None
+    return checked(document)
+
+
+def dropping(request: web.Request) -> Callable[[], None]:
+    """What ends the connection of a request, whatever it is doing."""
+
+    def drop() -> None:
+        if request.transport is not None:
+            request.transport.abort()
+
+    return drop
 
 
 def json_response(document: Any, status: int = 200) -> web.Response:

@@ -7,12 +7,14 @@ uses private parts of aiohttp: a test holds the pinned version to it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 from aiohttp import hdrs, web
 
 from bridge.api.errors import ErrorResponse
+from bridge.api.reaper import HEADER_SECONDS, Reaper, drop_idle, most_connections
 from bridge.errors import BridgeError, InvalidRequest, MalformedBody, Misdirected
 
 logger = logging.getLogger(__name__)
@@ -54,16 +56,30 @@ async def name_server(_: web.Request, response: web.StreamResponse) -> None:
 
 
 class Runner(web.AppRunner):
-    """Runs an application whose connections are ours."""
+    """Runs an application whose connections are ours, and ends those that only take up room."""
+
+    def __init__(self, app: web.Application, **options: Any) -> None:
+        # aiohttp's own idle time counts from the last answer, or the connection's begin, to the end of a header.
+        super().__init__(app, **{"keepalive_timeout": HEADER_SECONDS, **options})
+        self._reaping: asyncio.Task[None] | None = None
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.__class__ = _Server
+        self._reaping = asyncio.create_task(Reaper(server).run())
         return server
+
+    async def cleanup(self) -> None:
+        """Stop, as aiohttp does."""
+        if self._reaping is not None:
+            self._reaping.cancel()
+        await super().cleanup()
 
 
 class _Server(web.Server):
     def __call__(self) -> web.RequestHandler:
+        if len(self._connections) >= most_connections():
+            drop_idle(self._connections)
         connection = super().__call__()
         connection.__class__ = Connection
         return connection

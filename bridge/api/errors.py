@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bridge import errors
 from bridge.api.keys import SERVICE
 from bridge.disk import of_disk
+from bridge.incoming import check_texts
 from bridge.requests import from_validation
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ def error_response(error: errors.BridgeError, headers: Mapping[str, str] | None 
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Middleware: whatever a handler raises leaves as the one error shape; nobody sees a traceback."""
     try:
+        _check_request(request)
         response = await handler(request)
         if response.status >= 400 and not response.prepared and isinstance(response, web.Response):
             return _ours(response)
@@ -125,6 +127,15 @@ def _unforeseen(request: web.Request, error: Exception) -> web.Response:
         return error_response(found)
     logger.error("%s %s failed", request.method, request.path, exc_info=error)
     return ErrorResponse(errors.BridgeError("Something broke in the bridge; its log has the details."), 500)
+
+
+def _check_request(request: web.Request) -> None:
+    """Raise InvalidRequest for an address or a header that is no text: aiohttp hands on bytes as surrogates."""
+    check_texts((request.path, request.query_string), "address")
+    check_texts(request.query.keys(), "address")
+    check_texts(request.query.values(), "address")
+    check_texts(request.match_info.values(), "address")
+    check_texts(request.headers.values(), "header")
 
 
 def _ours(response: web.Response) -> web.Response:

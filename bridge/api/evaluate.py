@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from bridge.api.body import json_response, read_json
+from bridge.api.body import dropping, json_response, read_json
 from bridge.api.keys import SERVICE
 from bridge.api.similar import UPLOADS
 from bridge.errors import InvalidRequest, MalformedBody, NotFound, TooLarge
@@ -91,15 +91,15 @@ async def _evaluate_form(request: web.Request) -> tuple[list[EvaluatedAudio], st
     texts: dict[str, str] = {}
     async for part in _parts(request):
         if part.filename is None and part.name != "file":
-            texts[part.name or ""] = await _text(part)
+            texts[_shown(part.name)] = await _text(part)
             continue
         if len(results) == MOST_FILES:
             raise TooLarge(f"The form has more than {MOST_FILES} files. Send fewer at a time.")
-        async with uploads.receive() as receiver:
+        async with uploads.receive(dropping(request)) as receiver:
             async for piece in _pieces(part):
                 await receiver.write(piece)
             measured = await uploads.judge(receiver)
-        results.append(_audio((part.filename or f"file {len(results) + 1}")[:200], measured))
+        results.append(_audio(_shown(part.filename) or f"file {len(results) + 1}", measured))
     named = {name: text for name, text in texts.items() if name in EvaluateBody.model_fields and text}
     if "n" in named:
         named["n"] = int(named["n"]) if named["n"].isdecimal() and len(named["n"]) < 10 else -1  # type: ignore[assignment]
@@ -164,12 +164,17 @@ async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
     raise TooLarge("The form has too many fields. Send fewer files at a time.")
 
 
+def _shown(name: str | None) -> str:
+    """A name out of a form as text: it may hold bytes that are none."""
+    return (name or "")[:200].encode(errors="replace").decode()
+
+
 async def _text(part: BodyPartReader) -> str:
     held = bytearray()
     async for piece in _pieces(part):
         held += piece
         if len(held) > _MOST_TEXT:
-            raise TooLarge(f"{part.name}: this field is longer than {_MOST_TEXT} bytes.")
+            raise TooLarge(f"{_shown(part.name)}: this field is longer than {_MOST_TEXT} bytes.")
     return held.decode(errors="replace").strip()
 
 

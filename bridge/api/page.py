@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from aiohttp import hdrs, web
@@ -9,6 +10,8 @@ from aiohttp import hdrs, web
 from bridge.api.strudel import get_strudel_map
 from bridge.errors import NotFound
 
+_ASSET = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
+"""What names of built files look like; others are not asked of the disk, which has names that it refuses."""
 STATIC = Path(__file__).parent.parent / "static"
 
 # Strudel evaluates code (unsafe-eval); its worklets, and those that patterns compile, are data: URLs. A pattern may
@@ -47,7 +50,7 @@ async def get_asset(request: web.Request) -> web.StreamResponse:
     """A file of the built page; names carry a digest, so they never change."""
     name = request.match_info["name"]
     path = STATIC / "assets" / name
-    if "/" in name or name.startswith(".") or not path.is_file():
+    if not _ASSET.fullmatch(name) or not path.is_file():
         raise NotFound("The page has no such file; reload it.", code="unknown_asset")
     return web.FileResponse(path, headers={hdrs.CACHE_CONTROL: "public, max-age=31536000, immutable"})
 

@@ -9,7 +9,7 @@ from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http import HttpProcessingError
 from typing_extensions import TypedDict
 
-from bridge.api.body import NO_STORE, json_response, read_json
+from bridge.api.body import NO_STORE, dropping, json_response, read_json
 from bridge.api.generate import ask_once
 from bridge.api.keys import SERVICE, SETTINGS
 from bridge.api.samplefile import SampleFile
@@ -90,7 +90,7 @@ async def post_upload(request: web.Request) -> web.StreamResponse:
         raise _without_file()
     if (request.content_length or 0) > most + _BESIDE:
         raise too_large(most)
-    async with uploads.receive() as receiver:
+    async with uploads.receive(dropping(request)) as receiver:
         async for piece in _file_in(request):
             await receiver.write(piece)
         upload = await uploads.keep(receiver)

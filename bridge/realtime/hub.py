@@ -17,6 +17,7 @@ from bridge import __version__
 from bridge.disk import of_disk
 from bridge.errors import BridgeError, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
+from bridge.incoming import checked
 from bridge.logs import current_request, working_for
 from bridge.metrics import Metrics
 from bridge.placing import job_message
@@ -318,7 +319,7 @@ def _answering(handler: Handler, service: SampleService, metrics: Metrics) -> Ca
 
     async def answer(sid: str, data: Any = None, *_: Any) -> Any:
         try:
-            return await handler(sid, data if isinstance(data, dict) else {})
+            return await handler(sid, checked(data) if isinstance(data, dict) else {})
         except ValidationError as error:
             found: BridgeError = from_validation(error)
         except BridgeError as error:

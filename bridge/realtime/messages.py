@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from bridge.errors import InvalidRequest
+from bridge.incoming import checked
 
 
 def read_message(data: str | bytes, example: str) -> dict[str, Any]:
@@ -18,4 +19,4 @@ def read_message(data: str | bytes, example: str) -> dict[str, Any]:
         said = None
     if not isinstance(said, dict):
         raise InvalidRequest(f"Say a JSON object, such as {example}.")
-    return said
+    return checked(said)

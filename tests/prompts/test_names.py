@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
-from prompts import slug, sound_aliases, sound_name, valid_name
+from prompts import foreign_name, offered_name, reserved_name, slug, sound_aliases, sound_name, valid_name
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,49 @@ def test_such_a_name_is_not_valid(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "1a", "_", "gen_kick", "a" * 64])
 def test_such_a_name_is_valid(name: str) -> None:
     assert valid_name(name)
+
+
+SUPERDOUGH = Path(__file__).parents[2] / "web_client" / "node_modules" / "superdough"
+PROTOTYPE = [
+    "__proto__",
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+    "__lookupSetter__",
+]
+
+
+@pytest.mark.parametrize(
+    "name", [*PROTOTYPE, "_base", "bd", "sh", "sine", "white", "zzfx", "piano", "RolandTR909_bd", "gm_piano", "HH"]
+)
+def test_names_that_strudel_has_are_reserved_and_another_is_offered(name: str) -> None:
+    assert reserved_name(name)
+    assert offered_name(name) == foreign_name(name) == f"gen_{name.lower()}"
+    assert valid_name(offered_name(name))
+    assert not reserved_name(offered_name(name))
+
+
+@pytest.mark.parametrize("name", ["kick", "gen_bd", "musicgen_bd", "beat", "rain", "my_tones", "bd_sl", "voice", "fx"])
+def test_other_names_are_free(name: str) -> None:
+    assert not reserved_name(name)
+    assert foreign_name(name) == name
+
+
+def test_every_synth_that_superdough_registers_is_reserved() -> None:
+    if not SUPERDOUGH.is_dir():
+        pytest.skip("web_client/node_modules is not installed")
+    source = "".join((SUPERDOUGH / name).read_text() for name in ("synth.mjs", "zzfx.mjs", "helpers.mjs"))
+    found = set(re.findall(r"registerSound\(\s*'(\w+)'", source))
+    for listed in re.findall(
+        r"(?:const waveforms = |const noises = |^  )\[((?:'\w+'(?:, )?)+)\]", source, re.MULTILINE
+    ):
+        found |= set(re.findall(r"'(\w+)'", listed))
+    assert {"sbd", "supersaw", "sine", "pink", "z_sine", "saw"} <= found | {"saw"}
+    assert [name for name in sorted(found) if not reserved_name(name)] == []

@@ -222,7 +222,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/session"): Operation("page", {200: Answer("What the caller may do", PageSession)}),
     ("POST", "/session"): Operation(
-        "service",
+        "page",
         {200: Answer("The session; its cookie comes along", PageSession)},
         (429,),
         (),

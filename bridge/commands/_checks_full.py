@@ -105,6 +105,7 @@ async def foreign_pages(probe: Probe) -> str:
         ("POST", "/generate", {"Origin": "null"}, 403, body),
         ("GET", sockets, {"Origin": _FOREIGN}, 403, {}),
         ("GET", "/sounds", {"Host": "stranger.example"}, 421, {}),
+        ("DELETE", "/sounds/no_such_sound", {"Origin": "https://strudel.cc"}, 403, {}),
     )
     for method, path, headers, status, more in cases:
         url = probe.url + path

@@ -265,7 +265,7 @@ class LedgerFile:
     def _there_still(self) -> sqlite3.Connection:
         """The connection to the file of that name, which somebody may have taken away."""
         if self._connection is not None and self._stat() != self._file:
-            logger.error("%s has been taken away or exchanged; a new one is begun.", self.path)
+            logger.error("%s has been taken away or exchanged; it is opened anew.", self.path)
             self._renew(damaged=False)
         return self._there()
 

@@ -111,16 +111,21 @@ def from_os_error(error: OSError, path: Path) -> StoreError:
     if error.errno in _GONE and not path.exists():
         return StoreNotWritable(f"The data folder {path} is not there. Put it back, and start the bridge again.")
     if error.errno in _NOT_WRITABLE | _GONE:
-        return StoreNotWritable(
-            f"The data folder {path} cannot be written ({error.strerror}). "
-            "Give this user the right to write there, or choose another folder with --data-dir."
-        )
+        return not_writable(error, path)
     return StoreError(f"The disk under the data folder {path} failed: {error.strerror or error}. Check the disk.")
 
 
 def is_of_disk(error: OSError) -> bool:
     """Does the number of this error speak of a disk, whatever was done?"""
     return error.errno in _FULL | _FAILING | {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def not_writable(error: OSError, path: Path) -> StoreNotWritable:
+    """Build the sentence for a data folder that cannot be made or written."""
+    return StoreNotWritable(
+        f"The data folder {path} cannot be written ({error.strerror}). "
+        "Give this user the right to write there, or choose another folder with --data-dir."
+    )
 
 
 def from_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cache import _recognising, _schema
-from cache._errors import FormatTooNew, NotStorable, StoreDamaged, StoreLocked, from_os_error
+from cache._errors import FormatTooNew, NotStorable, StoreDamaged, StoreLocked, from_os_error, not_writable
 from cache._private import keep_private, write_private
 
 _ID = re.compile(r"[0-9a-f]{16,64}")
@@ -63,7 +63,10 @@ class Folder:
         Raises StoreNotWritable, StoreLocked, FormatTooNew, StoreDamaged or StorageFull.
         """
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except FileNotFoundError as error:  # it has not gone: nothing can be made there
+                raise not_writable(error, self.path) from error
             self._take_lock()
             try:
                 self._refuse_newer()

@@ -16,8 +16,9 @@ from typing import Any, Final
 from bridge.commands._data_files import CATALOGUE, FORMAT, MASTERS, PARTS, Part, is_backup_path, strangers
 from bridge.commands._data_report import Finding
 from bridge.commands._quiet import holder, open_quietly
+from bridge.ledgers import LOSSES, VERSIONS
 from bridge.server_file import running_server
-from cache import Listing, aside, catalogue_complaints, complaints, known_format, listing, rebuild_due
+from cache import MARK, Listing, aside, catalogue_complaints, complaints, known_format, listing, rebuild_due
 
 LEAST_FREE_MB: Final = 200
 _REBUILD: Final = "sample-bridge rebuild"
@@ -101,7 +102,9 @@ class Checks:
 
     def _set_aside(self) -> Iterator[Finding]:
         for file in aside(self._data):
-            text = "It was damaged and set aside. Delete it when nothing is missing."
+            loss = LOSSES.get(file.name.partition(MARK)[0])
+            text = f"It was damaged and set aside. {loss.lost if loss else ''} Delete it when you do not need it."
+            text = " ".join(text.split())
             yield Finding(file.name, "problem", text, f"rm {file}*")
 
     # --- one part
@@ -243,16 +246,22 @@ class Checks:
             yield Finding(part.name, "ok", "Compared with the catalogue.")
 
     def _database(self, part: Part, path: Path) -> Iterator[Finding]:
+        newest = VERSIONS.get(part.name)
         try:
             with open_quietly(path) as con:
+                version = con.execute("PRAGMA user_version").fetchone()[0]
                 found = complaints(con)
                 tables = con.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
                 found = found or ([] if tables else ["it is empty"])
         except sqlite3.Error as error:
-            found = [str(error)]
+            found, version = [str(error)], 0
         if found:
-            text = f"It is damaged ({found[0]}). The next start sets it aside and begins a new one; sounds stay."
-            yield Finding(part.name, "problem", text, _SERVE)
+            loss = LOSSES[part.name].lost if part.name in LOSSES else ""
+            text = f"It is damaged ({found[0]}). The next start sets it aside and begins a new one. {loss}"
+            yield Finding(part.name, "problem", text.strip(), _SERVE)
+        elif newest is not None and version > newest:
+            text = f"It has version {version}, and this program knows versions up to {newest}. Update the program."
+            yield Finding(part.name, "problem", text, "pip install --upgrade sample-bridge")
 
     def _deliveries(self, part: Part, path: Path) -> Iterator[Finding]:
         index = path / "cache.db"

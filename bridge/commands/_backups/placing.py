@@ -21,6 +21,7 @@ from bridge.commands._backups.reading import Backup
 from bridge.commands._data_files import SPENDING
 from bridge.commands._quiet import holder, open_quietly
 from bridge.errors import StartupError
+from bridge.ledgers import refuse_newer
 from bridge.server_file import running_server
 from cache import FormatTooNew, SampleStore, StoreError, complaints
 
@@ -164,7 +165,8 @@ def _opened(staging: Path, backup: Backup) -> int:
     try:
         with SampleStore.open(staging, undo_seconds=_FOR_EVER) as store:
             sounds = store.count()
-    except FormatTooNew:
+        refuse_newer(staging)
+    except (FormatTooNew, StartupError):
         raise StartupError(
             f"The backup {backup.where} was made by a newer version, sample-bridge {backup.manifest.program}, and this "
             "one cannot read it. Update this program, then try again; nothing was changed.",

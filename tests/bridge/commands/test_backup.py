@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -20,6 +21,8 @@ import pytest
 
 from bridge.commands._backups import placing, reading, taking, writing
 from bridge.commands._backups.manifest import NAME, Manifest
+from bridge.engines.spending import Spending
+from bridge.jobs import Journal
 from cache import SampleStore
 from tests import old_folder
 from tests.bridge.commands.conftest import PROGRAM, Ended, clean_environment, serving
@@ -332,8 +335,17 @@ def test_links_in_a_folder_of_backups_are_not_followed(typed, data: Path, tmp_pa
     assert not (tmp_path / "new").exists()
 
 
-def test_a_catalogue_of_a_newer_version_is_refused_before_anything_changes(typed, data: Path, tmp_path: Path) -> None:
-    (data / "format.json").write_text('{"version": 999}')
+@pytest.mark.parametrize("part", ["format.json", "jobs.sqlite3", "spending.sqlite3"])
+def test_a_part_of_a_newer_version_is_refused_before_anything_changes(
+    typed, data: Path, tmp_path: Path, part: str
+) -> None:
+    with SampleStore.open(data, undo_seconds=1e9), contextlib.closing(Journal(data / "jobs.sqlite3")):
+        Spending(data).today()
+    if part == "format.json":
+        (data / part).write_text('{"version": 999}')
+    else:
+        with contextlib.closing(sqlite3.connect(data / part)) as database:
+            database.execute("PRAGMA user_version = 999")
     typed("backup", "b.tar")
     error = typed("restore", "b.tar", "--data-dir", "new", "--json").error()
     assert error["code"] == "backup_too_new"

@@ -16,6 +16,7 @@ import pytest
 from bridge.commands._data_files import PARTS, part_of
 from bridge.service import open_service
 from bridge.settings import Settings
+from bridge.stems._ledger import Ledger
 from cache import SampleStore
 from tests import old_folder
 from tests.bridge.commands.conftest import serving
@@ -70,6 +71,7 @@ async def started(data: Path) -> None:
     """What a start does, without a server's engines."""
     async with open_service(Settings(data_dir=data, engine="tone", pregenerate=False, undo_seconds=1e9)) as service:
         service.library.store.sweep()
+        Ledger(data / "stems.sqlite3").close()
 
 
 DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -88,6 +90,9 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a master with flipped bits": ("masters", lambda data: flip(master(data))),
     "a master that nobody knows": ("masters", stranger),
     "a damaged copy": ("copies", lambda data: flip(min((data / "copies").iterdir()), 0.0)),
+    "a journal of rubbish": ("jobs.sqlite3", lambda data: (data / "jobs.sqlite3").write_bytes(b"x" * 9000)),
+    "an empty list of stems": ("stems.sqlite3", lambda data: (data / "stems.sqlite3").write_bytes(b"")),
+    "flipped bits in what was spent": ("spending.sqlite3", lambda data: flip(data / "spending.sqlite3", 0.0)),
     "a torn usage log": ("usage.jsonl", lambda data: (data / "usage.jsonl").write_text('{"a": 1}\n{"b\n{"c": 1}\n')),
     "engines.json of nonsense": ("engines.json", lambda data: (data / "engines.json").write_text("{")),
     "a damaged index of deliveries": (

@@ -134,7 +134,7 @@ class _Rebuild:
                 _mending.clear_due(con)
             with database.read() as con:
                 if due or unknown or not there:
-                    _copies.write(folder, con, self._now)
+                    self._copy(con)
                 sounds = _live_names(con)
                 missing = self._missing(con)
         finally:
@@ -148,6 +148,12 @@ class _Rebuild:
             unreadable=tuple(self._unreadable),
             source=mended.source,
         )
+
+    def _copy(self, con: sqlite3.Connection) -> None:
+        try:
+            _copies.write(self._folder, con, self._now)
+        except (OSError, sqlite3.Error, StoreError) as error:  # what came back is kept all the same
+            _log.warning("the rebuilt catalogue could not be copied: %s", error)
 
     def _names(self) -> list[str]:
         with closing(sqlite3.connect(self._folder.catalogue, isolation_level=None)) as con:

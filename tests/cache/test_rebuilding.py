@@ -111,6 +111,15 @@ def test_without_a_copy_names_slots_and_aliases_come_from_the_masters(kept, iden
     assert rebuild(kept, how).changed is False
 
 
+def test_a_copy_that_cannot_be_made_does_not_undo_what_came_back(kept):
+    lose(kept)
+    (kept / "copies").write_text("in the way")
+    assert set(NAMES) <= set(rebuild(kept).named)
+    (kept / "copies").unlink()
+    with SampleStore.open(kept) as store:
+        assert set(NAMES) <= set(names(store))
+
+
 def test_masters_that_carry_nothing_are_found_under_numbers_and_every_time_the_same(folder, record, ident):
     with SampleStore.open(folder) as store:
         new = record(store, "plain")

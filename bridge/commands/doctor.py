@@ -34,6 +34,8 @@ EXTRA = ("torch", "transformers", "safetensors", "huggingface-hub")
 
 _TORCH_SECONDS = 90.0  # a cold import of torch from a slow disk
 _LEAST_FREE_MB = 200
+_WELL = ("new", "ready", "in use", "not writable")
+"""States of a data folder in which looking at its files would tell no more."""
 _ASK_TORCH = (
     "import json, torch; found = torch.cuda.is_available(); "
     "print(json.dumps({'cuda': found, 'name': torch.cuda.get_device_name(0) if found else None}))"
@@ -263,6 +265,8 @@ def _next(report: dict[str, Any]) -> list[str]:
     """Commands that make sense now, the most useful first."""
     musicgen = next((engine for engine in report["engines"] if engine["name"] == "musicgen"), None)
     steps = []
+    if report["data"]["warnings"] or report["data"]["state"] not in _WELL:
+        steps.append("sample-bridge doctor --data")
     if report["data"]["url"]:
         steps.append(f"sample-bridge check {report['data']['url']}")
     elif not report["problems"]:

@@ -88,6 +88,7 @@ def test_a_data_folder_that_cannot_be_used_is_a_problem(
     (machine / "data" / "format.json").write_text(format_json)
     code, document = report(capsys)
     assert (code, document["data"]["state"]) == (1, state)
+    assert "sample-bridge doctor --data" in document["next"]
     assert any(str(machine / "data") in problem for problem in document["problems"])
     assert "sample-bridge serve" not in document["next"]
 

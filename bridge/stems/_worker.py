@@ -104,6 +104,7 @@ class Stems:
         request_id = request.generation_request_id
         before = await WRITES.run(self._ledger.get, request_id)
         if before is None:
+            await self._service.disk.check()
             self._refuse_too_much(len(plan.stems))
             self._promised |= {(request_id, stem.stem_type) for stem in plan.stems}
             before = await WRITES.run(self._ledger.accept, request_id, digest, body, base, time.time())

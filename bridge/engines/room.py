@@ -145,7 +145,8 @@ class EngineRoom:
     def _read_known(self) -> dict[str, EngineInfo]:
         try:
             document = json.loads(self._known_file.read_text())
-            return {key: EngineInfo(**info) for key, info in document.items()}
+            known = {key: EngineInfo(**info) for key, info in document.items()}
+            return {key: info for key, info in known.items() if _is_whole(info)}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
@@ -155,3 +156,13 @@ class EngineRoom:
         with contextlib.suppress(OSError):  # it only saves time
             write_private(temporary, text.encode())
             temporary.replace(self._known_file)
+
+
+def _is_whole(info: EngineInfo) -> bool:
+    """Are the values of the kinds that they should be? The file may be damaged, and the engine can say them again."""
+    numbers = (info.rate, info.channels, info.max_seconds, info.concurrency)
+    texts = (info.name, info.revision, info.licence, info.device)
+    several = (*info.conditions, *info.qualities)
+    return all(isinstance(each, str) for each in (*texts, *several)) and all(
+        isinstance(each, (int, float)) and each > 0 for each in numbers
+    )

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bridge.api import similar, stems
+from bridge.api.confirm.asking import CONFIRMATIONS, confirming
+from bridge.api.confirm.pending import Confirmations
 from bridge.api.connection import name_server, with_continue
 from bridge.api.errors import answer_errors
 from bridge.api.guard import guard
@@ -37,14 +39,16 @@ def create_app(service: SampleService) -> web.Application:
     metrics = Metrics(service)
     callers = Callers(settings)
     callers.guesses.on_wrong = metrics.wrong_key
+    confirmations = Confirmations()
     app = web.Application(
-        middlewares=[observed(metrics), guard(settings, callers), answer_errors],
+        middlewares=[observed(metrics), guard(settings, callers), answer_errors, confirming(confirmations)],
         client_max_size=settings.max_body_kb * 1024,
     )
     app[CALLERS] = callers
     app[SETTINGS] = settings
     app[SERVICE] = service
     app[METRICS] = metrics
+    app[CONFIRMATIONS] = confirmations
     app[STREAMS] = Streams(service)
     app[SNAPSHOTS] = Snapshots(service.library)
     app[TURNS] = Turns()

@@ -11,6 +11,7 @@
     ├── NotFound                    not_found
     ├── Conflict                    conflict            not in this state (not ready, already finished, name taken)
     ├── Forbidden                   forbidden           the guard says no
+    ├── ConfirmationRequired        confirmation_required   a person has to confirm it in our page
     ├── Misdirected                 misdirected         a Host we do not answer to
     ├── Busy                        busy                try again later
     ├── TooMany                     too_many            this caller asks too often
@@ -112,6 +113,12 @@ class Forbidden(BridgeError):
     """The guard refuses this caller."""
 
     default_code = "forbidden"
+
+
+class ConfirmationRequired(BridgeError):
+    """Our own page asks for what takes something away, and a person has not confirmed it."""
+
+    default_code = "confirmation_required"
 
 
 class Misdirected(BridgeError):

@@ -29,6 +29,7 @@ STATUS: Mapping[type[errors.BridgeError], int] = {
     errors.UnsupportedMedia: 415,
     errors.Misdirected: 421,
     errors.InvalidRequest: 422,
+    errors.ConfirmationRequired: 428,
     errors.BadAudio: 502,
     errors.EngineCrashed: 502,
     errors.EngineTimeout: 504,

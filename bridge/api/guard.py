@@ -105,6 +105,8 @@ class _Guard:
                 if origin is not None and not public:
                     own = self._check_origin(request, origin)
                     allowed_origin = origin
+                if "Service-Worker" in headers:  # it would stand between our page and us
+                    raise Forbidden("No service worker is installed from here.", code="no_service_worker")
                 if request.method in _FETCHES and self._is_stranger(request, origin, public=public):
                     check_stranger(request)
                 if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in headers:

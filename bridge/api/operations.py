@@ -44,6 +44,9 @@ _ONCE = Parameter(
     "Idempotency-Key", {"type": "string", "maxLength": 200}, "A repeated request is answered the same.", "header"
 )
 _PREFER = Parameter("Prefer", {"type": "string"}, "`respond-async` answers 202 at once.", "header")
+_CONFIRMED = Parameter(
+    "X-Confirmation", _TEXT, "From a page: what the frame of `error.confirm` gave when somebody said yes.", "header"
+)
 _FORMAT = Parameter("format", {"type": "string", "enum": ["base64", *FORMATS]}, "Before what Accept says.")
 _LICENCE = Parameter("licence", _TEXT, "`commercial`, or a licence by its SPDX name.")
 _KEYWORD = Parameter("keyword", _TEXT, "A sound's name, or words.", "path")
@@ -207,12 +210,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("PATCH", "/sounds/{keyword}"): Operation(
         "sounds",
         {200: Answer("The sound as it is now", shapes.SoundDocument)},
-        (404, 409, 507),
-        (_KEYWORD,),
+        (404, 409, 428, 507),
+        (_KEYWORD, _CONFIRMED),
         (Body(sounds.SoundChange, refine={"name": _REFINE["name"]}, required=False),),
     ),
     ("DELETE", "/sounds/{keyword}"): Operation(
-        "sounds", {200: Answer("Taken away, for now", shapes.Deleted)}, (404, 507), (_KEYWORD,)
+        "sounds", {200: Answer("Taken away, for now", shapes.Deleted)}, (404, 428, 507), (_KEYWORD, _CONFIRMED)
     ),
     ("POST", "/sounds/{keyword}/slices"): Operation(
         "sounds",
@@ -230,7 +233,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("DELETE", "/session"): Operation("page", {200: Answer("What the caller may do now", PageSession)}),
     ("POST", "/forget"): Operation(
-        "sounds", {200: Answer("Wiped", shapes.Forgotten)}, (404, 409, 507), (), (Body(ForgetBody),)
+        "sounds", {200: Answer("Wiped", shapes.Forgotten)}, (404, 409, 428, 507), (_CONFIRMED,), (Body(ForgetBody),)
+    ),
+    ("GET", "/confirm/{id}"): Operation(
+        "sounds",
+        {200: Answer("The document, for a frame of our own page alone", media=("text/html",))},
+        (404,),
+        (Parameter("id", _TEXT, "What `error.confirm` of a 428 says.", "path"),),
     ),
     ("GET", "/samples/{file}"): Operation(
         "sounds",

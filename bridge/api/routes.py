@@ -23,6 +23,7 @@ from bridge.api import (
     stream,
     strudel,
 )
+from bridge.api.confirm import asking
 
 ROUTES = (
     # the page and Strudel's own conventions
@@ -66,6 +67,7 @@ ROUTES = (
     web.delete("/sounds/{keyword}", sounds.delete_sound),
     web.post("/sounds/{keyword}/slices", sounds.post_slices),
     web.post("/forget", forget.post_forget),
+    web.get("/confirm/{id}", asking.get_confirmation),
     web.get("/samples/{file}", samples.get_sample),
     # probes
     web.get("/health", health.get_health),

@@ -19,6 +19,10 @@ class ErrorDetail(ErrorBody):
 
     field: NotRequired[str]
     nearest: NotRequired[list[str]]
+    confirm: NotRequired[str | None]
+    """Of a 428: what to show in a frame; null where no page can ask."""
+    seconds: NotRequired[float]
+    """Until it has to be shown."""
 
 
 class Error(TypedDict):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
-from bridge.rights.caller import Caller, Scope
+from bridge.rights.caller import Scope
 
 
 class Right(NamedTuple):
@@ -18,7 +18,7 @@ class Right(NamedTuple):
 
     scope: Scope
     destructive: bool = False
-    """True for what takes something away that somebody may miss: our own page has to confirm it."""
+    """True for what takes something away that somebody may miss: a page has to confirm it (``bridge/api/confirm``)."""
 
 
 _READ, _MAKE, _OWN = Right(Scope.READ), Right(Scope.MAKE), Right(Scope.OWN)
@@ -68,6 +68,7 @@ RIGHTS: Mapping[str, Right] = {
     "DELETE /sounds/{keyword}": Right(Scope.OWN, destructive=True),
     "POST /sounds/{keyword}/slices": _MAKE,
     "POST /forget": Right(Scope.ADMIN, destructive=True),
+    "GET /confirm/{id}": _READ,
     "GET /samples/{file}": _READ,
     # probes; over a network the figures need a key
     "GET /health": _READ,
@@ -114,8 +115,3 @@ def right_of(method: str, path: str) -> Right:
     method = hdrs.METH_GET if method == hdrs.METH_HEAD else method
     found = RIGHTS.get(f"{method} {path}")
     return found or (_UNLISTED_READ if method in _READING else _UNLISTED)
-
-
-def needs_confirmation(caller: Caller, right: Right) -> bool:
-    """Tell whether a call needs the page's confirmation, which code in the page cannot give; programs never do."""
-    return right.destructive and caller.is_page

@@ -10,6 +10,7 @@ import {
   playGeneratedAudio,
   registerSample,
 } from './api';
+import { change } from './confirm';
 import { Connection } from './connection';
 import { EXAMPLE } from './example';
 import { loadMeasures } from './measures';
@@ -19,6 +20,7 @@ import { Requests } from './requests';
 import { Samples } from './samples';
 import { Stream } from './stream';
 import { StrudelPlayer } from './strudel';
+import { askPerson } from './ui/confirm';
 import { byId } from './ui/dom';
 import { JobList } from './ui/jobs';
 import { PromptBox } from './ui/prompt';
@@ -66,6 +68,7 @@ const list = new SoundList(byId('sounds'), {
   loadOutline,
   loadMeasures,
   watcher: new Watcher(),
+  remove: (name) => void remove(name),
 });
 const samples = new Samples(player, {
   onReset: (sounds) => list.reset(sounds),
@@ -152,6 +155,24 @@ async function generate(request: GenerateRequest): Promise<string | null> {
   if (!answer.ok) return answer.error.message;
   wishes.taken(answer.reply, before);
   return null;
+}
+
+async function remove(name: string): Promise<void> {
+  const path = `/sounds/${encodeURIComponent(name)}`;
+  const changed = await change('DELETE', path, undefined, askPerson);
+  if (!changed.done) {
+    if (changed.why) problem(changed.why);
+    return;
+  }
+  if (changed.document['undo'] === null) {
+    status.say(`${name} is deleted for good: there was no room to keep it.`);
+    return;
+  }
+  status.offer(`${name} is deleted.`, 'Undo', () => {
+    void change('PATCH', path, { deleted: false }, askPerson).then((back) => {
+      status.say(back.done ? `${name} is back.` : back.why, !back.done);
+    });
+  });
 }
 
 /** `?session=name` joins a session. */

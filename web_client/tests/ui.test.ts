@@ -33,6 +33,7 @@ const aList = (played: string[] = []): SoundList =>
     loadOutline: () => Promise.resolve(new Float32Array(4)),
     loadMeasures: () => Promise.resolve(['loudness -13 LUFS']),
     watcher: new Watcher(),
+    remove: () => undefined,
   });
 
 describe('the list of sounds', () => {

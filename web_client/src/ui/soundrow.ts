@@ -12,6 +12,8 @@ export interface RowActions {
   watcher: Watcher;
   /** What was measured of a slot, as short texts. */
   loadMeasures: (name: string, n: number) => Promise<string[]>;
+  /** Takes a sound away, when the player confirms it. */
+  remove: (name: string) => void;
 }
 
 /** "fm" -> "F minor", "f#m" -> "F♯ minor", "c" -> "C major". */
@@ -51,6 +53,7 @@ export class SoundRow {
   private readonly details = el('details', { className: 'measured' }, el('summary', {}, 'Measured'), this.measured);
   private readonly play: HTMLButtonElement;
   private readonly copy: HTMLButtonElement;
+  private readonly remove: HTMLButtonElement;
   private stopPreview: (() => void) | null = null;
 
   constructor(
@@ -60,6 +63,8 @@ export class SoundRow {
     this.wave = new Waveform(actions.loadOutline, actions.watcher);
     this.play = el('button', { type: 'button', className: 'play', onclick: () => this.toggle() });
     this.copy = el('button', { type: 'button', className: 'copy', onclick: () => void this.copyCode() }, 'Copy');
+    const remove = (): void => actions.remove(this.sound.name);
+    this.remove = el('button', { type: 'button', className: 'delete', onclick: remove }, 'Delete');
     this.element = el(
       'li',
       { className: 'sound' },
@@ -68,6 +73,7 @@ export class SoundRow {
       el('div', { className: 'about' }, el('p', { className: 'title' }, this.name, this.badges), this.prompt),
       this.copy,
       this.facts,
+      this.remove,
       this.details,
     );
     this.details.ontoggle = () => void this.showMeasures();
@@ -86,6 +92,7 @@ export class SoundRow {
     this.facts.replaceChildren(facts(sound).join(' · '), ' · ', licence(sound));
     this.badges.replaceChildren(...badges(sound));
     this.copy.setAttribute('aria-label', `Copy the code that plays ${sound.name}`);
+    this.remove.setAttribute('aria-label', `Delete ${sound.name}`);
     this.copy.title = sound.strudel;
     this.showPlaying(this.stopPreview !== null);
     this.wave.show(this.url);

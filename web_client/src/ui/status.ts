@@ -53,6 +53,12 @@ export class StatusLine {
     this.line.classList.toggle('error', isError);
   }
 
+  /** Says something, and offers what can be done about it. */
+  offer(message: string, label: string, act: () => void): void {
+    this.say(message);
+    this.line.append(' ', el('button', { type: 'button', onclick: act }, label));
+  }
+
   /** Empties the line if it still shows this message. */
   takeBack(message: string): void {
     if (this.line.textContent === message) this.say('');

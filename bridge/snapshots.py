@@ -31,9 +31,9 @@ T = TypeVar("T")
 
 CHUNK = 48 * 1024
 """Bytes that are put together at a time."""
-BATCH = 40
+BATCH = 100
 """Sounds that are read in one go; the thread rests after each, so that the event loop gets its turns."""
-REST_SECONDS = 0.002
+REST_SECONDS = 0.001
 IDLE_SECONDS = 60.0
 """Maps that nobody has asked for in this time are dropped; they are made again in a moment."""
 MOST_MAPS = 4

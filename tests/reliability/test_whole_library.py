@@ -73,7 +73,7 @@ async def test_who_asks_for_everything_again_and_again_makes_nobody_wait(tmp_pat
         second = (time.perf_counter() - begun) * 1000
         before = server.memory_info().rss
         ended = asyncio.Event()
-        paths = {"keyword": ("/sounds/kept?format=json", 5), "sample": (sample, 20), "health": ("/health", 2)}
+        paths = {"keyword": ("/sounds/word5?format=json", 5), "sample": (sample, 20), "health": ("/health", 2)}
         probes = {
             name: asyncio.create_task(probe(served.url + path, rate, ended)) for name, (path, rate) in paths.items()
         }

@@ -22,16 +22,16 @@ def reference(folder: Path) -> Any:
         return getattr(transformers, f"{kind}ForConditionalGeneration").from_pretrained(folder).eval()
 
 
-def reference_scores(decoder: Any, columns: np.ndarray, memory: np.ndarray | None) -> np.ndarray:
-    """``columns`` (T, K), ``memory`` (S, H) or None for zeros -> scores (T, K, V), all in one pass."""
+def reference_scores(decoder: Any, columns: np.ndarray, encoder_states: np.ndarray | None) -> np.ndarray:
+    """``columns`` (T, K), ``encoder_states`` (S, H) or None for zeros -> scores (T, K, V), all in one pass."""
     import torch
 
     codebooks = columns.shape[1]
-    heard = None if memory is None else torch.from_numpy(memory)[None]
+    states = None if encoder_states is None else torch.from_numpy(encoder_states)[None]
     with torch.inference_mode():
         out = decoder(
             input_ids=torch.from_numpy(columns.T.astype(np.int64)),
-            encoder_hidden_states=heard if heard is not None else torch.zeros(1, 3, decoder.config.hidden_size),
+            encoder_hidden_states=states if states is not None else torch.zeros(1, 3, decoder.config.hidden_size),
             use_cache=False,
         )
     return out.logits.reshape(codebooks, len(columns), -1).permute(1, 0, 2).float().numpy()

@@ -1,9 +1,9 @@
 """Part of the MusicGen benchmark: the same decoder step in the formats of onnxruntime and OpenVINO, with 8-bit weights.
 
 ``python -P -m tests.benchmarks._musicgen_export FOLDER onnx|openvino`` writes ``decoder.onnx`` and ``int8.onnx``, or
-``decoder.xml`` and ``int8.xml``, each with its ``.bin``. The step is written as an exporter likes it best: one row that
-hears the prompt and one that does not, whose cross-attention is left out; keys and values of the prompt are constants;
-queries, keys and values are one product, as are the four heads.
+``decoder.xml`` and ``int8.xml``, each with its ``.bin``. The step is written in the way that suits exporters best: one
+conditional row and one unconditional row, whose cross-attention is left out. Keys and values of the prompt are
+constants; queries, keys and values are one product, as are the four heads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROWS = 2
 class ExportedStep(nn.Module):
     """One step of two rows; the past comes in and goes out."""
 
-    def __init__(self, model: Any, memory: torch.Tensor) -> None:
+    def __init__(self, model: Any, encoder_states: torch.Tensor) -> None:
         super().__init__()
         decoder, config = model.decoder.model.decoder, model.config.decoder
         self.heads, self.layers_count = config.num_attention_heads, config.num_hidden_layers
@@ -39,9 +39,9 @@ class ExportedStep(nn.Module):
         self.qkv = nn.ModuleList(_joined(*_projections(layer.self_attn)) for layer in decoder.layers)
         self.final_norm = decoder.layer_norm
         self.scores = _joined(*model.decoder.lm_heads)
-        self.memory = [
+        self.cross_kv = [
             [
-                self._split(projection(memory[None]))
+                self._split(projection(encoder_states[None]))
                 for projection in (layer.encoder_attn.k_proj, layer.encoder_attn.v_proj)
             ]
             for layer in decoder.layers
@@ -58,10 +58,10 @@ class ExportedStep(nn.Module):
             key, value = torch.cat([past[2 * index], key], 2), torch.cat([past[2 * index + 1], value], 2)
             out += [key, value]
             hidden = hidden + layer.self_attn.out_proj(self._attend(query, key, value))
-            heard = hidden[:1]
-            query = self._split(layer.encoder_attn.q_proj(layer.encoder_attn_layer_norm(heard)))
-            heard = heard + layer.encoder_attn.out_proj(self._attend(query, *self.memory[index]))
-            hidden = torch.cat([heard, hidden[1:]])
+            conditional = hidden[:1]
+            query = self._split(layer.encoder_attn.q_proj(layer.encoder_attn_layer_norm(conditional)))
+            conditional = conditional + layer.encoder_attn.out_proj(self._attend(query, *self.cross_kv[index]))
+            hidden = torch.cat([conditional, hidden[1:]])
             hidden = hidden + layer.fc2(functional.gelu(layer.fc1(layer.final_layer_norm(hidden))))
         scores = self.scores(self.final_norm(hidden)).view(ROWS, self.codebooks, self.vocabulary)
         return (scores, *out)
@@ -70,8 +70,8 @@ class ExportedStep(nn.Module):
         return states.view(states.shape[0], -1, self.heads, self.width).transpose(1, 2)
 
     def _attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        heard = functional.scaled_dot_product_attention(query, key, value)
-        return heard.transpose(1, 2).reshape(query.shape[0], -1, self.heads * self.width)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        return attended.transpose(1, 2).reshape(query.shape[0], -1, self.heads * self.width)
 
 
 def main(folder: Path, kind: str) -> None:
@@ -82,7 +82,7 @@ def main(folder: Path, kind: str) -> None:
     torch.set_num_threads(threads())
     torch.set_grad_enabled(False)
     model = MusicgenForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-    step = ExportedStep(model, torch.from_numpy(np.load(folder / "reference.npz")["memory"])).eval()
+    step = ExportedStep(model, torch.from_numpy(np.load(folder / "reference.npz")["encoder_states"])).eval()
     past = [torch.zeros(ROWS, step.heads, 3, step.width) for _ in range(2 * step.layers_count)]
     given = (torch.zeros(ROWS, step.codebooks, dtype=torch.int64), torch.zeros(1, dtype=torch.int64), *past)
     (_onnx if kind == "onnx" else _openvino)(step, given, folder)

@@ -146,13 +146,13 @@ def _heard(progress: float) -> None:
 
 
 def _step(decoder: KernelDecoder, rows: int) -> float:
-    """Median seconds of a step with so many rows, half of which hear a prompt of 12 tokens."""
+    """Median seconds of a step with so many rows, half of which cross-attend to a prompt of 12 tokens."""
     shape = decoder.shape
     random = np.random.default_rng(1)
     past = decoder.embed(random.integers(0, shape.vocabulary, (_POSITION, shape.codebooks), dtype=np.int32))
-    memory = random.standard_normal((12, shape.hidden), np.float32)
+    states = random.standard_normal((12, shape.hidden), np.float32)
     for row in range(rows):
-        decoder.begin(row, None if row % 2 else memory)
+        decoder.begin(row, None if row % 2 else states)
         decoder.prefill(row, past)
     took = []
     for _ in range(_STEPS):

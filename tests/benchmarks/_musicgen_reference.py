@@ -65,18 +65,18 @@ def _worked_out(short: Blocks, long: Blocks, steps: int) -> Blocks:
 
 
 def _write_scores(model: Any, words: Any, path: Path) -> None:
-    """Keep what the decoder says of random codes, heard with and without the prompt, and what the prompt became."""
+    """Keep the decoder's scores of random codes, with and without the prompt, and the prompt's encoder states."""
     import torch
 
     shape = SIZES["small"]
-    memory = model.enc_to_dec_proj(model.text_encoder(**words).last_hidden_state)
-    memory = torch.cat([memory, torch.zeros_like(memory)])
+    states = model.enc_to_dec_proj(model.text_encoder(**words).last_hidden_state)
+    states = torch.cat([states, torch.zeros_like(states)])
     codes = np.random.default_rng(SEED).integers(0, shape.vocabulary, (POSITIONS, shape.codebooks), dtype=np.int32)
     codes[0] = shape.vocabulary
     given = torch.from_numpy(codes.T.astype(np.int64)).repeat(2, 1)
-    scores = model.decoder(input_ids=given, encoder_hidden_states=memory).logits
+    scores = model.decoder(input_ids=given, encoder_hidden_states=states).logits
     scores = scores.view(2, shape.codebooks, POSITIONS, shape.vocabulary).permute(2, 0, 1, 3)
-    np.savez(path, memory=memory[0].numpy(), codes=codes, scores=scores.numpy())
+    np.savez(path, encoder_states=states[0].numpy(), codes=codes, scores=scores.numpy())
 
 
 if __name__ == "__main__":

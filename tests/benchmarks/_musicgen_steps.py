@@ -31,10 +31,10 @@ _SHAPE = SIZES["small"]
 
 
 class Contestant(Protocol):
-    """A decoder of two rows, one that hears the prompt and one that does not."""
+    """A decoder of two rows, a conditional and an unconditional one."""
 
     def begin(self, codes: Codes) -> None:
-        """Forget everything, then hear codes (T, K); T may be 0."""
+        """Clear the KV caches, then prefill codes (T, K); T may be 0."""
         ...
 
     def step(self, codes: Codes) -> Floats:
@@ -53,12 +53,12 @@ class Ours:
         self._decoder = KernelDecoder.load(
             weights, precision=precision, rows=2, max_steps=256, keep=folder / "packed"
         )  # fmt: skip
-        self._memory = np.load(folder / "reference.npz")["memory"]
+        self._encoder_states = np.load(folder / "reference.npz")["encoder_states"]
         self.description = " ".join(self._decoder.description.values())
 
     def begin(self, codes: Codes) -> None:
-        for row, memory in enumerate((self._memory, None)):
-            self._decoder.begin(row, memory)
+        for row, states in enumerate((self._encoder_states, None)):
+            self._decoder.begin(row, states)
             if len(codes):
                 self._decoder.prefill(row, self._decoder.embed(codes))
 
@@ -66,7 +66,7 @@ class Ours:
         return self._decoder.step((0, 1), np.stack([codes, codes]))
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._decoder.close()
 
 
@@ -224,8 +224,8 @@ def _told(facts: dict[str, dict[str, Any]], name: str) -> Iterator[None]:
 
 
 def _guided(scores: Any) -> Any:
-    heard, unheard = scores
-    return unheard + GUIDANCE * (heard - unheard)
+    conditional, unconditional = scores
+    return unconditional + GUIDANCE * (conditional - unconditional)
 
 
 def _log_softmax(scores: Any) -> Any:

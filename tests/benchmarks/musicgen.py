@@ -219,9 +219,9 @@ def _gpu(whole: Mapping[str, Any], eager: Mapping[str, Any]) -> dict[str, Figure
 
 
 def step_bytes() -> int:
-    """What one step of two rows of the small model reads: int8 weights, a text of 11 tokens, a past of 16-bit numbers.
+    """What one step of two rows of the small model reads: int8 weights, a text of 11 tokens, a KV cache of halves.
 
-    The text is absorbed (docs/kernel.md): its keys, up to 16 tokens, and its values, up to 12, stand for two matrices.
+    The cross-attention is folded (docs/kernel.md): keys of up to 16 tokens and values of up to 12 replace two matrices.
     """
     hidden, layers, heads, codes, past = 1024, 24, 16, 4 * 2048, 125
     weights = layers * (3 + 1 + 8) * hidden * hidden + codes * hidden

@@ -1,4 +1,4 @@
-"""The melody of a sound as MusicGen-Melody hears it: which of the twelve pitch classes is the strongest, 7.8 times a
+"""The melody of a sound as MusicGen-Melody gets it: which of the twelve pitch classes is the strongest, 7.8 times a
 second (Copet et al. 2023, arXiv:2306.05284, section 2.3).
 
 Equal to what transformers' MusicgenMelodyFeatureExtractor computes of a sound at 32 kHz, without torchaudio. At other
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 RATE: Final = 32_000
 """Hz"""
 LONGEST_SECONDS: Final = 30
-"""What comes later is not heard."""
+"""What comes later is ignored."""
 CLASSES: Final = 12
 """C, C sharp, and so on up to B."""
 WINDOW: Final = 16_384
 HOP: Final = 4_096
 
 _LOWEST_A: Final = 27.5  # Hz
-_CENTRE_OCTAVE: Final = 5.0  # above the lowest A: around 880 Hz is heard best
+_CENTRE_OCTAVE: Final = 5.0  # above the lowest A: around 880 Hz has the largest weight
 _WIDTH_OCTAVES: Final = 2.0
 _TUNES: Final = ((0, 4, 7), (6, 10, 1))  # C major and F sharp major have no tone in common
 _TOLD_APART: Final = 1e-4  # of the scores' spread; one and the same tune on a GPU may differ by its rounding
@@ -79,22 +79,22 @@ def pitch_classes() -> npt.NDArray[np.float64]:
     return from_c
 
 
-def hears_melody(text: PromptEncoder, decoder: Decoder) -> bool:
+def follows_melody(text: PromptEncoder, decoder: Decoder) -> bool:
     """Say whether two tunes give two different scores, for a melody model.
 
-    Melodies have been dropped on their way without any error before (transformers issue 45647). Takes a moment. Before
-    anybody else uses the decoder: its first row's past is lost.
+    Melodies have been lost without any error before (transformers issue 45647). It takes a moment, and clears the KV
+    cache of the decoder's first row, so it is for a decoder that is not in use yet.
     """
-    heard = []
+    scores = []
     for tune in _TUNES:
         chroma = np.eye(CLASSES, dtype=np.float32)[list(tune)]
         conditioning = text.conditioning("", chroma)
-        decoder.begin(0, conditioning.memory)
+        decoder.begin(0, conditioning.encoder_states)
         if conditioning.prefix is not None:
             decoder.prefill(0, conditioning.prefix)
         nothing_yet = np.full((1, decoder.shape.codebooks), decoder.shape.vocabulary, np.int32)
-        heard.append(decoder.step([0], nothing_yet).copy())
-    first, second = heard
+        scores.append(decoder.step([0], nothing_yet).copy())
+    first, second = scores
     return bool(np.abs(first - second).max() > _TOLD_APART * first.std())
 
 

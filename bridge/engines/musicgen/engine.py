@@ -21,8 +21,9 @@ from bridge.engines._base import EngineInfo, Report, in_background
 from bridge.engines.musicgen import speed
 from bridge.engines.musicgen.batching import Conditioning, Sampling
 from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint
-from bridge.engines.musicgen.chroma import hears_melody
+from bridge.engines.musicgen.chroma import follows_melody
 from bridge.engines.musicgen.codec import StreamingCodec
+from bridge.engines.musicgen.core_lock import CoreLock
 from bridge.engines.musicgen.decoder import Codes, Decoder
 from bridge.engines.musicgen.decoders import Decoders
 from bridge.engines.musicgen.licences import licence_of
@@ -34,7 +35,6 @@ from bridge.engines.musicgen.picking import is_out_of_memory, loads_beside, usua
 from bridge.engines.musicgen.sources import as_prompt, as_tune
 from bridge.engines.musicgen.speed import Speed
 from bridge.engines.musicgen.text import PromptEncoder
-from bridge.engines.musicgen.turns import Turns
 from bridge.engines.musicgen.weights import revision
 from bridge.engines.musicgen.windows import OVERLAP_SECONDS, generate
 from bridge.errors import BadAudio, EngineError, EngineUnavailable
@@ -51,14 +51,14 @@ NATURAL_SECONDS: Final = {Kind.ONESHOT: 3.0, Kind.PITCHED: 4.0}
 """Seconds made when a spec leaves the length to the instrument; the finishing cuts where the sound has rung out."""
 OTHER_SECONDS: Final = 8.0
 FIRST_SECONDS: Final = 0.5
-"""Length of the first piece: it is heard as soon as it is there."""
+"""Length of the first piece: it can be played as soon as it is there."""
 PIECE_SECONDS: Final = 1.0
-"""Length of the others: the codec is quicker with longer ones."""
+"""Length of the other pieces: the codec is quicker with longer ones."""
 
 _LOOK_AHEAD = 4  # frames by which the codec's audio is behind its codes
-_PREFIX_STEPS = 235 + 512  # what melody models hear before the first code: a tune of 30 s and the words
+_PREFIX_STEPS = 235 + 512  # the prefix of melody models: a tune of 30 s and the words
 _CODEC_SHARE = 0.02  # of the work, when the last code is drawn
-_HEARD_BEFORE = 50  # frames of a prompt that the codec is told, so that what follows begins in the middle
+_CODEC_CONTEXT = 50  # frames of a prompt that the codec decodes first, so that the new audio continues them
 _MEASURED_SECONDS = 3.0  # of sound, at most as long of time
 _WORTH_KEEPING = 4.0  # seconds of sound from which a speed says something
 _MEMORY_FULL = (
@@ -68,7 +68,7 @@ _MEMORY_FULL = (
 
 
 class OwnEngine:
-    """A loaded MusicGen for as many requests at a time as fit; see ``info``."""
+    """A loaded MusicGen for as many requests at a time as fit into memory; see ``info``."""
 
     def __init__(self, ref: ModelRef, folder: Path, device: str, precision: str, data_dir: Path | None) -> None:
         """Load the weights in ``folder``.
@@ -90,16 +90,17 @@ class OwnEngine:
         self._overlap = min(int(OVERLAP_SECONDS * per_second), self._window // 2)
         steps = self._window + checkpoint.delay + 1 + (_PREFIX_STEPS if checkpoint.melody else 0)
         keep = None if data_dir is None else data_dir / "musicgen"
-        turns = Turns() if device == "cpu" else None
-        self._decoders = Decoders(checkpoint, device, steps, keep, self._tried, turns)
+        core_lock = CoreLock() if device == "cpu" else None
+        self._decoders = Decoders(checkpoint, device, steps, keep, self._tried, core_lock)
         with ThreadPoolExecutor(1) as beside:
-            # its weights come from the disk while transformers is imported; a melody model's is tried with words
+            # weights are read from the disk while transformers is imported; a melody model needs the text encoder to be
+            # tried, so it is loaded later
             apart = not checkpoint.melody and loads_beside(usual, device, keep)
             loading = beside.submit(self._decoders.of, usual) if apart else None
             text_type = "float32" if usual == "float32" else None
-            self._text = PromptEncoder(checkpoint, device=device, dtype=text_type, turns=turns)
+            self._text = PromptEncoder(checkpoint, device=device, dtype=text_type, core_lock=core_lock)
             codec_precision = "float32" if usual == "float32" else "bfloat16"
-            self._codec = open_codec(checkpoint, device, codec_precision, keep, turns)
+            self._codec = open_codec(checkpoint, device, codec_precision, keep, core_lock)
             first = loading.result() if loading else self._decoders.of(usual)
         self._places = Places(first.rows // 2)
         self._busy = 0
@@ -146,16 +147,16 @@ class OwnEngine:
         return self._stream(spec, seconds, report, None)
 
     def stream_from(self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
-        """Yield a clip that goes on where ``source`` ends, or follows its melody; see ``ConditionedEngine``."""
+        """Yield a clip that continues ``source``, or follows its melody; see ``ConditionedEngine``."""
         return self._stream(spec, seconds, report, source)
 
     def close(self) -> None:
-        """End the decoders' threads and give their memory back."""
+        """End the decoders' threads and free their memory."""
         self._decoders.close()
 
     def _tried(self, decoder: Decoder) -> None:
         """Refuse a melody model whose tunes do not reach its scores."""
-        if self._checkpoint.melody and not hears_melody(self._text, decoder):
+        if self._checkpoint.melody and not follows_melody(self._text, decoder):
             raise EngineUnavailable(
                 f"two tunes give the same scores in {self._checkpoint.folder}, so its melodies are lost: download or "
                 "copy the model again, or set BRIDGE_MODEL=medium"
@@ -174,17 +175,17 @@ class OwnEngine:
             )
         report(0.0)
         while True:
-            heard = False
+            sent = False
             try:
                 with self._places.taken(lambda: report(0.0)):
                     for piece in self._timed(spec, wanted, report, source):
-                        heard = True
+                        sent = True
                         yield piece
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
                 left = self._places.halve()
-                if heard or not left:
+                if sent or not left:
                     raise EngineError(_MEMORY_FULL) from error
                 log.warning("the memory is full: from now on %d sounds at a time", left)
             else:
@@ -194,7 +195,7 @@ class OwnEngine:
     def _timed(
         self, spec: SampleSpec, seconds: float, report: Report, source: Clip | None
     ) -> Generator[Clip, None, None]:
-        """Yield the pieces, and learn from a sound that was alone how fast this machine is."""
+        """Yield the pieces, and measure the speed of this machine with a sound that is made alone."""
         begun = time.monotonic()
         with self._lock:
             self._busy += 1
@@ -219,7 +220,7 @@ class OwnEngine:
         frames = math.ceil(left / self._checkpoint.hop)
         prompt = self._prompt(spec, source)
         with closing(self._codes(spec, frames, prompt, report, source)) as codes:
-            for samples in self._sounding(codes, prompt):
+            for samples in self._decoded(codes, prompt):
                 if not np.isfinite(samples).all():
                     raise BadAudio(
                         "MusicGen's numbers left their range and became no sound: lower guidance, or use the CPU"
@@ -230,13 +231,13 @@ class OwnEngine:
                     yield Clip(np.ascontiguousarray(samples), rate)
 
     def _prompt(self, spec: SampleSpec, source: Clip | None) -> Codes | None:
-        """Turn audio that the sound is to go on from into codes (P, K)."""
+        """Turn the audio that the sound continues into codes (P, K)."""
         if source is None or spec.source_as != "continuation":
             return None
         return as_prompt(source, self._codec, self._overlap * self._checkpoint.hop)
 
     def _conditioning(self, spec: SampleSpec, source: Clip | None, begins: float) -> Conditioning:
-        """What is heard in a window that begins at second ``begins``."""
+        """Return the conditioning of a window that begins at second ``begins``."""
         if source is None or spec.source_as != "melody":
             return self._text.conditioning(spec.prompt)
         return self._text.conditioning(spec.prompt, as_tune(source, begins))
@@ -257,7 +258,7 @@ class OwnEngine:
         background = in_background.get()
         made = 0
 
-        def window(number: int, new: int, before: Codes | None, heard: Report) -> Generator[Codes, None, None]:
+        def window(number: int, new: int, before: Codes | None, window_report: Report) -> Generator[Codes, None, None]:
             nonlocal made
             begins = (made - (len(before) if before is not None and number else 0)) / per_second
             stream = batch.generate(
@@ -268,7 +269,7 @@ class OwnEngine:
                 prompt=before,
                 background=background,
                 awaited=0 if number else self._first_frames,
-                report=heard,
+                report=window_report,
             )
             try:
                 for piece in stream:
@@ -282,17 +283,17 @@ class OwnEngine:
 
         yield from generate(window, frames, prompt, self._window, self._overlap, share)
 
-    def _sounding(self, codes: Iterator[Codes], prompt: Codes | None) -> Generator[Samples, None, None]:
+    def _decoded(self, codes: Iterator[Codes], prompt: Codes | None) -> Generator[Samples, None, None]:
         """Decode codes as they come, in pieces of the same lengths however slowly they are read."""
         stream = self._codec.decoding()
         per_second = self._checkpoint.rate / self._checkpoint.hop
-        waiting = np.zeros((0, self._codec.codebooks), np.int32) if prompt is None else prompt[-_HEARD_BEFORE:]
-        unheard = len(waiting) * self._checkpoint.hop
+        waiting = np.zeros((0, self._codec.codebooks), np.int32) if prompt is None else prompt[-_CODEC_CONTEXT:]
+        to_skip = len(waiting) * self._checkpoint.hop
         enough = len(waiting) + self._first_frames
 
         def decoded(samples: Samples) -> Samples:
-            nonlocal unheard
-            skipped, unheard = min(unheard, samples.shape[1]), max(0, unheard - samples.shape[1])
+            nonlocal to_skip
+            skipped, to_skip = min(to_skip, samples.shape[1]), max(0, to_skip - samples.shape[1])
             return samples[:, skipped:]
 
         for piece in codes:
@@ -336,12 +337,12 @@ def open_codec(
     device: str,
     precision: str,
     keep: Path | None,
-    turns: Turns | None = None,
+    core_lock: CoreLock | None = None,
 ) -> StreamingCodec:
     """Take the decoding half of a checkpoint's codec; the other half is read when audio is to be continued.
 
     ``precision``: "float32", or "bfloat16", whose error lies 44 dB below the music. ``keep``: folder for its
-    kernel, where the package came without. ``turns``: see ``StreamingCodec``.
+    kernel, where the package came without. ``core_lock``: see ``StreamingCodec``.
     """
 
     @functools.cache
@@ -354,5 +355,5 @@ def open_codec(
         channels=checkpoint.channels,
         load_encoder=whole,
         keep=keep,
-        turns=turns,
+        core_lock=core_lock,
     )

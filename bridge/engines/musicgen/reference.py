@@ -1,4 +1,4 @@
-"""MusicGen by transformers' own ``generate()``: what our decoder is measured and tested against.
+"""MusicGen by transformers' own ``generate()``: our decoder is measured and tested against it.
 
 Setting ``precision`` to ``reference`` chooses it. It adds progress, cancelling, and a repetition penalty that works.
 """
@@ -130,14 +130,14 @@ class TransformersEngine:
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
-    """Let the process's random numbers begin at ``seed``, and go on afterwards as if nothing had been."""
+    """Seed the process's random numbers with ``seed``, and restore their state afterwards."""
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
 def generation_options(spec: SampleSpec, steps: int) -> dict[str, Any]:
-    """Say a spec in the words of ``generate()``.
+    """Return the options of ``generate()`` for a spec.
 
     Every option is given, also where it is off: what is left out comes from the checkpoint's generation_config.json.
     ``num_beams`` is not among them: MusicGen has no beam search, see bridge/engines/candidates.py.

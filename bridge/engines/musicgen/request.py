@@ -1,4 +1,4 @@
-"""One request of a batch: what it hears, what it has to read next, and what was drawn for it."""
+"""One request of a batch: its conditioning, the columns that it reads next, and the codes drawn for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.engines.musicgen.decoder import Codes, Decoder, Floats
-from bridge.engines.musicgen.decoder._drawing import Columns, Turn
+from bridge.engines.musicgen.decoder._drawing import Columns, StepInput
 from bridge.engines.musicgen.pattern import DelayPattern
 from bridge.engines.musicgen.sampling import COLD, Sampling, Used, draws, note, pick
 from bridge.errors import EngineError
@@ -18,18 +18,18 @@ from bridge.errors import EngineError
 
 @dataclass(frozen=True, slots=True)
 class Conditioning:
-    """What a request hears."""
+    """What a request is conditioned on."""
 
-    memory: Floats | None
-    """(S, H), for the cross-attention; None for melody models."""
+    encoder_states: Floats | None
+    """(S, H), of the text, for the cross-attention; None for melody models."""
     prefix: Floats | None = None
-    """(P, H), what melody models hear before the first code."""
-    unheard_prefix: Floats | None = None
-    """(P', H), what the unconditional row has in its place."""
+    """(P, H), the inputs of melody models before the first code."""
+    unconditional_prefix: Floats | None = None
+    """(P', H), the same for the unconditional row."""
 
 
 class Request:
-    """The state of one request. The batch's thread changes it; a reader looks at what stands in ``__init__`` last."""
+    """The state of one request. The batch's thread changes it; readers use what ``__init__`` sets last."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Request:
 
         self.changed = threading.Condition(lock)
         self.made = 0
-        """Frames that are whole, the prompt's not counted."""
+        """Complete frames, without the prompt's."""
         self.progress = 0.0
         self.over = False
         self.failure: EngineError | None = None
@@ -91,64 +91,67 @@ class Request:
     @property
     def positions(self) -> int:
         """How many positions it takes in a row."""
-        prefixes = (self.conditioning.prefix, self.conditioning.unheard_prefix)
+        prefixes = (self.conditioning.prefix, self.conditioning.unconditional_prefix)
         return max(0 if prefix is None else len(prefix) for prefix in prefixes) + self.steps
 
     @property
-    def joining(self) -> bool:
-        """Has it still something to take in before its first step?"""
+    def prefilling(self) -> bool:
+        """Is some of its prefix or prompt still to be prefilled before its first step?"""
         return not self._began or bool(self._inputs)
 
     @property
     def rows(self) -> Sequence[int]:
-        """Its rows: the one that hears the prompt, and with guidance the one that does not."""
+        """Its rows: the conditional one, and with guidance the unconditional one."""
         return self.columns.rows
 
-    def sit(self, rows: list[int]) -> None:
-        """Take rows. What was drawn in others is kept, and made again in these, step by step: by the same numbers."""
+    def admit(self, rows: list[int]) -> None:
+        """Take rows. Codes that were drawn in other rows are kept, and are read again in these, step by step."""
         self.columns.rows = rows
         self._inputs.clear()
         self._began = False
 
-    def rise(self) -> Sequence[int]:
-        """Leave its rows, and return them."""
+    def release_rows(self) -> Sequence[int]:
+        """Give its rows up, and return them."""
         rows, self.columns.rows = self.columns.rows, ()
         return rows
 
-    def join(self, decoder: Decoder, piece: int) -> None:
-        """Take in the next ``piece`` positions of prefix or prompt, on one row."""
+    def prefill(self, decoder: Decoder, chunk: int) -> None:
+        """Prefill the next ``chunk`` positions of prefix or prompt, on one row."""
         if not self._began:
-            self._begin(decoder, piece)
+            self._begin(decoder, chunk)
         elif self._inputs:
             row, inputs = self._inputs.popleft()
             decoder.prefill(row, inputs)
 
-    def _begin(self, decoder: Decoder, piece: int) -> None:
-        hears = self.conditioning
-        told = decoder.embed(self.columns.codes[: self._known]) if self._known else None
-        for row, memory, prefix in zip(
-            self.rows, (hears.memory, None), (hears.prefix, hears.unheard_prefix), strict=False
+    def _begin(self, decoder: Decoder, chunk: int) -> None:
+        conditioning = self.conditioning
+        prompt = decoder.embed(self.columns.codes[: self._known]) if self._known else None
+        for row, encoder_states, prefix in zip(
+            self.rows,
+            (conditioning.encoder_states, None),
+            (conditioning.prefix, conditioning.unconditional_prefix),
+            strict=False,
         ):
-            decoder.begin(row, memory)
-            for inputs in (prefix, told):
+            decoder.begin(row, encoder_states)
+            for inputs in (prefix, prompt):
                 if inputs is not None:
-                    self._inputs += [(row, inputs[first : first + piece]) for first in range(0, len(inputs), piece)]
-        self.columns.read = self._known  # is stepped, as its scores are wanted
+                    self._inputs += [(row, inputs[first : first + chunk]) for first in range(0, len(inputs), chunk)]
+        self.columns.read = self._known  # the next column is stepped, because its scores are needed
         self._began = True
 
     @property
     def steps_made(self) -> int:
-        """How many steps it has been through."""
+        """How many of its steps were run or started."""
         return self.columns.read
 
     @property
-    def asked(self) -> bool:
-        """Has its last step been asked for?"""
+    def all_started(self) -> bool:
+        """Has its last step been started?"""
         return self.columns.read >= self.steps
 
     @property
     def steps_to_awaited(self) -> int:
-        """How many steps there are until the frames are whole that somebody waits for; 0 or less: they are."""
+        """Steps until the frames that a reader waits for are complete; 0 or less: they are."""
         return self._awaited - self.columns.read
 
     def column(self) -> Codes:
@@ -157,7 +160,7 @@ class Request:
         return codes
 
     def draw(self, scores: Floats) -> None:
-        """Draw the next column out of ``scores`` (rows, K, V). Raises ValueError when they are no numbers."""
+        """Draw the next column from ``scores`` (rows, K, V). Raises ValueError when they are not finite."""
         mine = self.columns
         mine.read += 1
         codes = None
@@ -165,14 +168,14 @@ class Request:
             codes = pick(scores, self.sampling, mine.uniform[mine.read - 1], mine.used)
         self._place(mine.read, codes)
 
-    def turn(self) -> Turn:
-        """Return the next step as a decoder is told that draws by itself."""
+    def step_input(self) -> StepInput:
+        """Return the next step's input for a decoder that draws by itself."""
         sampling, mine = self.sampling, self.columns
         given = self.column()
-        if mine.read > mine.drawn:  # the step before is still under way
+        if mine.read > mine.drawn:  # the step before is still in flight
             given = np.where(mine.open[mine.read], np.int32(-1), given)
         cold = sampling.temperature < COLD
-        return Turn(
+        return StepInput(
             rows=self.rows,
             given=given,
             uniform=mine.uniform[mine.read],
@@ -182,25 +185,25 @@ class Request:
             guidance=sampling.guidance,
         )
 
-    def ask(self) -> int:
-        """Note that the step of ``turn`` is under way, and return the column for which ``take`` has to come."""
+    def start_step(self) -> int:
+        """Note that the step of ``step_input`` is in flight; return its column, for ``finish_step``."""
         self.columns.read += 1
         return self.columns.read
 
-    def take(self, column: int, codes: Codes) -> None:
-        """Write down what was drawn for a column, (K,). Raises ValueError when the scores were no numbers."""
+    def finish_step(self, column: int, codes: Codes) -> None:
+        """Store what was drawn for a column, (K,). Raises ValueError when the scores were not finite."""
         if (codes < 0).any():
-            raise ValueError("the scores are no numbers")
+            raise ValueError("the scores are not finite")
         self._place(column, codes if column > self.columns.drawn else None)
 
-    def played(self) -> None:
-        """Take note of what a decoder has drawn by itself. Raises ValueError when the scores were no numbers."""
+    def note_steps(self) -> None:
+        """Update the progress after ``run_steps``. Raises ValueError when the scores were not finite."""
         if self.columns.failed:
-            raise ValueError("the scores are no numbers")
+            raise ValueError("the scores are not finite")
         self._advanced(self.columns.read)
 
     def _place(self, column: int, codes: Codes | None) -> None:
-        """Take note of a step; without codes it was one of those that are made again after the rows were lost."""
+        """Store the result of a step; without codes it was one of those that are repeated after an eviction."""
         mine = self.columns
         if codes is not None:
             np.copyto(mine.codes[column], codes, where=mine.open[column])
@@ -210,17 +213,17 @@ class Request:
         self._advanced(column)
 
     def _advanced(self, column: int) -> None:
-        """Let readers know what is drawn by now; ``column`` was the last step's."""
+        """Update what readers see; ``column`` is the last step's."""
         self.made = max(0, self._pattern.whole(self.columns.drawn) - self._known)
         self.progress = self.columns.drawn / self.steps
         if column >= self.steps:
             self.over = True
 
     def frames(self, first: int, end: int) -> Codes:
-        """Return frames that were made, (end - first, K), counted from the first after the prompt."""
+        """Return complete frames, (end - first, K), counted from the first one after the prompt."""
         return self._pattern.frames(self.columns.codes, self._known + first, self._known + end)
 
     def fail(self, error: EngineError) -> None:
-        """End it."""
+        """End it with an error."""
         self.failure = error
         self.over = True

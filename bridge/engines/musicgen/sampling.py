@@ -1,4 +1,4 @@
-"""From scores to codes: guidance, repetition penalty, temperature, top-k, top-p, and draws that a seed repeats."""
+"""From scores to codes: guidance, repetition penalty, temperature, top-k, top-p, and draws that depend on a seed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COLD: Final = 1e-3
 """Below this temperature only the likeliest code is ever drawn, and the division would leave the range of floats."""
 _DRAWS_PER_BLOCK: Final = 4  # Philox4x64 makes four numbers for each value of its counter
 _BLOCK: Final = 64  # codes
-_BELOW_ONE: Final = 1.0 - 2.0**-50  # times a sum it stays below the sum, whatever is rounded
+_BELOW_ONE: Final = 1.0 - 2.0**-50  # a sum multiplied with it stays below the sum, however it is rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,15 @@ class Sampling:
     temperature: float = 1.0
     """Below ``COLD``: the likeliest code, and nothing is drawn."""
     top_k: int = 250
-    """Draw among so many of the likeliest; 0 = among all."""
+    """Number of the likeliest codes to draw from; 0 = all codes."""
     top_p: float = 0.0
-    """Draw among the likeliest that together are so probable, 0 < p < 1; otherwise among all."""
+    """Draw from the likeliest codes that together have this probability, 0 < p < 1; otherwise from all."""
     guidance: float = 3.0
-    """Weight of the prompt (classifier-free guidance); 1 or less = the scores as they are."""
+    """Weight of the prompt (classifier-free guidance); 1 or less = no guidance."""
     repetition_penalty: float = 1.0
-    """Above 1: codes that their codebook has used become less likely."""
+    """Above 1: codes that their codebook has already used become less likely."""
     seed: int = 0
-    """Any integer; what differs by 2**128 is the same seed."""
+    """Any integer; seeds that differ by a multiple of 2**128 are the same."""
 
     @property
     def guides(self) -> bool:
@@ -69,17 +69,17 @@ def draws(seed: int, steps: int, codebooks: int) -> Draws:
 
 
 def guided(conditional: Floats, unconditional: Floats, guidance: float) -> Floats:
-    """Move the scores away from what is made without a prompt (Ho & Salimans 2022; MusicGen paper, section 2.4)."""
+    """Move the scores away from the unconditional ones (Ho & Salimans 2022; MusicGen paper, section 2.4)."""
     return unconditional + np.float32(guidance) * (conditional - unconditional)
 
 
 def pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None = None) -> Codes:
     """Draw a code for each codebook: ``scores`` (rows, K, V), ``uniform`` (K,), ``used`` (K, V) -> (K,).
 
-    Two rows are guided: one that hears the prompt and one that does not. In the order of the reference: guidance,
+    Two rows are guided: the conditional and the unconditional one. In the order of the reference: guidance,
     repetition penalty, temperature, top-k, top-p.
 
-    Raises ValueError when the scores are no numbers.
+    Raises ValueError when the scores are not finite.
     """
     mine = scores[0].copy() if len(scores) == 1 else guided(scores[0], scores[1], sampling.guidance)
     return _pick(mine, sampling, uniform, used)
@@ -88,13 +88,13 @@ def pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None =
 def _pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None) -> Codes:
     if used is not None and sampling.repetition_penalty != 1.0:
         _penalise(scores, used, sampling.repetition_penalty)
-    loudest = scores.max(axis=-1, keepdims=True)  # NaN if there is one
-    if not np.isfinite(loudest).all():
-        raise ValueError("the scores are no numbers")
+    largest = scores.max(axis=-1, keepdims=True)  # NaN if there is one
+    if not np.isfinite(largest).all():
+        raise ValueError("the scores are not finite")
     if sampling.temperature < COLD:
         likeliest: Codes = scores.argmax(axis=-1).astype(np.int32)
         return likeliest
-    scores -= loudest
+    scores -= largest
     scores *= np.float32(1.0 / sampling.temperature)
     weights = np.exp(scores)
     if 0 < sampling.top_k < scores.shape[-1]:
@@ -105,7 +105,7 @@ def _pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None)
 
 
 def note(used: Used, codes: Codes) -> None:
-    """Remember codes (n, K), in the order of the codebooks; what is below 0 or beyond the vocabulary is none."""
+    """Mark codes (n, K) as used, in the order of the codebooks; values outside the vocabulary are skipped."""
     frame, codebook = np.nonzero((codes >= 0) & (codes < used.shape[1]))
     used[codebook, codes[frame, codebook]] = True
 
@@ -117,14 +117,14 @@ def _penalise(scores: Floats, used: Used, penalty: float) -> None:
 
 
 def _likeliest(scores: Floats, count: int) -> Used:
-    """Say which codes are the ``count`` likeliest of their codebook; what ties with the last one is, too."""
+    """Say which codes are the ``count`` likeliest of their codebook, with all that tie with the last one."""
     least = np.partition(scores, scores.shape[-1] - count, axis=-1)[:, -count, None]
     among: Used = scores >= least
     return among
 
 
 def _nucleus(weights: Floats, probability: float) -> Used:
-    """Say which codes are the fewest that together have ``probability`` (Holtzman et al. 2019); at least one is."""
+    """Say which codes are the fewest that together have ``probability`` (Holtzman et al. 2019); at least one."""
     ordered = np.sort(weights, axis=-1)
     sums = ordered.cumsum(axis=-1, dtype=np.float64)
     dropped = (sums <= (1.0 - probability) * sums[:, -1:]).sum(axis=-1)
@@ -134,9 +134,10 @@ def _nucleus(weights: Floats, probability: float) -> Used:
 
 
 def _drawn(weights: Floats, uniform: Draws) -> Codes:
-    """Return the first code of each row whose share of the sum of ``weights`` (K, V) lies beyond ``uniform`` (K,).
+    """Return the first code of each row at which the cumulative share of ``weights`` (K, V) exceeds ``uniform`` (K,).
 
-    In two steps, first a block of codes and then a code in it: a running sum over all of them takes four times as long.
+    It works in two steps, first a block of codes and then a code in it: one cumulative sum over all codes takes four
+    times as long.
     """
     rows = np.arange(len(weights))
     width = _BLOCK if weights.shape[-1] % _BLOCK == 0 else weights.shape[-1]

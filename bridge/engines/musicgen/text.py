@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from bridge.engines.musicgen.batching import Conditioning
+from bridge.engines.musicgen.core_lock import CoreLock
 from bridge.engines.musicgen.decoder import Floats
-from bridge.engines.musicgen.turns import Turns
 
 if TYPE_CHECKING:
     from bridge.engines.musicgen.checkpoint import Checkpoint
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_TOKENS: Final = 512
-"""T5 was trained on as many; what comes after them is not heard."""
+"""T5 was trained on as many; tokens after them are cut off."""
 _MOST_CHARACTERS: Final = 20_000  # no more than these can be in so many tokens that a person wrote
-_REMEMBERED: Final = 64
+_CACHED_PROMPTS: Final = 64
 _USUAL_TOKENS: Final = 16  # what oneDNN's order is chosen for; others compute with it as well
 
 
@@ -37,11 +37,11 @@ class PromptEncoder:
         *,
         device: str = "cpu",
         dtype: str | None = None,
-        turns: Turns | None = None,
+        core_lock: CoreLock | None = None,
     ) -> None:
         """``dtype``: "float32", "bfloat16", "float16"; None = what is quicker here, see ``quick_dtype``.
 
-        ``turns``: one is held while a text is encoded.
+        ``core_lock`` is held while a text is encoded.
         """
         self._device = device
         self._tokenizer = checkpoint.tokenizer()
@@ -52,44 +52,44 @@ class PromptEncoder:
             _give_back_memory()
         self._projection = checkpoint.projection
         self._melody = MelodyPrefix(checkpoint) if checkpoint.melody else None
-        self._remembered: OrderedDict[str, Floats] = OrderedDict()
-        self._turns = turns or Turns()
+        self._cache: OrderedDict[str, Floats] = OrderedDict()
+        self._core_lock = core_lock or CoreLock()
         self._lock = threading.Lock()  # the tokenizer is not for several threads
 
-    def memory(self, prompt: str) -> Floats:
-        """Return what the decoder hears of a prompt, (S, H): a state for each token, the end of the text included."""
+    def encoder_states(self, prompt: str) -> Floats:
+        """Return the encoder states of a prompt, (S, H): one per token, the end of the text included."""
         with self._lock:
-            if prompt in self._remembered:  # takes, and the pieces of a long sound, come with the same words
-                self._remembered.move_to_end(prompt)
-                return self._remembered[prompt]
-            memory = self._remembered[prompt] = self._encode(prompt)
-            if len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
-            return memory
+            if prompt in self._cache:  # takes, and the pieces of a long sound, come with the same words
+                self._cache.move_to_end(prompt)
+                return self._cache[prompt]
+            states = self._cache[prompt] = self._encode(prompt)
+            if len(self._cache) > _CACHED_PROMPTS:
+                self._cache.popitem(last=False)
+            return states
 
     def conditioning(self, prompt: str, chroma: Floats | None = None) -> Conditioning:
-        """Say what a request hears: ``chroma`` (frames, pitch classes) is for melody models, which make up none."""
-        memory = self.memory(prompt)
+        """Return the conditioning of a request; ``chroma`` (frames, pitch classes) is for melody models alone."""
+        states = self.encoder_states(prompt)
         if self._melody is None:
-            return Conditioning(memory=memory)
+            return Conditioning(encoder_states=states)
         return Conditioning(
-            memory=None,
-            prefix=np.concatenate([self._melody.of(chroma), memory]),
-            unheard_prefix=np.concatenate([self._melody.of(None), np.zeros_like(memory)]),
+            encoder_states=None,
+            prefix=np.concatenate([self._melody.of(chroma), states]),
+            unconditional_prefix=np.concatenate([self._melody.of(None), np.zeros_like(states)]),
         )
 
     def _encode(self, prompt: str) -> Floats:
         text = self._tokenizer(
             prompt[:_MOST_CHARACTERS], return_tensors="pt", truncation=True, max_length=MOST_TOKENS
         ).to(self._device)
-        with self._turns, torch.inference_mode():
+        with self._core_lock, torch.inference_mode():
             states = self._encoder(input_ids=text["input_ids"], attention_mask=text["attention_mask"])
             # one prompt at a time has no padding: nothing is to be masked
             return self._projection(np.ascontiguousarray(states.last_hidden_state[0].float().cpu().numpy()))
 
 
 class MelodyPrefix:
-    """The melody as melody models hear it: a fixed number of chroma frames before the words."""
+    """The melody as melody models get it: a fixed number of chroma frames before the words."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._projection = checkpoint.chroma_projection
@@ -99,7 +99,7 @@ class MelodyPrefix:
     def of(self, chroma: Floats | None) -> Floats:
         """Return (chroma_length, H): a longer melody is cut, a shorter one repeated, as the reference does it.
 
-        None: no melody, which these models were trained to hear as the first pitch class throughout.
+        None: no melody; these models were trained with the first pitch class throughout for that.
         """
         if chroma is None or len(chroma) == 0:
             chroma = np.eye(1, self._classes, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 Rows are moments in time, and the channels of one moment lie together. Then a convolution is a product with overlapping
 rows: output row t takes ``taps`` rows from t on. A transposed convolution whose kernel is twice its stride takes two
-rows, and makes ``stride`` rows of them.
+rows, and returns ``stride`` rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WANTED = {
     "audio_channels": 1,
     "chunk_length": None,
 }
-"""What every MusicGen's codec is; others are decoded otherwise."""
+"""The configuration of every MusicGen's codec; other configurations are decoded differently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Makes ``stride`` rows of one, then adds a residual block."""
+    """Turns one row into ``stride`` rows, then adds a residual block."""
 
     stride: int
     up: Convolution
@@ -57,20 +57,20 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What one has to know of the layers to decode in parts; all but ``hop`` and widths are counted in codes."""
+    """What decoding in parts has to know of the layers; all but ``hop`` and the widths are counted in codes."""
 
     hop: int
-    """Frames of audio that one code makes."""
+    """Frames of audio per code."""
     embedding: int
-    """Width of what a code stands for."""
+    """Width of the embedding of a code."""
     hidden: int
     """Width of the LSTM."""
-    memories: int
+    lstm_layers: int
     """Layers of the LSTM."""
     ahead: int
-    """How far after a moment, and before it, the first convolution looks."""
+    """How many codes the first convolution looks ahead, and back."""
     before: int
-    """How far before a moment the levels look, at the LSTM's output."""
+    """How many rows of the LSTM's output the levels look back, and (``after``) ahead."""
     after: int
 
 
@@ -85,20 +85,20 @@ class DecoderLayers:
     last: Convolution
 
     def sizes(self) -> Sizes:
-        """Return what one has to know to decode in parts."""
+        """Return what decoding in parts has to know."""
         before, after = self._reach()
         return Sizes(
             hop=math.prod(level.stride for level in self.levels),
             embedding=int(self.first.weights.shape[2]),
             hidden=int(self.lstm.hidden_size),
-            memories=int(self.lstm.num_layers),
+            lstm_layers=int(self.lstm.num_layers),
             ahead=int(self.first.weights.shape[1]) // 2,
             before=before,
             after=after,
         )
 
     def _reach(self) -> tuple[int, int]:
-        """Follow the first and the last frame of a code's audio up to the rows that they are made of."""
+        """Trace the first and the last frame of a code's audio back to the rows that they depend on."""
         half = int(self.last.weights.shape[1]) // 2
         first, last = -half, half - 1  # of the code at 0; of the one before it
         for level in reversed(self.levels):
@@ -109,33 +109,34 @@ class DecoderLayers:
 
 
 class Layers(Protocol):
-    """Something that computes these layers. One thread at a time calls it."""
+    """An implementation of these layers. It may be used by one thread at a time."""
 
     @property
     def description(self) -> str:
-        """By what, and how exactly: "AVX512_BF16 kernel, bfloat16"."""
+        """What computes, and its precision: "AVX512_BF16 kernel, bfloat16"."""
         ...
 
-    def remember(self, parts: list[Remembering]) -> list[Floats]:
-        """First convolution and LSTM: what each part takes, (take, hidden). Changes the parts' states."""
+    def lstm(self, parts: list[LstmPart]) -> list[Floats]:
+        """First convolution and LSTM: (take, hidden) of each part. Updates the parts' states."""
         ...
 
-    def sound(self, parts: list[Floats]) -> list[Floats]:
-        """Levels and last convolution: (rows, hidden) becomes (rows * hop,)."""
+    def decode(self, parts: list[Floats]) -> list[Floats]:
+        """Levels and last convolution: (rows, hidden) becomes audio (rows * hop,)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Remembering:
-    """A part of one sound, on its way through the LSTM."""
+class LstmPart:
+    """A part of one sound: the input of the LSTM."""
 
     inputs: Floats
     """(rows, channels)"""
     skip: int
-    """Rows that are there for the convolution alone, before those that are taken."""
+    """Rows before those that are taken, as context for the convolution alone."""
     take: int
+    """Rows whose output is wanted."""
     state: Floats
-    """(LSTM layers, 2, hidden): h and c before; then, after."""
+    """(LSTM layers, 2, hidden): h and c, which ``Layers.lstm`` updates."""
 
 
 def read_layers(model: Any) -> DecoderLayers:
@@ -161,7 +162,7 @@ def _level(up: torch.nn.ConvTranspose1d, block: Any) -> Level:
     before, channels, taps = up.weight.shape
     if taps != 2 * stride or stride < 2:
         raise EngineUnavailable(f"this model's codec has a kernel of {taps} for a stride of {stride}; copy it again")
-    # of the two rows, the older one meets the later half of the kernel
+    # of the two rows, the older one is multiplied with the later half of the kernel
     halves = up.weight.detach().float().reshape(before, channels, 2, stride).flip(2)
     weights = halves.permute(3, 1, 2, 0).reshape(stride * channels, 2, before)
     bias = torch.zeros(channels) if up.bias is None else up.bias.detach().float()
@@ -173,6 +174,6 @@ def _level(up: torch.nn.ConvTranspose1d, block: Any) -> Level:
 def _convolution(layer: Any) -> Convolution:
     conv = layer.conv
     return Convolution(
-        conv.weight.detach().float().permute(0, 2, 1).contiguous(),  # .weight is what weight norm makes of its parts
+        conv.weight.detach().float().permute(0, 2, 1).contiguous(),  # .weight is what weight norm computes
         conv.bias.detach().float().contiguous(),
     )

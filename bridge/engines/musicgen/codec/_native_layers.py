@@ -1,4 +1,4 @@
-"""EnCodec's decoder in C++: kernel/codec says how."""
+"""EnCodec's decoder in C++, called with ctypes; kernel/codec/README.md describes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from bridge.engines.musicgen.codec._layers import Convolution, DecoderLayers, Layers, Remembering
+from bridge.engines.musicgen.codec._layers import Convolution, DecoderLayers, Layers, LstmPart
 from bridge.engines.musicgen.decoder._base import Floats
 from bridge.engines.musicgen.kernel.codec_library import codec_library
 from bridge.engines.musicgen.kernel.cores import default_threads
@@ -32,7 +32,7 @@ _BAD_SHAPE, _NO_MEMORY = 1, 2
 
 
 def _check(fault: int) -> None:
-    """Raise MemoryError, or RuntimeError for a call that the kernel refuses: that is an error of ours."""
+    """Raise MemoryError, or RuntimeError for a call that the kernel refuses: that is an error in this code."""
     if fault == _NO_MEMORY:
         raise MemoryError
     if fault:
@@ -40,10 +40,10 @@ def _check(fault: int) -> None:
 
 
 class NativeLayers(Layers):
-    """The layers in C++, on threads of their own."""
+    """The layers in C++, with threads of their own."""
 
     def __init__(self, library: Path, layers: DecoderLayers, precision: str, threads: int) -> None:
-        """Pack the weights. Raises OSError when it is no library, MemoryError, ValueError for widths it cannot have."""
+        """Pack the weights. Raises OSError when it is not a library, MemoryError, ValueError for unsupported widths."""
         self._library = _open(library)
         sizes = layers.sizes()
         self._hidden, self._hop = sizes.hidden, sizes.hop
@@ -73,10 +73,10 @@ class NativeLayers(Layers):
 
     @property
     def description(self) -> str:
-        """By what, and how exactly."""
+        """What computes, and its precision."""
         return f"{self._name} kernel, {self._precision}"
 
-    def remember(self, parts: list[Remembering]) -> list[Floats]:
+    def lstm(self, parts: list[LstmPart]) -> list[Floats]:
         """First convolution and LSTM."""
         inputs = [np.ascontiguousarray(part.inputs) for part in parts]
         outputs = [np.empty((part.take, self._hidden), np.float32) for part in parts]
@@ -86,10 +86,10 @@ class NativeLayers(Layers):
                 for part, given, made in zip(parts, inputs, outputs, strict=True)
             )
         )
-        _check(self._library.codec_remember(self._codec, rows, len(parts)))
+        _check(self._library.codec_lstm(self._codec, rows, len(parts)))
         return outputs
 
-    def sound(self, parts: list[Floats]) -> list[Floats]:
+    def decode(self, parts: list[Floats]) -> list[Floats]:
         """Levels and last convolution."""
         inputs = [np.ascontiguousarray(part) for part in parts]
         outputs = [np.empty(len(part) * self._hop, np.float32) for part in parts]
@@ -99,11 +99,11 @@ class NativeLayers(Layers):
                 for given, made in zip(inputs, outputs, strict=True)
             )
         )
-        _check(self._library.codec_sound(self._codec, rows, len(parts)))
+        _check(self._library.codec_decode(self._codec, rows, len(parts)))
         return outputs
 
     def close(self) -> None:
-        """Give the memory back and end the threads."""
+        """Free the memory and end the threads."""
         codec, self._codec = self._codec, None
         if codec:
             self._library.codec_close(codec)
@@ -121,9 +121,9 @@ def native_layers(
     keep: Path | None = None,
     isa: str | None = None,
 ) -> NativeLayers | str:
-    """Return the kernel with these layers in it, or a sentence that says why this machine, or model, cannot have it.
+    """Return the kernel with these layers, or a sentence that says why this machine or model cannot use it.
 
-    A processor that does not multiply bfloat16 gets float32. ``isa``: see ``codec_library``.
+    A processor without bfloat16 products gets float32. ``isa``: see ``codec_library``.
     """
     library = codec_library(keep, isa)
     if isinstance(library, str):
@@ -137,7 +137,7 @@ def native_layers(
 
 
 def _in_order(layers: DecoderLayers) -> list[Convolution]:
-    """Return the matrices as codec_set() numbers them."""
+    """Return the matrices in the order in which codec_set() numbers them."""
     lstm, found = layers.lstm, [layers.first]
     for i in range(int(lstm.num_layers)):
         weights = [
@@ -153,13 +153,13 @@ def _in_order(layers: DecoderLayers) -> list[Convolution]:
 def _open(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     if library.codec_abi() != ctypes.sizeof(_Part):
-        raise OSError(f"the kernel {path} has other structures: delete it, it is then built again")
+        raise OSError(f"the kernel {path} has other structures: delete it, and it is built again")
     number, pointer = ctypes.c_int32, ctypes.c_void_p
     library.codec_open.argtypes = [number, number, number, number, ctypes.POINTER(number)]
     library.codec_open.restype = pointer
     library.codec_close.argtypes = [pointer]
     library.codec_close.restype = None
     library.codec_set.argtypes = [pointer, number, number, number, number, pointer, pointer]
-    library.codec_remember.argtypes = [pointer, ctypes.POINTER(_Part), number]
-    library.codec_sound.argtypes = [pointer, ctypes.POINTER(_Part), number]
+    library.codec_lstm.argtypes = [pointer, ctypes.POINTER(_Part), number]
+    library.codec_decode.argtypes = [pointer, ctypes.POINTER(_Part), number]
     return library

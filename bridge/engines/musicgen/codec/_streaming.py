@@ -1,4 +1,4 @@
-"""Decoding codes as they come, so that the pieces are what decoding the whole would have made."""
+"""Decoding codes as they come, so that the pieces together are the same as the whole decoded at once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from bridge.engines.musicgen.codec._native_layers import native_layers
 from bridge.engines.musicgen.codec._together import Together
 from bridge.engines.musicgen.codec._torch_layers import TorchLayers
 from bridge.engines.musicgen.codec._track import Track
+from bridge.engines.musicgen.core_lock import CoreLock
 from bridge.engines.musicgen.decoder._base import Codes, Floats
-from bridge.engines.musicgen.turns import Turns
 from bridge.errors import EngineError
 
 log = logging.getLogger(__name__)
 
 
 class StreamingCodec:
-    """EnCodec with one set of weights for as many sounds at once as there are.
+    """EnCodec with one set of weights for any number of sounds at once.
 
-    Its decoder looks ahead: the first convolution by 3 codes, the levels by 1. So audio is settled 4 codes (80 ms)
-    behind the last code. Between pieces a sound keeps its LSTM's state and a few rows, never its whole past.
+    Its decoder looks ahead: the first convolution by 3 codes, the levels by 1. So audio is final up to 4 codes (80 ms)
+    before the last code. Between pieces a sound keeps the state of its LSTM and a few rows, never all of its codes.
     """
 
     def __init__(
@@ -38,16 +38,16 @@ class StreamingCodec:
         threads: int | None = None,
         load_encoder: Callable[[], Any] | None = None,
         keep: Path | None = None,
-        turns: Turns | None = None,
+        core_lock: CoreLock | None = None,
     ) -> None:
-        """Take the decoder out of ``model``, transformers' EncodecModel; what is computed is computed on its device.
+        """Take the decoder out of ``model``, transformers' EncodecModel; it runs on its device.
 
         ``precision``: "float32", or "bfloat16", which is quicker and whose error is 44 dB below the music; a processor
-        that has no bfloat16 computes float32. ``channels``: 1, or 2 for a stereo MusicGen, whose codes of left and
+        without bfloat16 computes in float32. ``channels``: 1, or 2 for a stereo MusicGen, whose codes of left and
         right alternate. ``threads``: of the kernel; None leaves a core free where there are more than two.
         ``load_encoder`` returns an EncodecModel with an encoder; ``model`` is not kept then, and need not have one.
-        ``keep``: a folder for the compiled kernel, where the package's own cannot be written. ``turns``: one is held
-        while something is computed.
+        ``keep``: a folder for the compiled kernel, where the package's own cannot be written. ``core_lock`` is held
+        during each computation.
         """
         if precision not in {"float32", "bfloat16"}:
             raise ValueError(f"precision is float32 or bfloat16, not {precision!r}")
@@ -60,23 +60,23 @@ class StreamingCodec:
         )
         self._sizes = layers.sizes()
         self._together = Together(
-            _choose(layers, next(model.decoder.parameters()).device, precision, threads=threads, keep=keep), turns
+            _choose(layers, next(model.decoder.parameters()).device, precision, threads=threads, keep=keep), core_lock
         )
-        self._turns = turns or Turns()
+        self._core_lock = core_lock or CoreLock()
         self._load_encoder = load_encoder or (lambda: model)
 
     @property
     def codebooks(self) -> int:
-        """Codes of one moment, over all channels."""
+        """Codes per frame, over all channels."""
         return len(self._tables) * self.channels
 
     @property
     def description(self) -> str:
-        """By what it decodes, and how exactly."""
+        """What computes, and its precision."""
         return self._together.description
 
     def decoding(self) -> CodecStream:
-        """Begin a sound. Each sound is one thread's, and different ones may be different threads'."""
+        """Begin a sound. A stream is for one thread; different streams may be used by different threads."""
         tracks = [Track(self._sizes) for _ in range(self.channels)]
         return CodecStream(self._together, self._tables, tracks)
 
@@ -88,24 +88,24 @@ class StreamingCodec:
             )
         model = self._load_encoder()
         device = next(model.encoder.parameters()).device
-        with self._turns, torch.inference_mode():
+        with self._core_lock, torch.inference_mode():
             tracks = torch.from_numpy(np.ascontiguousarray(audio, np.float32)).to(device)[:, None, None]
             codes = [model.encode(track).audio_codes[0, 0].T for track in tracks]
         return np.ascontiguousarray(torch.stack(codes, dim=2).flatten(1).cpu().numpy().astype(np.int32))
 
 
 class CodecStream:
-    """One sound on its way out of its codes."""
+    """One sound that is decoded as its codes come."""
 
     def __init__(self, together: Together, tables: Floats, tracks: list[Track]) -> None:
-        """``tables`` (codebooks of a channel, vocabulary, width): what each code stands for."""
+        """``tables`` (codebooks of a channel, vocabulary, width): the embedding of each code."""
         self._together = together
         self._tables = tables
         self._tracks = tracks
         self._finished = False
 
     def push(self, codes: Codes) -> Floats:
-        """Take the next codes (n, K), and return what is settled by now: (channels, frames), maybe no frames."""
+        """Add the next codes (n, K), and return the audio that is final by now: (channels, frames), maybe no frames."""
         if self._finished:
             raise RuntimeError("this stream has been finished: begin another one")
         codebooks, vocabulary = len(self._tracks) * len(self._tables), self._tables.shape[1]
@@ -118,7 +118,7 @@ class CodecStream:
         return self._settled(ended=False)
 
     def finish(self) -> Floats:
-        """Return the rest, (channels, frames): then as many frames have come as codes * hop. Ends the stream."""
+        """Return the rest, (channels, frames): all pieces together have codes * hop frames. Ends the stream."""
         self._finished = True
         return self._settled(ended=True)
 
@@ -129,7 +129,7 @@ class CodecStream:
         return rows
 
     def _settled(self, *, ended: bool) -> Floats:
-        first = self._tracks[0]  # they are all as far
+        first = self._tracks[0]  # all tracks have the same length
         pieces = [np.zeros((len(self._tracks), 0), np.float32)]
         while first.ready(ended=ended):
             pieces.append(np.stack(self._together.decode(self._tracks, last=ended and first.is_last())))
@@ -139,7 +139,7 @@ class CodecStream:
 def _choose(
     layers: DecoderLayers, device: torch.device, precision: str, *, threads: int | None, keep: Path | None
 ) -> Layers:
-    """Choose what computes: the kernel on a CPU that can have it, else torch."""
+    """Choose what computes: the kernel on a CPU that supports it, else torch."""
     if device.type == "cpu":
         native = native_layers(layers, precision, threads=threads, keep=keep)
         if not isinstance(native, str):
@@ -152,4 +152,4 @@ def _choose(
 def _multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - torch has no other name for it
+    return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - torch has no public name for it

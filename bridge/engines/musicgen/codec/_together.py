@@ -8,55 +8,55 @@ from dataclasses import dataclass, field
 
 from bridge.engines.musicgen.codec._layers import Layers
 from bridge.engines.musicgen.codec._track import Track
+from bridge.engines.musicgen.core_lock import CoreLock
 from bridge.engines.musicgen.decoder._base import Floats
-from bridge.engines.musicgen.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _Request:
     tracks: list[Track]
     last: bool
     audio: Future[list[Floats]] = field(default_factory=Future)
 
 
 class Together:
-    """Decodes for several threads. It needs none of its own: whoever comes while nobody works, works for all."""
+    """Decodes for several threads, without a thread of its own: one that gets the lock decodes for all that wait."""
 
-    def __init__(self, layers: Layers, turns: Turns | None = None) -> None:
+    def __init__(self, layers: Layers, core_lock: CoreLock | None = None) -> None:
         self._layers = layers
-        self._turns = turns or Turns()
-        self._wishes: list[_Wish] = []
-        self._wishing = threading.Lock()
-        self._working = threading.Lock()
+        self._core_lock = core_lock or CoreLock()
+        self._requests: list[_Request] = []
+        self._requests_lock = threading.Lock()
+        self._decoding_lock = threading.Lock()
 
     @property
     def description(self) -> str:
-        """By what it decodes, and how exactly."""
+        """What computes, and its precision."""
         return self._layers.description
 
     def decode(self, tracks: list[Track], *, last: bool) -> list[Floats]:
-        """Decode the next part of each of ``tracks``: what of each is settled."""
-        wish = _Wish(tracks, last)
-        with self._wishing:
-            self._wishes.append(wish)
-        with self._working, self._turns:
-            with self._wishing:
-                wishes, self._wishes = self._wishes, []
-            if wishes:  # else somebody has decoded it while this thread waited
-                self._fulfil(wishes)
-        return wish.audio.result()
+        """Decode the next part of each of ``tracks``; return the audio of each that is final by now."""
+        request = _Request(tracks, last)
+        with self._requests_lock:
+            self._requests.append(request)
+        with self._decoding_lock, self._core_lock:
+            with self._requests_lock:
+                requests, self._requests = self._requests, []
+            if requests:  # else another thread decoded them while this one waited
+                self._decode_requests(requests)
+        return request.audio.result()
 
-    def _fulfil(self, wishes: list[_Wish]) -> None:
+    def _decode_requests(self, requests: list[_Request]) -> None:
         try:
-            tracks = [(track, wish.last) for wish in wishes for track in wish.tracks]
-            hidden = self._layers.remember([track.to_remember(last=last) for track, last in tracks])
-            rows = [track.remembered(new) for (track, _), new in zip(tracks, hidden, strict=True)]
-            audio = iter(self._layers.sound(rows))
-            for wish in wishes:
-                wish.audio.set_result([track.sounded(next(audio), last=wish.last) for track in wish.tracks])
+            tracks = [(track, request.last) for request in requests for track in request.tracks]
+            hidden = self._layers.lstm([track.next_lstm_part(last=last) for track, last in tracks])
+            rows = [track.add_hidden(new) for (track, _), new in zip(tracks, hidden, strict=True)]
+            audio = iter(self._layers.decode(rows))
+            for request in requests:
+                request.audio.set_result([track.settle(next(audio), last=request.last) for track in request.tracks])
         except BaseException as error:
-            for wish in wishes:
-                if not wish.audio.done():
-                    wish.audio.set_exception(error)
+            for request in requests:
+                if not request.audio.done():
+                    request.audio.set_exception(error)
             if not isinstance(error, Exception):
                 raise

@@ -1,4 +1,4 @@
-"""EnCodec's decoder in torch: on any device, and where no compiler built the kernel."""
+"""EnCodec's decoder in torch: for any device, and for CPUs where the kernel could not be built."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import copy
 import torch
 from torch.nn import functional
 
-from bridge.engines.musicgen.codec._layers import Convolution, DecoderLayers, Layers, Remembering
+from bridge.engines.musicgen.codec._layers import Convolution, DecoderLayers, Layers, LstmPart
 from bridge.engines.musicgen.decoder._base import Floats
 
 
 class TorchLayers(Layers):
-    """The layers as torch's products of matrices: twice as quick on a CPU as torch's convolutions for a short part."""
+    """The layers as matrix products of torch: for a short part, twice as quick on a CPU as torch's convolutions."""
 
     def __init__(self, layers: DecoderLayers, device: torch.device, dtype: torch.dtype) -> None:
         self._device, self._dtype = device, dtype
         self._taps = (int(layers.first.weights.shape[1]), int(layers.last.weights.shape[1]))
         self._first = self._product(layers.first)
         self._lstm = copy.deepcopy(layers.lstm).requires_grad_(False).to(device, dtype)
-        self._lstm.flatten_parameters()  # on CUDA they lie together; elsewhere this does nothing
+        self._lstm.flatten_parameters()  # makes them contiguous on CUDA; elsewhere this does nothing
         self._levels = [
             (level.stride, self._product(level.up), self._product(level.narrow), self._product(level.widen))
             for level in layers.levels
@@ -28,20 +28,20 @@ class TorchLayers(Layers):
 
     @property
     def description(self) -> str:
-        """By what, and how exactly."""
+        """What computes, and its precision."""
         return f"torch on {self._device.type}, {str(self._dtype).removeprefix('torch.')}"
 
-    def remember(self, parts: list[Remembering]) -> list[Floats]:
+    def lstm(self, parts: list[LstmPart]) -> list[Floats]:
         """First convolution and LSTM."""
         with torch.inference_mode():
-            return [self._remember(part) for part in parts]
+            return [self._lstm_part(part) for part in parts]
 
-    def sound(self, parts: list[Floats]) -> list[Floats]:
+    def decode(self, parts: list[Floats]) -> list[Floats]:
         """Levels and last convolution."""
         with torch.inference_mode():
-            return [self._sound(self._tensor(part)).float().cpu().numpy() for part in parts]
+            return [self._decode_part(self._tensor(part)).float().cpu().numpy() for part in parts]
 
-    def _remember(self, part: Remembering) -> Floats:
+    def _lstm_part(self, part: LstmPart) -> Floats:
         rows = _convolve(_mirror(self._tensor(part.inputs), self._taps[0] // 2), *self._first)
         rows = rows[part.skip : part.skip + part.take]
         h, c = self._tensor(part.state).unbind(1)
@@ -50,7 +50,7 @@ class TorchLayers(Layers):
         made: Floats = (after + rows).float().cpu().numpy()
         return made
 
-    def _sound(self, hidden: torch.Tensor) -> torch.Tensor:
+    def _decode_part(self, hidden: torch.Tensor) -> torch.Tensor:
         rows = functional.elu(hidden)
         for stride, up, narrow, widen in self._levels:
             both = functional.pad(rows, (0, 0, 1, 1))
@@ -74,7 +74,7 @@ def _convolve(rows: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor) -> 
 
 
 def _mirror(rows: torch.Tensor, pad: int) -> torch.Tensor:
-    """Mirror ``pad`` rows at both ends; rows too few for that get zeros behind them first, which are cut off again."""
+    """Reflect ``pad`` rows at both ends; too few rows are extended with zeros first, which are cut off again."""
     missing = max(0, pad + 1 - rows.shape[0])
     columns = functional.pad(rows.T, (0, missing))
     mirrored = functional.pad(columns[None], (pad, pad), mode="reflect")[0]

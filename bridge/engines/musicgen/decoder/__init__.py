@@ -1,6 +1,6 @@
 """The decoder of MusicGen: one step of it, as quick as the machine allows.
 
-``_base`` says what a decoder is; the other modules are decoders.
+``_base`` is the interface; ``kernel``, ``torch_step`` and ``cuda_graph`` are decoders.
 """
 
 from bridge.engines.musicgen.decoder._base import Codes, Decoder, DecoderShape, DecoderWeights, Floats

@@ -1,7 +1,7 @@
-"""What a MusicGen decoder is to the rest of the engine: rows with a past, and one step that adds to all of them.
+"""The interface of a MusicGen decoder: rows with a KV cache each, and a step that appends a position to several rows.
 
-A row is one sequence of codes with its own past. A request with guidance takes two rows, one that hears the prompt and
-one that does not; the decoder does not know which belong together.
+A row is one sequence of codes with its own KV cache. A request with guidance takes two rows, a conditional and an
+unconditional one; the decoder does not know which rows belong together.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class DecoderShape:
     ffn: int
     """Width of the feed-forward layer."""
     vocabulary: int
-    """Codes of one codebook; the code ``vocabulary`` itself is the one for "nothing yet"."""
+    """Codes of one codebook; the code ``vocabulary`` itself stands for "nothing yet"."""
     codebooks: int
-    """4, or 8 for stereo (left and right in turn)."""
+    """4, or 8 for stereo (left and right alternate)."""
     positions: int
     """Steps it was trained on."""
     cross: bool
-    """False for the melody models: they hear their conditioning as a prefix, not by cross-attention."""
+    """False for the melody models: they get their conditioning as a prefix, not by cross-attention."""
 
 
 class DecoderWeights(Protocol):
-    """The weights of one decoder, read a tensor at a time so that no second copy of all of them is ever in memory.
+    """The weights of one decoder, read a tensor at a time so that memory never holds a second copy of all of them.
 
     Names and shapes (H = hidden, F = ffn, V = vocabulary, K = codebooks, ``i`` = layer from 0):
     ``embed`` (K x (V + 1), H); ``norm.weight``, ``norm.bias`` (H); ``heads`` (K x V, H);
@@ -54,7 +54,7 @@ class DecoderWeights(Protocol):
 
     @property
     def digest(self) -> str:
-        """Names the checkpoint by its content, hexadecimal: what is kept on disk of it is kept under this name."""
+        """Hexadecimal digest of the checkpoint's content: files derived from it are named after it."""
         ...
 
     def read(self, name: str) -> Floats:
@@ -65,8 +65,8 @@ class DecoderWeights(Protocol):
 class Decoder(Protocol):
     """Computes scores of the next codes.
 
-    One thread calls it. What a row gets does not depend on the other rows of a step: on the CPU its numbers are the
-    same to the last bit, alone or among others.
+    One thread calls it. A row's scores do not depend on the other rows of a step: on the CPU they are the same to the
+    last bit, alone or among others.
     """
 
     @property
@@ -81,7 +81,7 @@ class Decoder(Protocol):
 
     @property
     def max_steps(self) -> int:
-        """Positions a row can hold, prefix and prompt counted."""
+        """Positions a row can hold, prefix and prompt included."""
         ...
 
     @property
@@ -89,30 +89,30 @@ class Decoder(Protocol):
         """For /health, doctor and the page: ``device``, ``precision``, ``kernel``."""
         ...
 
-    def begin(self, row: int, memory: Floats | None) -> None:
-        """Forget the row's past, and let it hear ``memory`` (S, H) by cross-attention.
+    def begin(self, row: int, encoder_states: Floats | None) -> None:
+        """Clear the row's KV cache, and let it cross-attend to ``encoder_states`` (S, H).
 
-        None: it hears nothing, and its cross-attention is skipped: that of an all-zero memory is exactly zero, as its
-        layers have no bias. ``memory`` is None for models without cross-attention.
+        With None its cross-attention is skipped. That is the same as all-zero states: their cross-attention is exactly
+        zero, since its layers have no bias. Models without cross-attention take only None.
         """
         ...
 
     def embed(self, codes: Codes) -> Floats:
-        """Turn codes (T, K) into the inputs (T, H) that ``step`` would make of them, before positions are added."""
+        """Turn codes (T, K) into the inputs (T, H) that ``step`` computes from them, before positions are added."""
         ...
 
     def prefill(self, row: int, inputs: Floats) -> None:
-        """Add T positions to the row's past at once; ``inputs`` (T, H) as ``embed`` makes them, or a prefix."""
+        """Append T positions to the row's KV cache at once; ``inputs`` (T, H): from ``embed``, or a prefix."""
         ...
 
     def step(self, rows: Sequence[int], codes: Codes) -> Floats:
-        """Add one position to each of ``rows`` (n distinct numbers), and return the scores of what comes next.
+        """Append one position to each of ``rows`` (n distinct numbers), and return the scores of the next codes.
 
-        ``codes`` (n, K): the last codes, in the delay pattern, ``vocabulary`` where there is none.
+        ``codes`` (n, K): the last codes, in the delay pattern, with ``vocabulary`` for "nothing yet".
         Returns (n, K, V), valid until the next call.
         """
         ...
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         ...

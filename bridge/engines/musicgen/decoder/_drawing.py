@@ -1,4 +1,4 @@
-"""Decoders that also draw: several steps in one call; or on the device, where nobody waits for it."""
+"""Decoders that also draw codes: either several steps in one call, or asynchronously on the device."""
 
 from __future__ import annotations
 
@@ -15,64 +15,64 @@ if TYPE_CHECKING:
     from bridge.engines.musicgen.sampling import Draws, Sampling, Used
 
 Flag: TypeAlias = npt.NDArray[np.int32]
-"""(1,): a word of memory that a decoder looks at while it computes; not 0 = come back."""
-Drawn: TypeAlias = Callable[[], Codes]
-"""Waits for what was drawn, (turns, K); -1 where the scores were no numbers. To be called once, in order."""
+"""(1,): a word of memory that a decoder checks after each step; not 0 = return."""
+PendingCodes: TypeAlias = Callable[[], Codes]
+"""Waits for the drawn codes, (inputs, K); -1 where the scores were not finite. Each is called once, in order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One request in a step."""
+class StepInput:
+    """What a step needs of one request."""
 
     rows: Sequence[int]
-    """The row that hears the prompt, and with guidance the one that does not."""
+    """The conditional row, and with guidance the unconditional one."""
     given: Codes
-    """(K,): the column to read; -1 where it is what the step before drew for this request."""
+    """(K,): the column to read; -1 stands for the code that the step before drew for this request."""
     uniform: npt.NDArray[np.float64]
     """(K,): the random numbers."""
     temperature: float
     top_k: int
-    """How many of the likeliest, at least 1."""
+    """Number of the likeliest codes to draw from, at least 1."""
     top_p: float
-    """More than 1 = off."""
+    """Above 1 = off."""
     guidance: float
 
 
 @dataclass(slots=True)
 class Columns:
-    """What one request reads and draws: columns, each with a code of every codebook. A step reads one, draws the next.
+    """The columns of one request, each with a code of every codebook. A step reads one column and draws the next.
 
-    Arrays are contiguous, and stay where they are.
+    Arrays are contiguous, and are never replaced.
     """
 
     codes: Codes
     """(steps + 1, K)."""
     open: Used
-    """(steps + 1, K): which codes are to be drawn."""
+    """(steps + 1, K): the codes that are drawn, not given."""
     uniform: Draws
     """(steps, K): the random numbers."""
     used: Used | None
-    """(K, V): which codes the repetition penalty is for; None = there is none."""
+    """(K, V): the codes that the repetition penalty applies to; None without a penalty."""
     sampling: Sampling
     rows: Sequence[int] = ()
-    """The row that hears the prompt, and with guidance the one that does not."""
+    """The conditional row, and with guidance the unconditional one."""
     read: int = 0
     """How many columns have been read; the next step reads column ``read``."""
     drawn: int = 0
-    """The last column that has been drawn: up to it they are only read again."""
+    """The last column that has been drawn: columns up to it are only read again."""
     failed: bool = False
-    """Whether the scores were no numbers."""
+    """Whether its scores were not finite."""
 
 
 @runtime_checkable
-class PlayingDecoder(Decoder, Protocol):
-    """A decoder with ``play``: steps follow each other without anybody in between."""
+class StepsDecoder(Decoder, Protocol):
+    """A decoder with ``run_steps``: it runs several steps without returning to Python in between."""
 
-    def play(self, requests: Sequence[Columns], steps: int, stops: Sequence[Flag]) -> None:
-        """Take up to ``steps`` steps, at least one, and note in ``requests`` how far they are.
+    def run_steps(self, requests: Sequence[Columns], steps: int, stops: Sequence[Flag]) -> None:
+        """Run up to ``steps`` steps, at least one, and update ``requests``.
 
-        Ends after the first step with which a request ends or fails, or after which one of ``stops`` is set. The codes
-        are those that ``step`` and ``sampling.pick`` make.
+        Returns after the first step that completes a request or makes it fail, or after which one of ``stops`` is set.
+        The codes are the same as those of ``step`` and ``sampling.pick``.
         """
         ...
 
@@ -81,9 +81,9 @@ class PlayingDecoder(Decoder, Protocol):
 class DrawingDecoder(Decoder, Protocol):
     """A decoder with ``draw``: the codes of a step stay on the device for the next one."""
 
-    def draw(self, turns: Sequence[Turn]) -> Drawn:
-        """Add a position to the rows of each turn, draw what comes next, and return before that is done.
+    def draw(self, inputs: Sequence[StepInput]) -> PendingCodes:
+        """Append a position to the rows of each of ``inputs`` and draw the next codes; return before that is done.
 
-        At most two steps may be waited for at a time.
+        At most two steps may be in flight at a time.
         """
         ...

@@ -1,4 +1,4 @@
-"""Packed weights, kept on disk as they lie in memory: a header that says what they are, and then all of them."""
+"""Packed weights on disk, as they are in memory: a header that identifies them, then all weights."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _PIECE: Final = 64 << 20
 class PackedFile:
     """``keep/<digest>-<precision>-<layout>.bin``.
 
-    The header can be told beforehand, so that a file is right when its header is the expected one and its size too:
-    of another layout, another model, or cut short, and it is made again.
+    The expected header is known beforehand, so a file is valid when its header and its size are the expected ones. A
+    file of another layout or another model, or one that is cut short, is made again.
     """
 
     def __init__(self, keep: Path, digest: str, precision: str, layout: int, facts: dict[str, int]) -> None:
-        """``facts``: whatever else must be the same, such as the sizes of the model."""
+        """``facts``: other values that must be the same, such as the sizes of the model."""
         self._keep = keep
         name = digest if re.fullmatch(r"[\w-]{1,100}", digest) else hashlib.sha256(digest.encode()).hexdigest()
         self._stem = f"{name}-{precision}-"
@@ -35,7 +35,7 @@ class PackedFile:
         self._header = checked.ljust(HEADER_BYTES, b"\0")
 
     def read(self, into: memoryview) -> bool:
-        """Fill ``into``; False when the file is not there or not right, and ``into`` is then of no use."""
+        """Fill ``into``; False when the file is missing or not valid, and ``into`` is then undefined."""
         try:
             with self.path.open("rb", buffering=0) as file:
                 if os.fstat(file.fileno()).st_size != HEADER_BYTES + len(into):
@@ -56,7 +56,7 @@ class PackedFile:
         return True
 
     def write(self, weights: memoryview) -> None:
-        """Keep ``weights``, whole or not at all, and drop those of other layouts. A full disk is no error."""
+        """Write ``weights``, completely or not at all, and delete other layouts. A full disk is not an error."""
         part = self._keep / f".{self.path.name}.{os.getpid()}"
         try:
             self._keep.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The decoder on processors: the step in C++, called with ctypes. Needs numpy and a compiled library, no torch."""
+"""The decoder on CPUs: the step in C++, called with ctypes. It needs numpy and a compiled library, but not torch."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ log = logging.getLogger(__name__)
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "int8", "int4"]
 _AT_ONCE: Final = 16
-"""Positions of one row that ``prefill`` gives to one step."""
+"""Positions of one row that ``prefill`` passes to one step."""
 
 
 class KernelDecoder:
-    """The step as one library call: weights packed for it, and threads of its own.
+    """A step is one library call, with packed weights and threads of its own.
 
-    On one machine a row's numbers are the same to the last bit whatever else is in a step, however many threads there
-    are, and whether its positions come one by one or in ``prefill``.
+    On one machine a row's numbers are the same to the last bit whatever other rows are in a step, however many threads
+    there are, and whether its positions come one by one or in ``prefill``.
 
-    A row whose past has become NaN gets NaN scores, and the others theirs.
+    A row whose KV cache has become NaN gets NaN scores; the other rows are not affected.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class KernelDecoder:
         self._precision = precision
         self._isa: str = opened.musicgen_isa(handle).decode()
         self._filled = np.zeros(rows, dtype=np.int32)
-        self._hears = np.zeros(rows, dtype=np.int32)
+        self._cross = np.zeros(rows, dtype=np.int32)
         self._embed_table = np.zeros((0, shape.hidden), dtype=np.float32)
-        # Of a step: codes and scores stay where they are, so that the table's pointers are set once.
+        # The codes and scores of a step keep their addresses, so that the table's pointers are set once.
         most = max(rows, _AT_ONCE)
         self._codes = np.zeros((most, shape.codebooks), dtype=np.int32)
         self._scores = np.zeros((rows, shape.codebooks, shape.vocabulary), dtype=np.float32)
@@ -76,12 +76,12 @@ class KernelDecoder:
         isa: str | None = None,
         library_folder: Path | None = None,
     ) -> KernelDecoder:
-        """Read the weights, packed ones from ``keep`` if it has them; else pack them, and keep them there.
+        """Read the packed weights from ``keep`` if it has them; else pack the weights, and write them there.
 
-        ``threads``: None = one for each core, less one for the player. ``isa`` forces an instruction set.
-        ``library_folder``: where the library may be built when the package came without.
+        ``threads``: None = one per core, less one for the player. ``isa`` forces an instruction set.
+        ``library_folder``: where the library may be built when the package came without one.
 
-        Raises EngineUnavailable: no library, a model that it cannot take, weights missing or damaged.
+        Raises EngineUnavailable without a library, for a model that it cannot take, and for missing or damaged weights.
         """
         shape = weights.shape
         opened = library.load_library(library_folder)
@@ -116,35 +116,38 @@ class KernelDecoder:
         """What it runs on."""
         return {"device": "cpu", "precision": self._precision, "kernel": f"own {self._isa}"}
 
-    def begin(self, row: int, memory: Floats | None) -> None:
-        """Forget the row's past, and let it hear ``memory`` (S, H). Raises EngineError when it is not finite."""
+    def begin(self, row: int, encoder_states: Floats | None) -> None:
+        """Clear the row's KV cache, and let it cross-attend to ``encoder_states`` (S, H).
+
+        Raises EngineError when they are not finite.
+        """
         self._check_rows([row])
         self._filled[row] = 0
-        self._hears[row] = 0
-        if memory is None:
+        self._cross[row] = 0
+        if encoder_states is None:
             return
         if not self._shape.cross:
-            raise ValueError("this model has no cross-attention: give it what it is to hear as a prefix")
-        heard = self._inputs(memory)
-        fault = self._library.musicgen_listen(self._open(), row, heard.ctypes.data, len(heard))
+            raise ValueError("this model has no cross-attention: give it its conditioning as a prefix")
+        states = self._inputs(encoder_states)
+        fault = self._library.musicgen_prefill_cross(self._open(), row, states.ctypes.data, len(states))
         if fault == library.NO_MEMORY:
-            raise EngineError(f"there is no memory for a text of {len(heard)} tokens", code="engine_out_of_memory")
+            raise EngineError(f"there is no memory for a text of {len(states)} tokens", code="engine_out_of_memory")
         self._done(fault)
-        self._hears[row] = 1
+        self._cross[row] = 1
 
     def embed(self, codes: Codes) -> Floats:
         """Codes (T, K) -> inputs (T, H)."""
         self._check_codes(codes)
         self._open()
         places = np.asarray(codes, dtype=np.int64) + np.arange(self._shape.codebooks) * (self._shape.vocabulary + 1)
-        # one codebook after another, as the library adds them: a row's numbers are to be the same to the last bit
+        # one codebook after another, as the library adds them, so that a row's numbers are the same to the last bit
         inputs = np.zeros((len(places), self._shape.hidden), dtype=np.float32)
         for book in range(self._shape.codebooks):
             inputs += self._embed_table[places[:, book]]
         return inputs
 
     def prefill(self, row: int, inputs: Floats) -> None:
-        """Add T positions at once. Raises EngineError when they are not finite."""
+        """Append T positions at once. Raises EngineError when they are not finite."""
         self._check_rows([row])
         wanted = self._inputs(inputs)
         self._check_room([row], len(wanted))
@@ -152,14 +155,14 @@ class KernelDecoder:
         for first in range(0, len(wanted), _AT_ONCE):
             count = min(_AT_ONCE, len(wanted) - first)
             table["row"] = row
-            table["hears"] = self._hears[row]
+            table["cross"] = self._cross[row]
             table["position"][:count] = self._filled[row] + np.arange(count)
             table["embedding"][:count] = wanted[first:].ctypes.data + np.arange(count, dtype=np.uintp) * stride
             self._run(count, table.ctypes.data)
             self._filled[row] += count
 
     def step(self, rows: Sequence[int], codes: Codes) -> Floats:
-        """Add a position to each of ``rows``; ``codes`` (n, K) -> scores (n, K, V), valid until the next call."""
+        """Append a position to each of ``rows``; ``codes`` (n, K) -> scores (n, K, V), valid until the next call."""
         count = len(rows)
         chosen = self._check_rows(rows)
         self._check_room(chosen, 1)
@@ -169,21 +172,21 @@ class KernelDecoder:
         self._codes[:count] = codes
         self._table["row"][:count] = chosen
         self._table["position"][:count] = self._filled[chosen]
-        self._table["hears"][:count] = self._hears[chosen]
+        self._table["cross"][:count] = self._cross[chosen]
         self._run(count, self._table_at)
         self._filled[chosen] += 1
         return self._scores[:count]
 
-    def play(self, requests: Sequence[Columns], steps: int, stops: Sequence[Flag]) -> None:
-        """Take up to ``steps`` steps and draw, see ``PlayingDecoder``."""
+    def run_steps(self, requests: Sequence[Columns], steps: int, stops: Sequence[Flag]) -> None:
+        """Run up to ``steps`` steps and draw their codes, see ``StepsDecoder``."""
         chosen = self._check_rows([row for request in requests for row in request.rows])
         self._check_room(chosen, min(steps, *(len(request.uniform) - request.read for request in requests)))
         table = self._requests[: len(requests)]
         for request, entry in zip(requests, table, strict=True):
-            self._enter(request, entry)
+            self._fill_entry(request, entry)
         flags = np.array([flag.ctypes.data for flag in stops], dtype=np.uintp)
         self._done(
-            self._library.musicgen_play(
+            self._library.musicgen_run_steps(
                 self._open(),
                 len(requests),
                 table.ctypes.data,
@@ -198,12 +201,12 @@ class KernelDecoder:
             request.read, request.drawn = int(entry["column"]), int(entry["drawn"])
             request.failed = bool(entry["failed"])
 
-    def _enter(self, request: Columns, entry: np.void) -> None:
+    def _fill_entry(self, request: Columns, entry: np.void) -> None:
         rows = list(request.rows)
         width = len(rows)
         entry["rows"] = (*rows, -1)[:2]
         entry["positions"][:width] = self._filled[rows]
-        entry["hears"][:width] = self._hears[rows]
+        entry["cross"][:width] = self._cross[rows]
         entry["column"], entry["drawn"], entry["last"] = request.read, request.drawn, len(request.uniform)
         entry["failed"] = 0
         entry["sampling"] = as_entry(request.sampling)
@@ -212,9 +215,9 @@ class KernelDecoder:
         entry["used"] = 0 if request.used is None else request.used.ctypes.data
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         if self._handle is not None:
-            self._embed_table = np.zeros((0, self._shape.hidden), dtype=np.float32)  # it lay in the library's memory
+            self._embed_table = np.zeros((0, self._shape.hidden), dtype=np.float32)  # it was the library's memory
             self._library.musicgen_close(self._handle)
             self._handle = None
 
@@ -258,7 +261,7 @@ class KernelDecoder:
         if inputs.ndim != 2 or inputs.shape[1] != self._shape.hidden:
             raise ValueError(f"inputs of shape {inputs.shape}, and not (T, {self._shape.hidden})")
         if not np.isfinite(inputs).all():
-            raise EngineError("what the decoder is to hear is not finite: is the text encoder damaged?")
+            raise EngineError("the decoder's inputs are not finite: is the text encoder damaged?")
         return inputs
 
     # ---------------------------------------------------------------- weights
@@ -296,14 +299,14 @@ class KernelDecoder:
 
 
 def as_entry(sampling: Sampling) -> tuple[float, float, float, float, int]:
-    """Say how codes are drawn, as the library wants to hear it: a ``library.SAMPLING``."""
+    """Convert ``sampling`` to an entry of ``library.SAMPLING``."""
     temperature = sampling.temperature if sampling.temperature >= COLD else 0.0
     return (sampling.guidance, temperature, sampling.repetition_penalty, sampling.top_p, sampling.top_k)
 
 
 def _sizes(shape: DecoderShape) -> dict[str, int]:
     sizes = dataclasses.asdict(shape)
-    del sizes["positions"]  # sinusoids, computed for as many as are wanted
+    del sizes["positions"]  # sinusoids, computed for max_steps positions
     return {name: int(size) for name, size in sizes.items()}
 
 

@@ -1,4 +1,4 @@
-"""The decoder in torch: right before it is quick, on any device, and what runs where there is no kernel."""
+"""The decoder in torch: simple rather than quick, on any device. It runs where the kernel is missing."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class Layer:
 class Network:
     """All weights on their device.
 
-    What goes from layer to layer is float32 in any precision: rounded to bfloat16 after each of the 72 sums of a small
-    model, it has three times the error.
+    The residual stream is float32 in any precision: rounded to bfloat16 after each of the 72 sums of a small model, it
+    has three times the error.
     """
 
     shape: DecoderShape
@@ -135,9 +135,9 @@ def sinusoids(positions: int, hidden: int) -> Tensor:
 
 
 def _plain(weight: Tensor) -> Linear:
-    """A matrix as it is.
+    """A matrix without quantisation.
 
-    What a product of matrices rounds depends on how many rows it has. Kept apart, each goes through on its own, which
+    The rounding of a matrix product depends on the number of rows. With ``apart`` each row is multiplied alone, which
     costs little: MKL is slower with two rows than twice with one.
     """
 
@@ -152,7 +152,7 @@ def _plain(weight: Tensor) -> Linear:
 
 @functools.cache
 def has_int8() -> bool:
-    """Try whether this torch multiplies int8 matrices; it announces that it will not for ever."""
+    """Try whether this torch multiplies int8 matrices: it announces that these functions will be removed."""
     try:
         with torch.inference_mode():
             return bool(_quantized(torch.eye(4))(torch.ones(1, 4)).isfinite().all())
@@ -163,8 +163,8 @@ def has_int8() -> bool:
 def _quantized(weight: Tensor) -> Linear:
     """Int8, a scale for each output, by FBGEMM: weights of -127..127, inputs quantised as they come.
 
-    FBGEMM takes one scale for all rows of the input. So that they do not hear each other, each is brought to the range
-    -1..1, and a last row that holds both ends keeps the common scale where it is; sums of integers do not round.
+    FBGEMM uses one scale for all rows of the input. So that rows do not influence each other, each is brought to the
+    range -1..1, and an added last row with both ends fixes the common scale; sums of integers do not round.
     """
     packed, sums = _packed(weight)
     fewer_bits = not _holds_eight_bits()
@@ -172,7 +172,7 @@ def _quantized(weight: Tensor) -> Linear:
     ends[0, 0], ends[0, 1] = -1.0, 1.0
 
     def linear(x: Tensor, *, apart: bool = False) -> Tensor:
-        del apart  # they always are
+        del apart  # rows are always independent
         lowest, highest = x.aminmax(dim=1, keepdim=True)
         middle, reach = (highest + lowest) / 2, ((highest - lowest) / 2).clamp_min(1e-12)
         rows = torch.cat([((x - middle) / reach).clamp(-1.0, 1.0), ends])  # rounding could leave the range
@@ -182,10 +182,10 @@ def _quantized(weight: Tensor) -> Linear:
 
 
 def _packed(weight: Tensor) -> tuple[Any, Tensor]:
-    """Return the matrix as FBGEMM wants it, and the sum of each output's weights, (out,)."""
+    """Return the matrix packed for FBGEMM, and the sum of each output's weights, (out,)."""
     scale = weight.abs().amax(1).clamp_min(1e-12) / 127
     zeros = torch.zeros(len(weight), dtype=torch.long)
-    with warnings.catch_warnings():  # torch announces that these calls will go one day
+    with warnings.catch_warnings():  # torch announces that these functions will be removed
         warnings.simplefilter("ignore")
         quantized = torch.quantize_per_channel(weight, scale.double(), zeros, 0, torch.qint8)
         return torch.ops.quantized.linear_prepack(quantized, None), quantized.dequantize().sum(1)
@@ -193,7 +193,7 @@ def _packed(weight: Tensor) -> tuple[Any, Tensor]:
 
 @functools.cache
 def _holds_eight_bits() -> bool:
-    """Try whether inputs may have all eight bits: without VNNI a sum of two products leaves its 16, and is cut."""
+    """Try whether inputs may use all eight bits: without VNNI a sum of two products overflows 16 bits and saturates."""
     width = 64
     loudest = torch.ones(1, width)
     both_ends = torch.cat([loudest, -loudest])
@@ -203,10 +203,10 @@ def _holds_eight_bits() -> bool:
 
 
 class TorchDecoder:
-    """A decoder whose rows go through the layers together and through the attention one by one.
+    """A decoder whose rows go through the matrices together and through the attention one by one.
 
-    Each row has its own keys and values and stands at its own position. On the CPU what a row gets is the same to the
-    last bit, alone or among others.
+    Each row has its own KV cache and its own position. On the CPU a row's scores are the same to the last bit, alone or
+    among others.
     """
 
     def __init__(self, network: Network, *, rows: int, max_steps: int, device: str, precision: str) -> None:
@@ -218,14 +218,14 @@ class TorchDecoder:
         self._precision = precision
         self._max_steps = max_steps
         self._width = shape.hidden // shape.heads
-        self.past = torch.zeros(
+        self.kv_cache = torch.zeros(
             rows, shape.layers, 2, shape.heads, max_steps, self._width, dtype=network.embed.dtype, device=device
         )
-        """Keys and values."""
+        """Keys and values of each row."""
         self.cross: list[list[tuple[Tensor, Tensor]] | None] = [None] * rows
-        """Of each row that hears something: keys and values of each layer, (heads, S, width)."""
+        """Of each row with cross-attention: keys and values of each layer, (heads, S, width)."""
         self.filled = [0] * rows
-        """Positions that each row has."""
+        """Positions in the KV cache of each row."""
 
     @classmethod
     def load(
@@ -269,16 +269,16 @@ class TorchDecoder:
         """What it runs on."""
         return {"device": self._device, "precision": self._precision, "kernel": f"torch {torch.__version__}"}
 
-    def begin(self, row: int, memory: Floats | None) -> None:
-        """Forget the row's past, and let it hear ``memory`` (S, H)."""
+    def begin(self, row: int, encoder_states: Floats | None) -> None:
+        """Clear the row's KV cache, and let it cross-attend to ``encoder_states`` (S, H)."""
         self.filled[row] = 0
         self.cross[row] = None
-        if memory is None:
+        if encoder_states is None:
             return
         with computing():
-            heard = self._tensor(memory)
+            states = self._tensor(encoder_states)
             self.cross[row] = [
-                (self._split(layer.cross_k(heard)), self._split(layer.cross_v(heard)))
+                (self._split(layer.cross_k(states)), self._split(layer.cross_v(states)))
                 for layer in self.network.layers
                 if layer.cross_k is not None and layer.cross_v is not None
             ]
@@ -290,12 +290,12 @@ class TorchDecoder:
         return inputs
 
     def prefill(self, row: int, inputs: Floats) -> None:
-        """Add T positions at once."""
+        """Append T positions at once."""
         with computing():
             self._run([row], self._tensor(inputs))
 
     def step(self, rows: Sequence[int], codes: Codes) -> Floats:
-        """Add a position to each of ``rows``; ``codes`` (n, K) -> scores (n, K, V)."""
+        """Append a position to each of ``rows``; ``codes`` (n, K) -> scores (n, K, V)."""
         shape = self.network.shape
         with computing():
             x = self._run(rows, self.network.inputs(self._codes(codes)))
@@ -304,13 +304,13 @@ class TorchDecoder:
         return scored
 
     def close(self) -> None:
-        """Give the memory back."""
-        self.past = torch.empty(0)
+        """Free the memory."""
+        self.kv_cache = torch.empty(0)
         self.cross = []
         self.filled = []
 
     def _run(self, rows: Sequence[int], x: Tensor) -> Tensor:
-        """Take ``x`` (n, H) through the layers: one position of each row, or n positions of a single one."""
+        """Run ``x`` (n, H) through the layers: one position of each row, or n positions of a single row."""
         count = len(x) if len(rows) == 1 else 1
         apart = self._apart and count == 1
         firsts = [self.filled[row] for row in rows]
@@ -321,7 +321,7 @@ class TorchDecoder:
         for number, layer in enumerate(self.network.layers):
             x = x + self._self_attention(layer, number, rows, firsts, count, x)
             if any(self.cross[row] is not None for row in rows):
-                x = self._hear(layer, number, rows, count, x)
+                x = self._cross_attention(layer, number, rows, count, x)
             wide = functional.gelu(layer.fc1(layer_norm(x, layer.ffn_norm), apart=apart))
             x = x + layer.fc2(wide, apart=apart)
         for row, first in zip(rows, firsts, strict=True):
@@ -334,27 +334,27 @@ class TorchDecoder:
         apart = self._apart and count == 1
         qkv = layer.qkv(layer_norm(x, layer.self_norm), apart=apart)
         q, k, v = (part.view(len(rows), count, -1, self._width) for part in qkv.chunk(3, dim=-1))
-        heard = []
+        attended = []
         for i, (row, first) in enumerate(zip(rows, firsts, strict=True)):
-            past = self.past[row, number]  # (2, heads, max_steps, width)
+            kv = self.kv_cache[row, number]  # (2, heads, max_steps, width)
             end = first + count
-            past[0, :, first:end] = k[i].transpose(0, 1)
-            past[1, :, first:end] = v[i].transpose(0, 1)
-            heard.append(self._attend(q[i], past[0, :, :end], past[1, :, :end], causal=count > 1))
-        return layer.self_out(torch.cat(heard), apart=apart)
+            kv[0, :, first:end] = k[i].transpose(0, 1)
+            kv[1, :, first:end] = v[i].transpose(0, 1)
+            attended.append(self._attend(q[i], kv[0, :, :end], kv[1, :, :end], causal=count > 1))
+        return layer.self_out(torch.cat(attended), apart=apart)
 
-    def _hear(self, layer: Layer, number: int, rows: Sequence[int], count: int, x: Tensor) -> Tensor:
-        """Add the cross-attention to the rows that have something to hear."""
+    def _cross_attention(self, layer: Layer, number: int, rows: Sequence[int], count: int, x: Tensor) -> Tensor:
+        """Add the cross-attention to the rows that have encoder states."""
         if layer.cross_norm is None or layer.cross_q is None or layer.cross_out is None:
             return x
-        hearing = [(i, cross[number]) for i, row in enumerate(rows) if (cross := self.cross[row]) is not None]
-        places = torch.tensor([i * count + j for i, _ in hearing for j in range(count)], device=self._device)
+        conditional = [(i, cross[number]) for i, row in enumerate(rows) if (cross := self.cross[row]) is not None]
+        places = torch.tensor([i * count + j for i, _ in conditional for j in range(count)], device=self._device)
         apart = self._apart and count == 1
         q = layer.cross_q(layer_norm(x[places], layer.cross_norm), apart=apart).view(
-            len(hearing), count, -1, self._width
+            len(conditional), count, -1, self._width
         )
-        heard = torch.cat([self._attend(q[i], k, v) for i, (_, (k, v)) in enumerate(hearing)])
-        return x.index_add(0, places, layer.cross_out(heard, apart=apart).float())
+        attended = torch.cat([self._attend(q[i], k, v) for i, (_, (k, v)) in enumerate(conditional)])
+        return x.index_add(0, places, layer.cross_out(attended, apart=apart).float())
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
         """``q`` (n, heads, width) to ``k``, ``v`` (heads, T, width) -> (n, H); ``causal``: q are the last n."""
@@ -377,7 +377,7 @@ class TorchDecoder:
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """Compute without gradients; a full GPU is a MemoryError, as a full memory is."""
+    """Compute without gradients; raises MemoryError for a full GPU, as for full main memory."""
     try:
         with torch.inference_mode():
             yield

@@ -1,4 +1,4 @@
-"""The decoder's step in C++, for processors: see README.md. ``decoder.kernel`` is what calls it."""
+"""The decoder's step in C++, for CPUs: see README.md. ``decoder.kernel`` calls it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["kernel_library"]
 def kernel_library(folder: Path | None = None) -> Path | str:
     """Return the compiled library, or a sentence that says why there is none.
 
-    It is the one that came with the package, or the one in ``folder`` (kept with the user's data). When both lack it,
-    or theirs is of other sources, it is compiled, which takes seconds: into the package where that can be written,
-    else into ``folder``.
+    It is the one that came with the package, or the one in ``folder`` (kept with the user's data). When neither has one
+    of these sources, it is compiled, which takes seconds: into the package where that can be written, else into
+    ``folder``.
     """
     places = [_build.BUILT, *([folder] if folder is not None else [])]
     try:

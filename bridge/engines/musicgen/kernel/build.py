@@ -1,7 +1,7 @@
-"""Compiles the C++ step and codec with the compiler that this machine has; only the standard library is needed for it.
+"""Compiles the C++ step and codec with this machine's compiler; this module needs only Python's standard library.
 
 ``hatch_build.py`` calls it when the package is built or installed, ``kernel_library`` on first use. The library's name
-holds a digest of its sources: one that is older than they are is never found.
+contains a digest of its sources, so a library of other sources is never used.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from pathlib import Path
 SOURCES = Path(__file__).parent / "source"
 CODEC_SOURCES = Path(__file__).parent / "codec"
 BUILT = Path(__file__).parent / "_built"
-"""Where an installed package has its library; not in git."""
+"""Where an installed package keeps its library; not in git."""
 COMPILERS = ("g++", "clang++", "c++")
 SECONDS = 300
-"""How long one file may take."""
+"""How long compiling one file may take."""
 
 _COMMON = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-pthread")
-_PLAIN = ("api.cpp", "arena.cpp", "drawing.cpp", "packing.cpp", "threads.cpp", "kernels_portable.cpp")
+_PLAIN = ("api.cpp", "arena.cpp", "sampling.cpp", "packing.cpp", "threads.cpp", "kernels_portable.cpp")
 _AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mavx2", "-mfma", "-mf16c")
-# Never contracted: a product and a sum are one operation where the source says so, in every copy of a loop.
+# No contraction: a product and a sum are fused only where the source says so, in every copy of a loop.
 _X86 = {
     "kernels_avx2.cpp": ("-ffp-contract=off", "-mavx2", "-mfma", "-mf16c"),
     "kernels_avx512.cpp": ("-ffp-contract=off", *_AVX512),
@@ -50,11 +50,11 @@ _CODEC = {
 
 
 class BuildFailed(Exception):
-    """There is no compiler, or it refused; the message says which."""
+    """There is no compiler, or it failed; the message says which."""
 
 
 def library_name() -> str:
-    """Name of the library of these sources on this kind of machine."""
+    """Return the file name of the library of these sources on this kind of machine."""
     digest = hashlib.sha256()
     for path in sorted([*SOURCES.iterdir(), Path(__file__)], key=lambda path: path.name):
         if path.suffix in {".cpp", ".h", ".py"}:
@@ -63,13 +63,13 @@ def library_name() -> str:
 
 
 def find(*folders: Path) -> Path | None:
-    """Return the library of these sources if one of ``folders`` has it."""
+    """Return the library of these sources if one of ``folders`` contains it."""
     name = library_name()
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def build(folder: Path, *, extra: Sequence[str] = ()) -> Path:
-    """Compile into ``folder`` unless it is there, and return the library. ``extra`` are more compiler options.
+    """Compile into ``folder`` unless the library is there, and return it. ``extra``: additional compiler options.
 
     Raises BuildFailed.
     """
@@ -81,7 +81,7 @@ def build(folder: Path, *, extra: Sequence[str] = ()) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as scratch:
             made = _compile(compiler, Path(scratch), extra)
-            made.replace(library)  # another process that builds the same never sees half of it
+            made.replace(library)  # a process that builds the same library never sees an incomplete file
     except OSError as error:
         raise BuildFailed(f"the kernel cannot be built in {folder}: {error}") from error
     for old in folder.glob("step-*.so"):
@@ -129,14 +129,14 @@ def _run(command: list[str]) -> None:
 
 
 def instruction_sets() -> list[str]:
-    """Names of those that a processor of this kind may have, the best one first."""
+    """Return the instruction sets that a processor of this kind may have, the best one first."""
     x86 = platform.machine().lower() in {"x86_64", "amd64"}
     return list(_CODEC) if x86 else ["portable"]
 
 
 @cache
 def codec_name(isa: str) -> str:
-    """Name of the library of these sources."""
+    """Return the file name of the codec's library of these sources."""
     digest = hashlib.sha256(repr((_CODEC_COMMON, _CODEC[isa])).encode())
     for path in [*sorted(CODEC_SOURCES.iterdir()), SOURCES / "threads.cpp", SOURCES / "threads.h"]:
         if path.suffix in {".cpp", ".h"}:
@@ -145,7 +145,7 @@ def codec_name(isa: str) -> str:
 
 
 def build_codec(folder: Path, isas: Sequence[str], *, extra: Sequence[str] = ()) -> list[Path]:
-    """Compile what is not there yet into ``folder``. ``extra`` are more compiler options. Raises BuildFailed."""
+    """Compile what is missing into ``folder``. ``extra``: additional compiler options. Raises BuildFailed."""
     libraries = [folder / codec_name(isa) for isa in isas]
     missing = [(isa, library) for isa, library in zip(isas, libraries, strict=True) if extra or not library.is_file()]
     if not missing:
@@ -160,7 +160,7 @@ def build_codec(folder: Path, isas: Sequence[str], *, extra: Sequence[str] = ())
             for made, library in pool.map(
                 lambda job: (_compile_codec(compiler, Path(scratch), job[0], extra), job[1]), missing
             ):
-                made.replace(library)  # another process that builds the same never sees half of it
+                made.replace(library)  # a process that builds the same library never sees an incomplete file
                 for old in folder.glob(library.name.rpartition("-")[0] + "-*.so"):
                     if old != library:
                         old.unlink(missing_ok=True)
@@ -170,7 +170,7 @@ def build_codec(folder: Path, isas: Sequence[str], *, extra: Sequence[str] = ())
 
 
 def _compile_codec(compiler: str, scratch: Path, isa: str, extra: Sequence[str]) -> Path:
-    """Compile one library. Only decode.cpp may use what the processor may lack."""
+    """Compile one library. Only decode.cpp may use instructions that a processor may lack."""
     jobs = [
         (CODEC_SOURCES / "decode.cpp", _CODEC[isa]),
         (CODEC_SOURCES / "fits.cpp", (f"-DCODEC_WANTS_{isa.upper()}",)),

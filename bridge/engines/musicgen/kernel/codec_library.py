@@ -1,4 +1,4 @@
-"""EnCodec's decoder in C++: one library for each instruction set, found or built."""
+"""EnCodec's decoder in C++: finds or builds the library for an instruction set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.engines.musicgen.kernel.build import BUILT, BuildFailed, build_codec
 def codec_library(folder: Path | None = None, isa: str | None = None) -> Path | str:
     """Return the library for this processor, or a sentence that says why there is none.
 
-    ``folder`` is where it is built when the package's own cannot be written. ``isa`` forces an instruction set:
+    It is built in ``folder`` when the package's own folder cannot be written. ``isa`` forces an instruction set:
     "avx512bf16", "avx2" or "portable"; this processor must have it.
     """
     wanted = [isa] if isa else instruction_sets()
@@ -24,7 +24,7 @@ def codec_library(folder: Path | None = None, isa: str | None = None) -> Path | 
     why = ""
     for place in places:
         try:
-            for name in wanted:  # only as many as it takes to find the one for this processor
+            for name in wanted:  # builds only until one fits this processor
                 if fits(library := build_codec(place, [name])[0]):
                     return library
         except BuildFailed as error:
@@ -36,8 +36,8 @@ def codec_library(folder: Path | None = None, isa: str | None = None) -> Path | 
 
 @cache
 def fits(library: Path) -> bool:
-    """Whether this processor can run it."""
+    """Say whether this processor can run it."""
     try:
         return bool(ctypes.CDLL(str(library)).codec_fits())
-    except OSError:  # damaged, or another system's
+    except OSError:  # damaged, or for another system
         return False

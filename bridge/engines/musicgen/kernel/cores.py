@@ -1,4 +1,4 @@
-"""How many threads the step takes on this machine."""
+"""How many threads the step uses on this machine."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 MOST: Final = 16
-"""More do not read faster from one memory; and the small model has as many heads, the largest pieces of work."""
+"""More threads do not read faster from one memory. The small model has as many heads, the largest units of work."""
 _TOPOLOGY: Final = Path("/sys/devices/system/cpu")
 
 
 def default_threads() -> int:
-    """Return one thread for each core, less one for the player when there are more than two."""
+    """Return one thread per core, less one for the player when there are more than two."""
     cores = _cores(_allowed())
     return max(1, min(cores - 1 if cores > 2 else cores, MOST))
 
@@ -25,7 +25,7 @@ def _allowed() -> set[int]:
 
 
 def _cores(processors: set[int]) -> int:
-    """Count the cores: two processors of one core share what reads memory, and a second thread wins nothing."""
+    """Count the cores: two processors of one core share its memory access, so a second thread gains nothing."""
     siblings = set()
     for processor in processors:
         try:

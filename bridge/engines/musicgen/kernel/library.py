@@ -37,20 +37,21 @@ TENSORS: Final = (
     "fc1",
     "fc2",
 )
-"""In the order of ``enum Tensor``; the first four belong to no layer."""
+"""In the order of ``enum Tensor``; the first four are outside the layers."""
 WHOLE: Final = 4
-"""How many of ``TENSORS`` belong to no layer."""
+"""How many of ``TENSORS`` are outside the layers."""
 LAYOUT: Final = 1
-"""Version of what ``source/packing.cpp`` writes. Change it with that file: what was kept before is then made again."""
+"""Version of the layout that ``source/packing.cpp`` writes. Change it with that file: files of other versions are then
+made again."""
 
 DONE, NO_MEMORY, BAD_ROW, BAD_POSITION, BAD_CODE, BAD_TENSOR, NO_NUMBERS, BUSY, BAD_CALL, FAILED = range(10)
-"""What the functions return."""
+"""Codes that the functions return."""
 
 ROW: Final = np.dtype(
     [
         ("row", np.int32),
         ("position", np.int32),
-        ("hears", np.int32),
+        ("cross", np.int32),
         ("scores", np.int32),
         ("codes", np.uintp),
         ("embedding", np.uintp),
@@ -77,7 +78,7 @@ REQUEST: Final = np.dtype(
     [
         ("rows", np.int32, 2),
         ("positions", np.int32, 2),
-        ("hears", np.int32, 2),
+        ("cross", np.int32, 2),
         ("column", np.int32),
         ("drawn", np.int32),
         ("last", np.int32),
@@ -112,19 +113,19 @@ def _load(path: Path) -> ctypes.CDLL:
     library.musicgen_embeddings.argtypes = [pointer]
     library.musicgen_pack.restype = integer
     library.musicgen_pack.argtypes = [pointer, integer, integer, pointer]
-    library.musicgen_listen.restype = integer
-    library.musicgen_listen.argtypes = [pointer, integer, pointer, integer]
+    library.musicgen_prefill_cross.restype = integer
+    library.musicgen_prefill_cross.argtypes = [pointer, integer, pointer, integer]
     library.musicgen_step.restype = integer
     library.musicgen_step.argtypes = [pointer, integer, pointer, pointer]
     library.musicgen_draw.restype = integer
     library.musicgen_draw.argtypes = [pointer, pointer, pointer, pointer, ctypes.c_double, integer, pointer]
-    library.musicgen_play.restype = integer
-    library.musicgen_play.argtypes = [pointer, integer, pointer, integer, pointer, integer, pointer]
+    library.musicgen_run_steps.restype = integer
+    library.musicgen_run_steps.argtypes = [pointer, integer, pointer, integer, pointer, integer, pointer]
     return library
 
 
 def _check_abi(library: ctypes.CDLL, path: Path) -> None:
-    """Compare the library's structures with ours: a wrong size would make it write where it must not."""
+    """Compare the library's structures with ours: with a wrong size it would write outside them."""
     ours = [ctypes.sizeof(Shape), ROW.itemsize, SAMPLING.itemsize, REQUEST.itemsize, len(TENSORS)]
     theirs = (ctypes.c_int32 * len(ours))()
     library.musicgen_abi.restype = None
@@ -141,7 +142,7 @@ def load_library(folder: Path | None) -> ctypes.CDLL:
     """Load the library, building it first if need be, see ``kernel_library``. Raises EngineUnavailable."""
     found = kernel_library(folder)
     if isinstance(found, str):
-        raise EngineUnavailable(f"the quick decoder for processors is not there: {found}")
+        raise EngineUnavailable(f"the quick decoder for CPUs is missing: {found}")
     return _load(found)
 
 

@@ -1,4 +1,4 @@
-"""Requests that join and leave a running batch."""
+"""Requests that are admitted to a running batch and leave it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Gate:
 
 
 class WatchedDecoder:
-    """A real decoder that says what it is asked for, steps when it may, and breaks on a memory of ``BROKEN``."""
+    """A real decoder that says what it is asked for, steps when it may, and breaks on encoder states of ``BROKEN``."""
 
     def __init__(self, weights: DecoderWeights, rows: int) -> None:
         self._decoder = TorchDecoder.load(weights, rows=rows, max_steps=200)
@@ -83,12 +83,12 @@ class WatchedDecoder:
     def description(self) -> dict[str, str]:
         return self._decoder.description
 
-    def begin(self, row: int, memory: Floats | None) -> None:
+    def begin(self, row: int, encoder_states: Floats | None) -> None:
         self.asked.append(("begin", (row,)))
         self._breaks.discard(row)
-        if memory is not None and memory[0, 0] == BROKEN:
+        if encoder_states is not None and encoder_states[0, 0] == BROKEN:
             self._breaks.add(row)
-        self._decoder.begin(row, memory)
+        self._decoder.begin(row, encoder_states)
 
     def embed(self, codes: Codes) -> Floats:
         return self._decoder.embed(codes)
@@ -182,7 +182,7 @@ def test_the_same_seed_gives_the_same_codes_alone_among_others_and_after_a_resta
     batch: Batch, alone: list[Codes]
 ) -> None:
     streams, got = [], []
-    for number in range(4):  # each joins when the one before has made some
+    for number in range(4):  # each comes when the one before has made some
         streams.append(_ask(batch, number))
         got.append([next(streams[-1]) for _ in range(2)])
     for number, stream in enumerate(streams):
@@ -211,7 +211,7 @@ def test_steps_are_shared(batch: Batch, decoder: WatchedDecoder) -> None:
     gate.open()
     for stream in streams:
         _all(stream)
-    # each joins by a turn of its own; then all are in one step
+    # each is prefilled in a round of its own; then all are in one step
     assert [len(rows) for rows in decoder.stepped] == [2, 4] + [6] * (FRAMES + 1) + [4, 2]
 
 

@@ -1,4 +1,4 @@
-"""What a melody model hears of a melody."""
+"""The input of melody models: the chroma of a melody."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transformers.audio_utils import chroma_filter_bank
 
 from bridge.audio.clip import Clip, Samples
 from bridge.engines.musicgen.checkpoint import open_checkpoint
-from bridge.engines.musicgen.chroma import CLASSES, HOP, RATE, WINDOW, chroma_of, hears_melody, pitch_classes
+from bridge.engines.musicgen.chroma import CLASSES, HOP, RATE, WINDOW, chroma_of, follows_melody, pitch_classes
 from bridge.engines.musicgen.decoder import Floats
 from bridge.engines.musicgen.decoder.torch_step import TorchDecoder
 from bridge.engines.musicgen.text import PromptEncoder
@@ -109,10 +109,10 @@ def test_concert_pitch_is_an_a_in_every_octave() -> None:
 
 
 def test_an_arpeggio_is_its_tones_in_time() -> None:
-    heard = classes_of(tones([C, E, G], 2.0))
+    classes = classes_of(tones([C, E, G], 2.0))
     middles = [round(second * RATE / HOP) for second in (1.0, 3.0, 5.0)]
-    assert [heard[at] for at in middles] == [C, E, G]
-    assert heard == sorted(heard)
+    assert [classes[at] for at in middles] == [C, E, G]
+    assert classes == sorted(classes)
 
 
 def test_a_transposed_tune_is_the_tune_rotated() -> None:
@@ -125,9 +125,9 @@ def test_a_transposed_tune_is_the_tune_rotated() -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000, 96_000])
 def test_any_rate_gives_the_same(rate: int) -> None:
-    heard = classes_of(tones([C, G, A], 1.5, rate=rate), rate)
-    assert len(heard) == 1 + math.floor(4.5 * RATE / HOP)
-    assert heard == classes_of(tones([C, G, A], 1.5))
+    classes = classes_of(tones([C, G, A], 1.5, rate=rate), rate)
+    assert len(classes) == 1 + math.floor(4.5 * RATE / HOP)
+    assert classes == classes_of(tones([C, G, A], 1.5))
 
 
 def test_channels_are_mixed() -> None:
@@ -157,10 +157,10 @@ class Deaf(TorchDecoder):
         super().prefill(row, np.zeros_like(inputs))
 
 
-@pytest.mark.parametrize(("kind", "hears"), [(TorchDecoder, True), (Deaf, False)])
+@pytest.mark.parametrize(("kind", "follows"), [(TorchDecoder, True), (Deaf, False)])
 def test_a_decoder_that_loses_the_melody_is_found_out(
-    one_thread: None, tmp_path: Path, kind: type[TorchDecoder], hears: bool
+    one_thread: None, tmp_path: Path, kind: type[TorchDecoder], follows: bool
 ) -> None:
     checkpoint = open_checkpoint(build_tiny_musicgen(tmp_path / "melody", melody=True))
     decoder = kind.load(checkpoint.decoder_weights(), rows=1, max_steps=300)
-    assert hears_melody(PromptEncoder(checkpoint), decoder) is hears
+    assert follows_melody(PromptEncoder(checkpoint), decoder) is follows

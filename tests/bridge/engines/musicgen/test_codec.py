@@ -18,7 +18,7 @@ import torch
 import transformers
 
 from bridge.engines.musicgen.codec import StreamingCodec, _streaming
-from bridge.engines.musicgen.codec._layers import Layers, Remembering, read_layers
+from bridge.engines.musicgen.codec._layers import Layers, LstmPart, read_layers
 from bridge.engines.musicgen.codec._native_layers import native_layers
 from bridge.engines.musicgen.codec._torch_layers import TorchLayers
 from bridge.engines.musicgen.decoder._base import Codes, Floats
@@ -192,20 +192,20 @@ def test_parts_decoded_in_one_go_are_what_each_is_alone(model: Any, way: str) ->
     layers = computed_by(way, model)._together._layers
     lengths = [3, 20, 1, 7, 7, 12, 5, 30]
 
-    def parts() -> list[Remembering]:
+    def parts() -> list[LstmPart]:
         made = []
         for seed, take in enumerate(lengths):
             inputs = np.random.default_rng(seed).standard_normal((take + 6, 16)).astype(np.float32)
-            made.append(Remembering(inputs, 3, take, np.zeros((1, 2, 64), np.float32)))
+            made.append(LstmPart(inputs, 3, take, np.zeros((1, 2, 64), np.float32)))
         return made
 
-    at_once, states = layers.remember(first := parts()), [part.state for part in first]
+    at_once, states = layers.lstm(first := parts()), [part.state for part in first]
     for i, part in enumerate(parts()):
-        assert np.array_equal(layers.remember([part])[0], at_once[i])
+        assert np.array_equal(layers.lstm([part])[0], at_once[i])
         assert np.array_equal(part.state, states[i])
-    heard = layers.sound(at_once)
+    audio = layers.decode(at_once)
     for i, rows in enumerate(at_once):
-        assert np.array_equal(layers.sound([rows])[0], heard[i])
+        assert np.array_equal(layers.decode([rows])[0], audio[i])
 
 
 def test_audio_is_settled_four_codes_behind(codec: StreamingCodec) -> None:
@@ -314,7 +314,7 @@ def test_what_fails_fails_alone_and_the_codec_goes_on(codec: StreamingCodec, mon
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(codec._together._layers, "sound", no_memory)
+        patch.setattr(codec._together._layers, "decode", no_memory)
         with pytest.raises(MemoryError):
             codec.decoding().push(codes)
     assert np.array_equal(in_parts(codec, codes, 10), good)
@@ -329,8 +329,8 @@ def test_what_fails_fails_for_all_that_are_decoded_together(
         raise MemoryError
 
     class Asked(list[Any]):
-        def append(self, wish: Any) -> None:
-            super().append(wish)
+        def append(self, request: Any) -> None:
+            super().append(request)
             asked.release()
 
     def decode() -> None:
@@ -339,10 +339,10 @@ def test_what_fails_fails_for_all_that_are_decoded_together(
         except MemoryError:
             failed.append(1)
 
-    monkeypatch.setattr(together._layers, "sound", no_memory)
-    monkeypatch.setattr(together, "_wishes", Asked())
+    monkeypatch.setattr(together._layers, "decode", no_memory)
+    monkeypatch.setattr(together, "_requests", Asked())
     threads = [threading.Thread(target=decode) for _ in range(3)]
-    with together._working:  # somebody else's sound is being decoded while all three come
+    with together._decoding_lock:  # somebody else's sound is being decoded while all three come
         for thread in threads:
             thread.start()
         for _ in threads:

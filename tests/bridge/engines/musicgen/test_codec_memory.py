@@ -56,10 +56,10 @@ for bfloat16 in range(1 + library.codec_has_bfloat16()):
             states = [np.zeros((2, 2, hidden), np.float32) for _ in lengths]
             made = [np.empty((n, hidden), np.float32) for n in lengths]
             parts = [part(i, 3, n, s, m) for i, n, s, m in zip(inputs, lengths, states, made)]
-            assert library.codec_remember(codec, (Part * len(parts))(*parts), len(parts)) == 0
+            assert library.codec_lstm(codec, (Part * len(parts))(*parts), len(parts)) == 0
             audio = [np.empty(n * 640, np.float32) for n in lengths]
             parts = [part(m, 0, len(m), None, a) for m, a in zip(made, audio)]
-            assert library.codec_sound(codec, (Part * len(parts))(*parts), len(parts)) == 0
+            assert library.codec_decode(codec, (Part * len(parts))(*parts), len(parts)) == 0
             assert all(np.isfinite(a).all() and a.std() > 0 for a in audio)
         library.codec_close(codec)
 print("decoded")

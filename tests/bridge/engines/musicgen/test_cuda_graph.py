@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 from bridge.engines.musicgen.batching import Batch, Conditioning, Sampling
 from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint
 from bridge.engines.musicgen.decoder import Codes, Decoder, Floats
-from bridge.engines.musicgen.decoder._drawing import DrawingDecoder, Drawn, Turn
+from bridge.engines.musicgen.decoder._drawing import DrawingDecoder, PendingCodes, StepInput
 from bridge.engines.musicgen.decoder.cuda_graph import GraphDecoder, _drawn
 from bridge.engines.musicgen.decoder.torch_step import TorchDecoder
 from bridge.engines.musicgen.sampling import draws, pick
@@ -70,11 +70,11 @@ def _columns(decoder: Decoder, steps: int) -> Codes:
 def _close(ours: Decoder, theirs: Decoder, given: list[Conditioning], tolerance: float) -> None:
     """Let both take in the same, and compare their scores with rows at different positions."""
     columns = _columns(theirs, 40)
-    for row, hears in enumerate(given):
+    for row, conditioning in enumerate(given):
         for decoder in (ours, theirs):
-            decoder.begin(row, hears.memory)
-            if hears.prefix is not None:
-                decoder.prefill(row, hears.prefix)
+            decoder.begin(row, conditioning.encoder_states)
+            if conditioning.prefix is not None:
+                decoder.prefill(row, conditioning.prefix)
             if row:
                 decoder.prefill(row, decoder.embed(columns[: 3 * row]))
     order = np.random.default_rng(2)
@@ -86,8 +86,8 @@ def _close(ours: Decoder, theirs: Decoder, given: list[Conditioning], tolerance:
 
 def _given(checkpoint: Checkpoint) -> list[Conditioning]:
     text = PromptEncoder(checkpoint, dtype="float32")
-    heard = [text.conditioning(words) for words in WORDS]
-    return [*heard, replace(heard[0], memory=None, prefix=heard[0].unheard_prefix)]
+    conditional = [text.conditioning(words) for words in WORDS]
+    return [*conditional, replace(conditional[0], encoder_states=None, prefix=conditional[0].unconditional_prefix)]
 
 
 def test_scores_are_those_of_the_plain_decoder(checkpoint: Checkpoint) -> None:
@@ -130,11 +130,11 @@ def test_codes_are_distributed_as_those_that_the_host_draws(sampling: Sampling) 
 
     many, vocabulary = 10_000, 64
     scores = 2.0 * np.random.default_rng(0).standard_normal((1, vocabulary), dtype=np.float32)
-    told = np.zeros((many, 1 + 8))
-    told[:, 0] = draws(3, many, 1)[:, 0]
-    told[:, 2:6] = sampling.temperature, sampling.top_k or vocabulary, sampling.top_p or 2.0, 1.0
-    told[:, 6] = told[:, 7] = np.arange(many)
-    on_device = _drawn(torch.from_numpy(scores).expand(many, 1, vocabulary), torch.from_numpy(told))[:, 0].numpy()
+    inputs = np.zeros((many, 1 + 8))
+    inputs[:, 0] = draws(3, many, 1)[:, 0]
+    inputs[:, 2:6] = sampling.temperature, sampling.top_k or vocabulary, sampling.top_p or 2.0, 1.0
+    inputs[:, 6] = inputs[:, 7] = np.arange(many)
+    on_device = _drawn(torch.from_numpy(scores).expand(many, 1, vocabulary), torch.from_numpy(inputs))[:, 0].numpy()
     on_host = pick(np.repeat(scores, 4 * many, axis=0)[None], sampling, draws(4, 4 * many, 1)[:, 0])
     table = np.stack([np.bincount(codes, minlength=vocabulary) for codes in (on_device, on_host)])
     assert table[0, table[1] == 0].sum() <= 5
@@ -146,7 +146,7 @@ class Counted:
 
     def __init__(self, decoder: GraphDecoder) -> None:
         self._decoder = decoder
-        self.under_way = 0
+        self.in_flight = 0
         self.most = 0
         self.break_at = -1
         self.drawn = 0
@@ -154,17 +154,17 @@ class Counted:
     def __getattr__(self, name: str) -> object:
         return getattr(self._decoder, name)
 
-    def draw(self, turns: Sequence[Turn]) -> Drawn:
+    def draw(self, inputs: Sequence[StepInput]) -> PendingCodes:
         self.drawn += 1
         if self.drawn == self.break_at:
             raise RuntimeError("the device is gone")
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        answer = self._decoder.draw(turns)
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+        pending = self._decoder.draw(inputs)
 
         def waited() -> Codes:
-            self.under_way -= 1
-            return answer()
+            self.in_flight -= 1
+            return pending()
 
         return waited
 
@@ -182,48 +182,48 @@ def batch(counted: Counted) -> Iterator[Batch]:
     batch.close()
 
 
-def _memory(number: int = 0) -> Floats:
+def _states(number: int = 0) -> Floats:
     return np.random.default_rng(number).standard_normal((5, 64), dtype=np.float32)
 
 
 def test_a_step_is_asked_for_before_the_one_before_is_waited_for(batch: Batch, counted: Counted) -> None:
-    codes = np.concatenate(list(batch.generate(Conditioning(_memory()), Sampling(), 50)))
+    codes = np.concatenate(list(batch.generate(Conditioning(_states()), Sampling(), 50)))
     assert codes.shape == (50, 4)
     assert counted.most == 2
-    assert counted.under_way == 0
+    assert counted.in_flight == 0
     assert counted.drawn == 53
-    again = np.concatenate(list(batch.generate(Conditioning(_memory()), Sampling(), 50)))
+    again = np.concatenate(list(batch.generate(Conditioning(_states()), Sampling(), 50)))
     np.testing.assert_array_equal(again, codes)
-    other = np.concatenate(list(batch.generate(Conditioning(_memory()), Sampling(seed=1), 50)))
+    other = np.concatenate(list(batch.generate(Conditioning(_states()), Sampling(seed=1), 50)))
     assert (other != codes).any()
 
 
 def test_the_background_that_loses_its_rows_loses_no_code(mono: Checkpoint) -> None:
     batch = Batch(_by_calls(mono, rows=2))
     cold = Sampling(temperature=0.0)
-    alone = np.concatenate(list(batch.generate(Conditioning(_memory()), cold, 100)))
-    background = batch.generate(Conditioning(_memory()), cold, 100, background=True)
+    alone = np.concatenate(list(batch.generate(Conditioning(_states()), cold, 100)))
+    background = batch.generate(Conditioning(_states()), cold, 100, background=True)
     got = [next(background)]
-    assert len(np.concatenate(list(batch.generate(Conditioning(_memory(1)), cold, 20)))) == 20
+    assert len(np.concatenate(list(batch.generate(Conditioning(_states(1)), cold, 20)))) == 20
     np.testing.assert_array_equal(np.concatenate([*got, *background]), alone)
     batch.close()
 
 
 def test_scores_that_are_no_numbers_fail_their_own_request_only(batch: Batch) -> None:
     bad = batch.generate(Conditioning(np.full((3, 64), np.nan, dtype=np.float32)), Sampling(), 30)
-    good = batch.generate(Conditioning(_memory()), Sampling(), 30)
+    good = batch.generate(Conditioning(_states()), Sampling(), 30)
     with pytest.raises(EngineError, match="lower guidance"):
         list(bad)
     assert len(np.concatenate(list(good))) == 30
     # the same rows again: nothing of it is left
-    assert len(np.concatenate(list(batch.generate(Conditioning(_memory()), Sampling(), 30)))) == 30
+    assert len(np.concatenate(list(batch.generate(Conditioning(_states()), Sampling(), 30)))) == 30
 
 
 def test_a_device_that_breaks_fails_those_who_were_in_the_step(batch: Batch, counted: Counted) -> None:
     counted.break_at = 10
     with pytest.raises(EngineError, match="the device is gone"):
-        list(batch.generate(Conditioning(_memory()), Sampling(), 30))
-    assert len(np.concatenate(list(batch.generate(Conditioning(_memory()), Sampling(), 30)))) == 30
+        list(batch.generate(Conditioning(_states()), Sampling(), 30))
+    assert len(np.concatenate(list(batch.generate(Conditioning(_states()), Sampling(), 30)))) == 30
 
 
 def test_a_row_that_is_full_is_an_error(mono: Checkpoint) -> None:
@@ -251,7 +251,7 @@ def test_a_graph_scores_as_the_plain_decoder_on_the_cpu(
 def test_a_captured_batch_gives_the_same_codes_again(mono: Checkpoint) -> None:
     batch = Batch(GraphDecoder.load(mono.decoder_weights(), rows=8, max_steps=700))
     first, again = (
-        np.concatenate(list(batch.generate(Conditioning(_memory()), Sampling(seed=4), 300))) for _ in range(2)
+        np.concatenate(list(batch.generate(Conditioning(_states()), Sampling(seed=4), 300))) for _ in range(2)
     )
     np.testing.assert_array_equal(first, again)
     batch.close()

@@ -406,7 +406,7 @@ def test_work_that_nobody_waits_for_says_so_to_the_batch(exact: MusicGenEngine, 
 def test_numbers_out_of_range_are_bad_audio_and_not_a_sound(
     exact: MusicGenEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own(exact), "_sounding", lambda *_: iter([np.full((1, 3_200), np.nan, np.float32)]))
+    monkeypatch.setattr(own(exact), "_decoded", lambda *_: iter([np.full((1, 3_200), np.nan, np.float32)]))
     with pytest.raises(BadAudio, match="lower guidance"):
         make(exact)
 

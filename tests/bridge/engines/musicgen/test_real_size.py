@@ -82,9 +82,9 @@ class Case:
 
     weights: ModelWeights
     columns: Codes
-    memory: Floats
+    encoder_states: Floats
     scores: Floats
-    """(positions of ``STEPPED``, 2: heard and unheard, K, V)."""
+    """(positions of ``STEPPED``, 2: conditional and unconditional, K, V)."""
 
 
 def _plain(tensor: Any) -> Floats:
@@ -127,9 +127,9 @@ def _case(seed: int) -> Case:
     random = np.random.default_rng(seed)
     columns = random.integers(0, SMALL.vocabulary, (STEPS, SMALL.codebooks), dtype=np.int32)
     columns[0] = SMALL.vocabulary
-    memory = random.standard_normal((12, SMALL.hidden), dtype=np.float32)
-    scores = [reference_scores(model, columns, heard)[list(STEPPED)] for heard in (memory, None)]
-    return Case(ModelWeights(model), columns, memory, np.stack(scores, axis=1))
+    states = random.standard_normal((12, SMALL.hidden), dtype=np.float32)
+    scores = [reference_scores(model, columns, given)[list(STEPPED)] for given in (states, None)]
+    return Case(ModelWeights(model), columns, states, np.stack(scores, axis=1))
 
 
 def _torch(precision: str) -> Callable[[ModelWeights], Decoder]:
@@ -153,7 +153,7 @@ def scored() -> Iterator[Callable[[Callable[[ModelWeights], Decoder], Case], Flo
     def score(load: Callable[[ModelWeights], Decoder], case: Case) -> Floats:
         decoder = load(case.weights)
         opened.append(decoder)
-        decoder.begin(0, case.memory)
+        decoder.begin(0, case.encoder_states)
         decoder.begin(1, None)
         scores, done = [], 0
         for position in STEPPED:

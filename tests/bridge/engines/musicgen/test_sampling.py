@@ -40,18 +40,18 @@ def _kernel_pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used 
     how = np.array(as_entry(sampling), dtype=library.SAMPLING)
     codes = np.zeros(scores.shape[1], dtype=np.int32)
     for book, number in enumerate(uniform.tolist()):
-        heard, unheard = scores[0, book], scores[-1, book]
+        conditional, unconditional = scores[0, book], scores[-1, book]
         fault = library.load_library(None).musicgen_draw(
             how.ctypes.data,
-            heard.ctypes.data,
-            unheard.ctypes.data if len(scores) > 1 else None,
+            conditional.ctypes.data,
+            unconditional.ctypes.data if len(scores) > 1 else None,
             None if used is None else used[book].ctypes.data,
             number,
             scores.shape[2],
             codes[book:].ctypes.data,
         )
         if fault == library.NO_NUMBERS:
-            raise ValueError("the scores are no numbers")
+            raise ValueError("the scores are not finite")
         assert fault == library.DONE
     return codes
 
@@ -146,10 +146,10 @@ def test_guidance_is_the_references() -> None:
     import torch
     from transformers.generation.logits_process import ClassifierFreeGuidanceLogitsProcessor
 
-    heard, unheard = _scores(1, 4), _scores(2, 4)
-    both = torch.from_numpy(np.concatenate([heard, unheard]))
+    conditional, unconditional = _scores(1, 4), _scores(2, 4)
+    both = torch.from_numpy(np.concatenate([conditional, unconditional]))
     theirs = ClassifierFreeGuidanceLogitsProcessor(3.0)(torch.zeros(4, 1), both).numpy()
-    np.testing.assert_allclose(guided(heard, unheard, 3.0), theirs, atol=1e-5)
+    np.testing.assert_allclose(guided(conditional, unconditional, 3.0), theirs, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_seeds_of_any_size_are_seeds() -> None:
 def test_scores_that_are_no_numbers_are_an_error(pick: Pick, bad: float) -> None:
     scores = _scores(codebooks=4)
     scores[2, 17] = bad
-    with pytest.raises(ValueError, match="no numbers"):
+    with pytest.raises(ValueError, match="not finite"):
         pick(scores[None], Sampling(), draws(0, 1, 4)[0], None)
 
 

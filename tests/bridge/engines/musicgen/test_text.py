@@ -1,4 +1,4 @@
-"""What the decoder hears of words and melodies."""
+"""The decoder's conditioning by words and melodies."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def encoder(opened: Checkpoint) -> PromptEncoder:
 
 
 @pytest.mark.parametrize("words", ["slow warm pad", "", "choir"])
-def test_memory_is_the_references(opened: Checkpoint, encoder: PromptEncoder, tiny: Path, words: str) -> None:
+def test_encoder_states_are_the_references(opened: Checkpoint, encoder: PromptEncoder, tiny: Path, words: str) -> None:
     import torch
 
     model = reference(tiny)
     with torch.inference_mode():
         text = opened.tokenizer()(words, return_tensors="pt")
         theirs = model.enc_to_dec_proj(model.text_encoder(**text).last_hidden_state)[0].numpy()
-    np.testing.assert_allclose(encoder.memory(words), theirs, atol=1e-5)
-    near = PromptEncoder(opened, dtype="bfloat16").memory(words)
+    np.testing.assert_allclose(encoder.encoder_states(words), theirs, atol=1e-5)
+    near = PromptEncoder(opened, dtype="bfloat16").encoder_states(words)
     assert np.linalg.norm(near - theirs) < 0.03 * np.linalg.norm(theirs)
     assert near.dtype == np.float32
 
@@ -69,33 +69,33 @@ def test_a_torch_that_packs_nothing_computes_all_the_same(opened: Checkpoint, mo
 
 
 def test_ten_thousand_words_are_cut(encoder: PromptEncoder) -> None:
-    assert encoder.memory("drum " * 10_000).shape == (MOST_TOKENS, 64)
+    assert encoder.encoder_states("drum " * 10_000).shape == (MOST_TOKENS, 64)
 
 
 def test_the_same_words_are_read_once(encoder: PromptEncoder) -> None:
     with ThreadPoolExecutor(4) as threads:
-        first, *others = threads.map(encoder.memory, ["a warm bass"] * 8)
+        first, *others = threads.map(encoder.encoder_states, ["a warm bass"] * 8)
     assert all(other is first for other in others)
     for number in range(100):
-        encoder.memory(f"choir {number}")
-    assert encoder.memory("a warm bass") is not first
+        encoder.encoder_states(f"choir {number}")
+    assert encoder.encoder_states("a warm bass") is not first
 
 
-def test_a_melody_model_hears_a_tune_before_the_words(tmp_path: Path, one_thread: None) -> None:
+def test_a_melody_model_gets_the_tune_before_the_words(tmp_path: Path, one_thread: None) -> None:
     checkpoint = open_checkpoint(build_tiny_musicgen(tmp_path / "melody", melody=True))
     encoder, length = PromptEncoder(checkpoint, dtype="float32"), checkpoint.config.chroma_length
     tune = np.eye(12, dtype=np.float32)[[0, 4, 7]]
-    heard, none = encoder.conditioning("choir", tune), encoder.conditioning("choir")
-    assert heard.memory is None
-    assert heard.prefix is not None
+    given, none = encoder.conditioning("choir", tune), encoder.conditioning("choir")
+    assert given.encoder_states is None
+    assert given.prefix is not None
     assert none.prefix is not None
-    assert heard.unheard_prefix is not None
-    np.testing.assert_allclose(heard.prefix[:3], checkpoint.chroma_projection(tune), atol=1e-6)
-    np.testing.assert_array_equal(heard.prefix[3:length], heard.prefix[: length - 3])
-    np.testing.assert_array_equal(heard.prefix[length:], encoder.memory("choir"))
-    np.testing.assert_array_equal(none.prefix[:length], np.repeat(heard.prefix[:1], length, axis=0))
-    np.testing.assert_array_equal(heard.unheard_prefix[:length], none.prefix[:length])
-    assert not heard.unheard_prefix[length:].any()
+    assert given.unconditional_prefix is not None
+    np.testing.assert_allclose(given.prefix[:3], checkpoint.chroma_projection(tune), atol=1e-6)
+    np.testing.assert_array_equal(given.prefix[3:length], given.prefix[: length - 3])
+    np.testing.assert_array_equal(given.prefix[length:], encoder.encoder_states("choir"))
+    np.testing.assert_array_equal(none.prefix[:length], np.repeat(given.prefix[:1], length, axis=0))
+    np.testing.assert_array_equal(given.unconditional_prefix[:length], none.prefix[:length])
+    assert not given.unconditional_prefix[length:].any()
     long = encoder.conditioning("choir", np.tile(tune, (200, 1)))
     assert long.prefix is not None
-    assert len(long.prefix) == len(heard.prefix)
+    assert len(long.prefix) == len(given.prefix)

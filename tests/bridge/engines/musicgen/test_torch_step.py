@@ -84,12 +84,12 @@ def _columns(shape: DecoderShape, steps: int, seed: int = 1) -> Codes:
     return columns
 
 
-def _scores(decoder: TorchDecoder, columns: Codes, *memories: Floats | None) -> Floats:
+def _scores(decoder: TorchDecoder, columns: Codes, *texts: Floats | None) -> Floats:
     """Give each row the same codes, and return (T, rows, K, V)."""
-    rows = range(len(memories))
-    for row, memory in zip(rows, memories, strict=True):
-        decoder.begin(row, memory)
-    return np.stack([decoder.step(rows, np.repeat(column[None], len(memories), axis=0)) for column in columns])
+    rows = range(len(texts))
+    for row, states in zip(rows, texts, strict=True):
+        decoder.begin(row, states)
+    return np.stack([decoder.step(rows, np.repeat(column[None], len(texts), axis=0)) for column in columns])
 
 
 def _load(weights: DecoderWeights, precision: str = "float32", rows: int = 2, max_steps: int = 400) -> TorchDecoder:
@@ -105,10 +105,10 @@ def _generate(decoder: TorchDecoder, model: Model, given: Conditioning, frames: 
 
 
 def _distance(model: Model, weights: DecoderWeights) -> float:
-    """Return the largest difference of any score at any position, heard and unheard."""
-    memory, columns = model.text.memory(WORDS), _columns(weights.shape, STEPS)
-    ours = _scores(_load(weights), columns, memory, None)
-    theirs = [reference_scores(model.reference.decoder, columns, heard) for heard in (memory, None)]
+    """Return the largest difference of any score at any position, conditional and unconditional."""
+    states, columns = model.text.encoder_states(WORDS), _columns(weights.shape, STEPS)
+    ours = _scores(_load(weights), columns, states, None)
+    theirs = [reference_scores(model.reference.decoder, columns, given) for given in (states, None)]
     return float(np.abs(ours - np.stack(theirs, axis=1)).max())
 
 
@@ -134,7 +134,7 @@ def test_the_likeliest_codes_are_those_of_generate(any_model: Model) -> None:
     assert len(np.unique(ours)) > 10  # else anything would be equal
 
 
-def test_a_melody_is_heard_as_the_reference_hears_it(tmp_path: Path, one_thread: None) -> None:
+def test_a_melody_model_gives_the_references_scores(tmp_path: Path, one_thread: None) -> None:
     import torch
 
     model = _model(build_tiny_musicgen(tmp_path / "melody", melody=True))
@@ -169,9 +169,9 @@ def test_it_goes_on_from_given_codes_as_the_reference_does(mono: Model) -> None:
 
 def test_what_is_taken_in_at_once_is_what_steps_would_make_of_it(mono: Model) -> None:
     decoder = _load(mono.checkpoint.decoder_weights())
-    memory, columns = mono.text.memory(WORDS), _columns(decoder.shape, 40)
-    stepped = _scores(decoder, columns, memory)[-1]
-    decoder.begin(0, memory)
+    states, columns = mono.text.encoder_states(WORDS), _columns(decoder.shape, 40)
+    stepped = _scores(decoder, columns, states)[-1]
+    decoder.begin(0, states)
     inputs = decoder.embed(columns[:-1])
     decoder.prefill(0, inputs[:25])
     decoder.prefill(0, inputs[25:])
@@ -182,16 +182,16 @@ def test_what_is_taken_in_at_once_is_what_steps_would_make_of_it(mono: Model) ->
 def test_a_row_gets_the_same_bits_alone_and_among_others(mono: Model, precision: str) -> None:
     decoder = _load(mono.checkpoint.decoder_weights(), precision, rows=6)
     columns = [_columns(decoder.shape, 30, seed) for seed in range(6)]
-    memories = [mono.text.memory(f"{WORDS}{' drum' * i}") if i % 2 else None for i in range(6)]
+    texts = [mono.text.encoder_states(f"{WORDS}{' drum' * i}") if i % 2 else None for i in range(6)]
     alone = []
-    for mine, memory in zip(columns, memories, strict=True):
-        decoder.begin(3, memory)
+    for mine, states in zip(columns, texts, strict=True):
+        decoder.begin(3, states)
         alone.append([decoder.step([3], column[None])[0].copy() for column in mine])
-    for row, memory in enumerate(memories):
-        decoder.begin(row, memory)
+    for row, states in enumerate(texts):
+        decoder.begin(row, states)
     at = [0] * 6
     order = np.random.default_rng(7)
-    while min(at) < 30:  # in every turn others step, from other positions
+    while min(at) < 30:  # in every round other rows step, from other positions
         rows = [int(row) for row in order.permutation(6)[: order.integers(1, 7)] if at[row] < 30]
         if not rows:
             continue
@@ -204,9 +204,9 @@ def test_a_row_gets_the_same_bits_alone_and_among_others(mono: Model, precision:
 @pytest.mark.parametrize(("precision", "cosine"), [("bfloat16", 0.999), ("int8", 0.995)])
 def test_fewer_bits_are_near_the_reference(mono: Model, precision: str, cosine: float) -> None:
     weights = mono.checkpoint.decoder_weights()
-    memory, columns = mono.text.memory(WORDS), _columns(weights.shape, 40)
-    ours = _scores(_load(weights, precision), columns, memory, None).reshape(-1, weights.shape.vocabulary)
-    theirs = _scores(_load(weights), columns, memory, None).reshape(-1, weights.shape.vocabulary)
+    states, columns = mono.text.encoder_states(WORDS), _columns(weights.shape, 40)
+    ours = _scores(_load(weights, precision), columns, states, None).reshape(-1, weights.shape.vocabulary)
+    theirs = _scores(_load(weights), columns, states, None).reshape(-1, weights.shape.vocabulary)
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     assert np.median((ours * theirs).sum(1) / lengths) >= cosine
 
@@ -215,7 +215,7 @@ def test_a_row_that_begins_again_has_forgotten(mono: Model) -> None:
     decoder = _load(mono.checkpoint.decoder_weights())
     columns = _columns(decoder.shape, 10)
     first = _scores(decoder, columns, None)
-    _scores(decoder, _columns(decoder.shape, 30, seed=9), mono.text.memory(WORDS))
+    _scores(decoder, _columns(decoder.shape, 30, seed=9), mono.text.encoder_states(WORDS))
     np.testing.assert_array_equal(_scores(decoder, columns, None), first)
 
 

@@ -1,8 +1,8 @@
-// EnCodec's decoder (Défossez et al. 2022, arXiv:2210.13438, as MusicGen uses it) for the processor: a convolution, an
-// LSTM with a short cut around it, then levels that each make `stride` rows of one, and a last convolution.
+// EnCodec's decoder (Défossez et al. 2022, arXiv:2210.13438, as MusicGen uses it) on the CPU: a convolution, an LSTM
+// with a skip connection, then upsampling levels that each turn one row into `stride` rows, and a last convolution.
 //
-// Between the levels only the ELU of what a level made is needed, in the numbers that are multiplied; the rest is
-// summed in float. Every output is summed in the same order whichever thread makes it, and however many rows there are.
+// Between the levels only the ELU of a level's output is stored, as float or bfloat16, whichever is multiplied; sums
+// are float. Every output is summed in the same order whichever thread computes it, and however many rows there are.
 #include <algorithm>
 #include <atomic>
 #include <new>
@@ -13,14 +13,14 @@
 #include "matrix.h"
 
 extern "C" {
-// A part of one sound. Rows are behind each other in memory.
+// A part of one sound. Rows are stored one after another.
 struct codec_part {
   const float* inputs;  // (rows, channels)
   std::int32_t rows;
-  std::int32_t skip;  // codec_remember: how many rows of the first convolution are context only
-  std::int32_t take;  // and how many after these are wanted
-  float* state;       // codec_remember: (LSTM layers, 2, hidden), h and c, before and after
-  float* outputs;     // codec_remember: (take, hidden); codec_sound: (rows * hop)
+  std::int32_t skip;  // codec_lstm: rows of the first convolution that are context only
+  std::int32_t take;  // codec_lstm: rows after these whose output is wanted
+  float* state;       // codec_lstm: (LSTM layers, 2, hidden), h and c; updated
+  float* outputs;     // codec_lstm: (take, hidden); codec_decode: (rows * hop)
 };
 }
 
@@ -40,8 +40,8 @@ Vector get(const float* from, int count) {
   return v;
 }
 
-// Where row `i` of a sequence of `length` comes from when it is mirrored at both ends by up to `pad` rows; -1 is a row
-// of zeros. A sequence too short for its mirror image gets zeros behind it first.
+// The row that row `i` of a sequence of `length` is a copy of, with up to `pad` rows of reflection padding at both
+// ends; -1 is a row of zeros. A sequence that is too short for its reflection is first extended with zeros.
 int mirrored(int i, int length, int pad) {
   const int long_enough = std::max(length, pad + 1);
   int from = i < 0 ? -i : i;
@@ -54,27 +54,27 @@ class Layers {
   virtual ~Layers() = default;
   virtual bool complete() const = 0;
   virtual bool set(int which, int columns, int taps, int channels, const float* weights, const float* bias) = 0;
-  virtual void remember(codec_part* parts, int count) = 0;
-  virtual void sound(codec_part* parts, int count) = 0;
+  virtual void lstm(codec_part* parts, int count) = 0;
+  virtual void decode(codec_part* parts, int count) = 0;
 };
 
 template <class T>
 class Decoder final : public Layers {
  public:
   Decoder(int threads, int lstm_layers, int levels, const std::int32_t* strides)
-      : threads_(std::max(threads, 1)), memories_(lstm_layers), levels_(levels), between_(threads_.count()) {
+      : threads_(std::max(threads, 1)), lstm_(lstm_layers), levels_(levels), between_(threads_.count()) {
     for (int i = 0; i < levels; ++i) levels_[i].stride = strides[i];
     given_.resize(matrices());
   }
 
   bool complete() const override { return std::find(given_.begin(), given_.end(), false) == given_.end(); }
 
-  // Matrices in order: first; per LSTM layer: of its input, of its past; per level: up, narrow, widen; last.
+  // Matrices in order: first; per LSTM layer: input, recurrent; per level: up, narrow, widen; last.
   bool set(int which, int columns, int taps, int channels, const float* weights, const float* bias) override {
-    const int depth = taps * channels, memories = 2 * static_cast<int>(memories_.size());
+    const int depth = taps * channels, lstm_matrices = 2 * static_cast<int>(lstm_.size());
     const int number = which;
     if (which < 0 || which >= matrices() || columns < 1 || taps < 1 || channels < 1) return false;
-    if (which > 0 && !given_[0]) return false;  // the others are compared with the first
+    if (which > 0 && !given_[0]) return false;  // the others are checked against the first
     if (channels % Matrix<T, 2>::kGroup) return false;
     if (which == 0) {
       if (columns % kLanes != 0) return false;
@@ -86,7 +86,7 @@ class Decoder final : public Layers {
       return true;
     }
     which -= 1;
-    if (which < memories) {
+    if (which < lstm_matrices) {
       if (columns != 4 * hidden_ || depth != hidden_) return false;
       std::vector<float> rows(static_cast<std::size_t>(columns) * depth), biases(columns);
       for (int i = 0; i < columns; ++i) {
@@ -95,15 +95,15 @@ class Decoder final : public Layers {
                     &rows[static_cast<std::size_t>(i) * depth]);
         biases[i] = bias ? bias[from] : 0.f;
       }
-      Memory& memory = memories_[which / 2];
+      LstmLayer& layer = lstm_[which / 2];
       if (which % 2 == 0)
-        memory.input.pack(columns, depth, rows.data(), biases.data());
+        layer.input.pack(columns, depth, rows.data(), biases.data());
       else
-        memory.past.pack(columns, depth, rows.data(), nullptr);
+        layer.recurrent.pack(columns, depth, rows.data(), nullptr);
       given_[number] = true;
       return true;
     }
-    which -= memories;
+    which -= lstm_matrices;
     if (which < 3 * static_cast<int>(levels_.size())) {
       Level& level = levels_[which / 3];
       if (which % 3 == 0) {
@@ -128,81 +128,81 @@ class Decoder final : public Layers {
     return true;
   }
 
-  void remember(codec_part* parts, int count) override {
-    std::vector<codec_part*> order(count);  // the longest first: at any step, those still running are the first few
+  void lstm(codec_part* parts, int count) override {
+    std::vector<codec_part*> order(count);  // the longest first: at any step the parts still running come first
     for (int i = 0; i < count; ++i) order[i] = parts + i;
     std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->take > b->take; });
-    std::vector<int> starts(count + 1, 0);  // of each part's rows among all rows
+    std::vector<int> starts(count + 1, 0);  // index of each part's first row among all rows
     for (int i = 0; i < count; ++i) starts[i + 1] = starts[i] + order[i]->take;
     const int rows = starts[count];
     skips_.resize(static_cast<std::size_t>(rows) * hidden_);
     rows_.resize(static_cast<std::size_t>(rows) * hidden_);
     gates_.resize(static_cast<std::size_t>(rows) * 4 * hidden_);
-    now_.resize(2 * static_cast<std::size_t>(count) * hidden_);
+    hidden_states_.resize(2 * static_cast<std::size_t>(count) * hidden_);
     inputs_.resize(static_cast<std::size_t>(order[0]->take + first_taps_) * embedding_);
     run([&](int thread) {
       for (int i = 0; i < count; ++i) convolve_first(thread, *order[i], starts[i]);
-      for (std::size_t layer = 0; layer < memories_.size(); ++layer) {
-        const Matrix<T, 2>& input = memories_[layer].input;
+      for (std::size_t layer = 0; layer < lstm_.size(); ++layer) {
+        const Matrix<T, 2>& input = lstm_[layer].input;
         multiply_rows(thread, input, rows_.data(), hidden_, rows, [&](int row, int column, Vector sum, int n) {
           put(&gates_[static_cast<std::size_t>(row) * 4 * hidden_ + column], sum, n);
         });
-        run_memory(thread, layer, order, starts);
+        run_lstm_layer(thread, layer, order, starts);
       }
     });
   }
 
-  void sound(codec_part* parts, int count) override {
+  void decode(codec_part* parts, int count) override {
     int longest = 0;
     for (int i = 0; i < count; ++i) longest = std::max(longest, parts[i].rows);
     reserve(longest);
     run([&](int thread) {
-      for (int i = 0; i < count; ++i) sound_one(thread, parts[i]);
+      for (int i = 0; i < count; ++i) decode_part(thread, parts[i]);
     });
   }
 
  private:
-  // How many matrices set() is given.
-  int matrices() const { return 2 + 2 * static_cast<int>(memories_.size()) + 3 * static_cast<int>(levels_.size()); }
+  // How many matrices set() takes.
+  int matrices() const { return 2 + 2 * static_cast<int>(lstm_.size()) + 3 * static_cast<int>(levels_.size()); }
 
-  struct Memory {
+  struct LstmLayer {
     Matrix<T, 2> input;
-    Matrix<T, 4> past;  // a panel is the four gates of kLanes units
+    Matrix<T, 4> recurrent;  // a panel is the four gates of kLanes units
   };
   struct Level {
     int stride = 0, channels = 0;
     Matrix<T, 2> up, narrow, widen;
   };
 
-  // Gates stand as input, forget, cell, output in the checkpoint, each of all units; here, each of kLanes units in
-  // turn.
+  // The checkpoint stores the gates input, forget, cell, output one after another, each for all units; here they are
+  // interleaved for every kLanes units.
   int gate_of_column(int column) const {
     const int block = column / (4 * kLanes), gate = column / kLanes % 4, unit = column % kLanes;
     return gate * hidden_ + block * kLanes + unit;
   }
 
-  // work(thread) on every thread. It must not throw: nothing in it asks for memory.
+  // Calls work(thread) on every thread. It must not throw, so nothing in it allocates memory.
   template <class Work>
   void run(const Work& work) {
     threads_.run([](void* context, int thread) { (*static_cast<const Work*>(context))(thread); },
                  const_cast<Work*>(&work));
   }
 
-  // What one thread does while the others wait.
+  // Calls work() on one thread while the others wait.
   template <class Work>
-  void alone(int thread, const Work& work) {
+  void on_one_thread(int thread, const Work& work) {
     if (thread == 0) work();
-    threads_.meet();
+    threads_.arrive_and_wait();
   }
 
-  // task(0..count - 1), each on one thread.
+  // Calls task(0..count - 1), each on one thread, with a barrier at the end.
   template <class Task>
   void share(int thread, int count, const Task& task) {
-    for (int i; (i = threads_.take(thread, count)) >= 0;) task(i);
-    threads_.meet();
+    for (int i; (i = threads_.next_unit(thread, count)) >= 0;) task(i);
+    threads_.arrive_and_wait();
   }
 
-  // Room for the levels of a part with this many rows.
+  // Allocates the workspace of the levels for a part with `rows` rows.
   void reserve(int rows) {
     std::size_t inputs = static_cast<std::size_t>(rows + 2) * hidden_, made = 0;
     const int pad = last_taps_ / 2;
@@ -217,7 +217,8 @@ class Decoder final : public Layers {
     active_.resize(made_.size());
   }
 
-  // Rows first..first + rows of a product, one panel: finish(row, column, sum with bias, columns that count).
+  // Rows first..first + rows of one panel of a product: calls finish(row, column, sum with bias, number of valid
+  // columns).
   template <class Finish>
   static void multiply_panel(const Matrix<T, 2>& matrix, const T* inputs, long step, int first, int rows, int panel,
                              const Finish& finish) {
@@ -237,7 +238,7 @@ class Decoder final : public Layers {
     }
   }
 
-  // A whole product, shared by the team.
+  // A whole product, shared by the threads.
   template <class Finish>
   void multiply_rows(int thread, const Matrix<T, 2>& matrix, const T* inputs, long step, int rows,
                      const Finish& finish) {
@@ -250,7 +251,7 @@ class Decoder final : public Layers {
 
   void convolve_first(int thread, const codec_part& part, int start) {
     const int pad = first_taps_ / 2;
-    alone(thread, [&] {
+    on_one_thread(thread, [&] {
       for (int i = 0; i < part.take + 2 * pad; ++i) {
         const int from = mirrored(part.skip - pad + i, part.rows, pad);
         for (int k = 0; k < embedding_; ++k)
@@ -265,32 +266,32 @@ class Decoder final : public Layers {
     });
   }
 
-  // One layer of the LSTM over all rows of all parts; its outputs take the place of its inputs.
-  void run_memory(int thread, std::size_t layer, const std::vector<codec_part*>& order,
-                  const std::vector<int>& starts) {
+  // One layer of the LSTM over all rows of all parts; its outputs replace its inputs.
+  void run_lstm_layer(int thread, std::size_t layer, const std::vector<codec_part*>& order,
+                      const std::vector<int>& starts) {
     using M = Matrix<T, 4>;
-    const M& past = memories_[layer].past;
+    const M& recurrent = lstm_[layer].recurrent;
     const int count = static_cast<int>(order.size()), longest = order[0]->take;
-    const bool is_last = layer + 1 == memories_.size();
-    T *before = now_.data(), *after = before + static_cast<std::size_t>(count) * hidden_;
-    alone(thread, [&] {
+    const bool is_last = layer + 1 == lstm_.size();
+    T *before = hidden_states_.data(), *after = before + static_cast<std::size_t>(count) * hidden_;
+    on_one_thread(thread, [&] {
       for (int i = 0; i < count; ++i)
         for (int k = 0; k < hidden_; ++k)
           before[static_cast<std::size_t>(i) * hidden_ + k] = Number<T>::from(order[i]->state[2 * layer * hidden_ + k]);
     });
     alignas(64) float tile[M::kTallest * M::kWidth];
-    const int first_panel = past.panels() * thread / threads_.count();
-    const int end_panel = past.panels() * (thread + 1) / threads_.count();
+    const int first_panel = recurrent.panels() * thread / threads_.count();
+    const int end_panel = recurrent.panels() * (thread + 1) / threads_.count();
     for (int step = 0, running = count; step < longest; ++step) {
       while (order[running - 1]->take <= step) --running;
       for (int panel = first_panel; panel < end_panel; ++panel) {
         for (int part = 0; part < running; part += M::kTallest) {
           const int height = std::min(M::kTallest, running - part);
-          past.multiply(before + static_cast<std::size_t>(part) * hidden_, hidden_, height, panel, tile);
+          recurrent.multiply(before + static_cast<std::size_t>(part) * hidden_, hidden_, height, panel, tile);
           for (int i = 0; i < height; ++i) {
             const codec_part& one = *order[part + i];
             const std::size_t row = starts[part + i] + step;
-            const float *gates = &gates_[(row * past.panels() + panel) * M::kWidth], *sums = tile + i * M::kWidth;
+            const float *gates = &gates_[(row * recurrent.panels() + panel) * M::kWidth], *sums = tile + i * M::kWidth;
             const auto gate = [&](int which) { return load(gates + which * kLanes) + load(sums + which * kLanes); };
             float *h = one.state + 2 * layer * hidden_ + panel * kLanes, *c = h + hidden_;
             const Vector cell = sigmoid(gate(1)) * load(c) + sigmoid(gate(0)) * hyperbolic_tangent(gate(2));
@@ -305,14 +306,14 @@ class Decoder final : public Layers {
           }
         }
       }
-      threads_.meet();
+      threads_.arrive_and_wait();
       std::swap(before, after);
     }
   }
 
-  void sound_one(int thread, const codec_part& part) {
+  void decode_part(int thread, const codec_part& part) {
     int rows = part.rows;
-    alone(thread, [&] {  // a row of zeros before and after
+    on_one_thread(thread, [&] {  // a row of zeros before and after
       std::fill_n(inputs_.begin(), hidden_, T{});
       std::fill_n(inputs_.begin() + static_cast<long>(rows + 1) * hidden_, hidden_, T{});
       for (int i = 0; i < rows * hidden_; i += kLanes)
@@ -325,7 +326,7 @@ class Decoder final : public Layers {
       channels = levels_[i].channels;
     }
     const int pad = last_taps_ / 2;
-    alone(thread, [&] {
+    on_one_thread(thread, [&] {
       T* first = &inputs_[static_cast<std::size_t>(pad) * channels];
       for (int i = -pad; i < rows + pad; i = i == -1 ? rows : i + 1)
         std::copy_n(first + static_cast<long>(mirrored(i, rows, pad)) * channels, channels,
@@ -338,11 +339,11 @@ class Decoder final : public Layers {
     });
   }
 
-  // inputs_ (a row of zeros, rows, a row of zeros) becomes the level's output with `pad` rows at both ends.
+  // Replaces inputs_ (a row of zeros, rows, a row of zeros) by the level's output with `pad` rows at both ends.
   void run_level(int thread, const Level& level, int rows, int inputs, int pad) {
     const int channels = level.channels, stride = level.stride, made = rows * stride;
-    const int cut = stride - stride / 2;  // of the 2 * stride - stride rows too many, those at the beginning
-    // the rows that are cut are written, too: there is room for them before and after
+    const int cut = stride - stride / 2;  // of the 2 * stride - stride surplus rows, those at the beginning
+    // the surplus rows are written as well: there is space for them before and after
     T* const out = next_inputs_.data() + static_cast<std::size_t>(pad) * channels;
     float* const whole = made_.data() + static_cast<std::size_t>(stride) * channels;
     T* const active = active_.data() + static_cast<std::size_t>(stride) * channels;
@@ -351,7 +352,7 @@ class Decoder final : public Layers {
       put(whole + at, sum, n);
       put(active + at, elu(sum), n);
     });
-    alone(thread, [&] {
+    on_one_thread(thread, [&] {
       std::copy_n(active + channels, channels, active - channels);
       std::copy_n(active + (made - 2L) * channels, channels, active + static_cast<long>(made) * channels);
       std::fill_n(next_inputs_.begin(), static_cast<std::size_t>(pad) * channels, T{});
@@ -373,10 +374,10 @@ class Decoder final : public Layers {
                          put(out + at, elu(sum + get(whole + at, n)), n);
                        });
     });
-    alone(thread, [&] { inputs_.swap(next_inputs_); });
+    on_one_thread(thread, [&] { inputs_.swap(next_inputs_); });
   }
 
-  // A product of one column.
+  // A product with one column.
   float dot(const T* inputs, const T* weights) const {
     constexpr int kStride = kLanes * Number<T>::kGroup;
     const int depth = static_cast<int>(last_.size());
@@ -398,19 +399,19 @@ class Decoder final : public Layers {
     }
   }
 
-  static constexpr int kBlock = 96;      // rows whose inputs stay in the second cache while panels go by
-  static constexpr int kTallBlock = 96;  // rows of a residual block, made at one go
+  static constexpr int kBlock = 96;  // rows whose inputs stay in the second-level cache while all panels are multiplied
+  static constexpr int kTallBlock = 96;  // rows of a residual block that are computed at once
 
   musicgen::Threads threads_;
   Matrix<T, 2> first_;
-  std::vector<Memory> memories_;
+  std::vector<LstmLayer> lstm_;
   std::vector<Level> levels_;
   std::vector<T> last_;
   float last_bias_ = 0;
   int first_taps_ = 0, last_taps_ = 0, embedding_ = 0, hidden_ = 0;
 
-  std::vector<std::vector<T>> between_;  // of each thread: inside a residual block
-  std::vector<T> inputs_, next_inputs_, active_, rows_, now_;
+  std::vector<std::vector<T>> between_;  // per thread: inside a residual block
+  std::vector<T> inputs_, next_inputs_, active_, rows_, hidden_states_;
   std::vector<float> made_, skips_, gates_;
   std::vector<bool> given_;  // which matrices set() has been given
 };
@@ -453,8 +454,8 @@ std::int32_t without_exceptions(const Work& work) noexcept {
 
 codec::Layers* layers(void* codec) { return static_cast<codec::Layers*>(codec); }
 
-// Can these parts be decoded? `has_state`: they are for codec_remember.
-bool are_whole(const codec_part* parts, std::int32_t count, bool has_state) {
+// Are these parts complete? `has_state`: they are for codec_lstm.
+bool are_complete(const codec_part* parts, std::int32_t count, bool has_state) {
   if (count < 0 || (count > 0 && parts == nullptr)) return false;
   for (std::int32_t i = 0; i < count; ++i) {
     const codec_part& part = parts[i];
@@ -467,8 +468,9 @@ bool are_whole(const codec_part* parts, std::int32_t count, bool has_state) {
 
 }  // namespace
 
-// One thread at a time may use a codec. No exception leaves: 0 = done, 1 = a matrix of a shape that does not fit,
-// 2 = no memory, 3 = a null pointer, a size that cannot be, or matrices still missing, 4 = another failure.
+// A codec may be used by one thread at a time. No exception leaves; functions return 0 = done, 1 = a matrix with a
+// shape that does not fit, 2 = out of memory, 3 = a null pointer, an impossible size, or matrices still missing, 4 =
+// another failure.
 extern "C" {
 
 // The size of codec_part in bytes: a caller compares it with its own when it loads the library.
@@ -483,7 +485,7 @@ CODEC_API std::int32_t codec_has_bfloat16() {
 #endif
 }
 
-// Null when there is no memory, no such precision, or a size that cannot be.
+// Returns null when memory runs out, for a precision that is missing, or for an impossible size.
 CODEC_API void* codec_open(std::int32_t bfloat16, std::int32_t threads, std::int32_t lstm_layers, std::int32_t levels,
                            const std::int32_t* strides) {
   if (lstm_layers < 0 || lstm_layers > 64 || levels < 1 || levels > 64 || threads > 256 || strides == nullptr)
@@ -508,7 +510,7 @@ CODEC_API void codec_close(void* codec) {
   });
 }
 
-// Give matrix number `which`, weights (columns, taps, channels); the first one comes first.
+// Sets matrix number `which`, weights (columns, taps, channels). Matrix 0 has to be set first.
 CODEC_API std::int32_t codec_set(void* codec, std::int32_t which, std::int32_t columns, std::int32_t taps,
                                  std::int32_t channels, const float* weights, const float* bias) {
   if (codec == nullptr || weights == nullptr) return kBadCall;
@@ -517,21 +519,21 @@ CODEC_API std::int32_t codec_set(void* codec, std::int32_t which, std::int32_t c
   });
 }
 
-// First convolution and LSTM.
-CODEC_API std::int32_t codec_remember(void* codec, codec_part* parts, std::int32_t count) {
-  if (codec == nullptr || !are_whole(parts, count, true) || !layers(codec)->complete()) return kBadCall;
+// Runs the first convolution and the LSTM.
+CODEC_API std::int32_t codec_lstm(void* codec, codec_part* parts, std::int32_t count) {
+  if (codec == nullptr || !are_complete(parts, count, true) || !layers(codec)->complete()) return kBadCall;
   if (count == 0) return kDone;
   return without_exceptions([&] {
-    layers(codec)->remember(parts, count);
+    layers(codec)->lstm(parts, count);
     return std::int32_t{kDone};
   });
 }
 
-// Levels and last convolution.
-CODEC_API std::int32_t codec_sound(void* codec, codec_part* parts, std::int32_t count) {
-  if (codec == nullptr || !are_whole(parts, count, false) || !layers(codec)->complete()) return kBadCall;
+// Decodes the LSTM's output to audio: upsampling levels and last convolution.
+CODEC_API std::int32_t codec_decode(void* codec, codec_part* parts, std::int32_t count) {
+  if (codec == nullptr || !are_complete(parts, count, false) || !layers(codec)->complete()) return kBadCall;
   return without_exceptions([&] {
-    layers(codec)->sound(parts, count);
+    layers(codec)->decode(parts, count);
     return std::int32_t{kDone};
   });
 }

@@ -1,4 +1,5 @@
-// Asked before anything else of the library is called: compiled for any processor, and told which one decode.cpp wants.
+// Called before anything else of the library. This file is compiled for any processor; a macro says which instruction
+// set decode.cpp was compiled for.
 #include <cstdint>
 
 extern "C" __attribute__((visibility("default"))) std::int32_t codec_fits() {

@@ -1,8 +1,8 @@
-// Matrices packed for the one multiplication that all of the codec's layers are made of.
+// Matrices packed for the one multiplication that all layers of the codec use.
 //
-// A convolution over rows of channels that lie behind each other in memory is a product with *overlapping* rows: the
-// K inputs of output row t are K numbers from t * step on. So is a transposed convolution whose kernel is twice its
-// stride: inputs t - 1 and t give `stride` output rows at once. No layer needs its inputs copied.
+// A convolution over rows of channels that are stored one after another is a product with *overlapping* rows: the K
+// inputs of output row t are the K numbers from t * step on. So is a transposed convolution whose kernel is twice its
+// stride: inputs t - 1 and t give `stride` output rows at once. No layer has to copy its inputs.
 #pragma once
 
 #include <vector>
@@ -11,7 +11,8 @@
 
 namespace codec {
 
-// Weights (columns, depth) and a bias; packed in panels of kPanel vectors of columns, which a tile of sums is wide.
+// Weights (columns, depth) and a bias, packed in panels of kPanel vectors of columns; a tile of sums is as wide as a
+// panel.
 template <class T, int kPanel>
 class Matrix {
  public:
@@ -39,7 +40,8 @@ class Matrix {
   int panels() const { return (columns_ + kWidth - 1) / kWidth; }
   const float* bias(int panel) const { return bias_.data() + static_cast<std::size_t>(panel) * kWidth; }
 
-  // tile (rows, kWidth) = inputs times one panel, bias left out. rows: 1..kTallest. Row t begins at inputs + t * step.
+  // tile (rows, kWidth) = inputs times one panel, without the bias. rows: 1..kTallest. Row t begins at inputs + t *
+  // step.
   void multiply(const T* inputs, long step, int rows, int panel, float* tile) const {
     const T* weights = packed_.data() + static_cast<std::size_t>(panel) * depth_ * kWidth;
     kTiles.of_rows[rows - 1](inputs, step, weights, depth_ / kGroup, tile);

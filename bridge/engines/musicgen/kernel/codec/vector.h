@@ -1,7 +1,7 @@
 // Vectors of floats, as wide as the instruction set that this file is compiled for, and the two kinds of numbers that
 // the codec multiplies: float, and bfloat16 where the processor multiplies it (AVX512_BF16).
 //
-// GCC's and Clang's vector extensions do most of it on every processor; only what they cannot say is written per
+// Most of it uses GCC's and Clang's vector extensions, on every processor; only what they cannot express is written per
 // instruction set.
 #pragma once
 
@@ -24,7 +24,7 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;
 #endif
 
-// How many sums a tile may hold at once without leaving the registers.
+// How many sums a tile may have so that all of them stay in registers.
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kSums = 24;
 #else
@@ -60,14 +60,14 @@ inline Vector where(Integers condition, Vector yes, Vector no) {
   return (Vector)(((Integers)yes & condition) | ((Integers)no & ~condition));
 }
 
-// e^x, relative error below 2e-7. x outside of -87..88 counts as the nearer of these.
+// e^x, relative error below 2e-7. x is clamped to -87..88.
 // e^x = 2^n e^r with |r| <= ln 2 / 2; the series of e^r up to r^7.
 inline Vector exponential(Vector x) {
   x = where(x > all(88.f), all(88.f), where(x < all(-87.f), all(-87.f), x));
   const Vector shift = all(12582912.f);  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
   const Vector shifted = multiply_add(x, all(1.44269504f), shift);
   const Vector n = shifted - shift;
-  Vector r = multiply_add(n, all(-0.693359375f), x);  // ln 2 in two parts, so that nothing is lost
+  Vector r = multiply_add(n, all(-0.693359375f), x);  // ln 2 in two parts, so that no precision is lost
   r = multiply_add(n, all(2.12194440e-4f), r);
   Vector series = all(1.f / 5040);
   series = multiply_add(series, r, all(1.f / 720));
@@ -86,7 +86,7 @@ inline Vector hyperbolic_tangent(Vector x) { return all(2.f) / (all(1.f) + expon
 // The exponential linear unit of EnCodec's decoder (Clevert et al. 2015, arXiv:1511.07289, alpha = 1).
 inline Vector elu(Vector x) { return where(x > all(0.f), x, exponential(x) - all(1.f)); }
 
-// One number of a matrix is a T. kGroup of them lie side by side and are multiplied and summed by one instruction.
+// One number of a matrix is a T. kGroup of them are adjacent, and one instruction multiplies and sums them.
 template <class T>
 struct Number;
 

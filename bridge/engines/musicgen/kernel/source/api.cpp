@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "arena.h"
-#include "drawing.h"
 #include "model.h"
 #include "packing.h"
+#include "sampling.h"
 #include "threads.h"
 
 namespace musicgen {
@@ -23,7 +23,7 @@ static_assert(sizeof(Shape) == sizeof(musicgen_shape), "api.h and model.h agree"
 
 struct Choice {
   const Kernels* kernels;
-  bool there;  // on this processor
+  bool supported;  // by this processor
 };
 
 std::vector<Choice> choices() {  // best first
@@ -44,8 +44,8 @@ std::vector<Choice> choices() {  // best first
 
 const Kernels* choose(const std::string& name, std::string& error) {
   for (const Choice& choice : choices())
-    if (name.empty() ? choice.there : name == choice.kernels->name) {
-      if (choice.there) return choice.kernels;
+    if (name.empty() ? choice.supported : name == choice.kernels->name) {
+      if (choice.supported) return choice.kernels;
       error = "this processor has no " + name;
       return nullptr;
     }
@@ -76,35 +76,35 @@ class Handle {
         scratch_(static_cast<size_t>(threads)),
         rows_(rows),
         max_steps_(max_steps),
-        memories_(static_cast<size_t>(rows)),
-        memory_lengths_(static_cast<size_t>(rows)),
-        absorbed_(static_cast<size_t>(rows)),
+        cross_kv_(static_cast<size_t>(rows)),
+        cross_lengths_(static_cast<size_t>(rows)),
+        folded_(static_cast<size_t>(rows)),
         table_(static_cast<size_t>(rows)),
         codes_(static_cast<size_t>(rows) * static_cast<size_t>(shape.codebooks)) {
-    for (int i = 0; i < threads; ++i) drawing_.emplace_back(shape.vocabulary);
+    for (int i = 0; i < threads; ++i) sampling_scratch_.emplace_back(shape.vocabulary);
     Weights& weights = decoder_.weights;
     weights.shape = shape;
     weights.precision = precision;
     weight_memory_ = Arena(lay_out(weights, layers_.data(), nullptr));
     lay_out(weights, layers_.data(), weight_memory_.data());
-    past_blocks_ = (max_steps + kPastBlock - 1) / kPastBlock;
-    row_bytes_ = past_bytes(past_blocks_);
-    past_memory_ = Arena(row_bytes_ * static_cast<size_t>(rows));
+    kv_blocks_ = (max_steps + kKvBlock - 1) / kKvBlock;
+    row_bytes_ = kv_bytes(kv_blocks_);
+    kv_memory_ = Arena(row_bytes_ * static_cast<size_t>(rows));
     decoder_.threads = &threads_;
     decoder_.scratch = scratch_.data();
-    lay_out_rooms(nullptr);
-    rooms_ = Arena(room_bytes_);
-    lay_out_rooms(rooms_.data());
+    lay_out_workspace(nullptr);
+    workspace_ = Arena(workspace_bytes_);
+    lay_out_workspace(workspace_.data());
     fill_positions();
     for (int i = 0; i < kPassRows; ++i) decoder_.pass.all[i] = i;
   }
 
   const char* isa() const { return kernels_->name; }
 
-  // Whether this thread may use the decoder now; then it has to leave again.
-  bool enter() { return !entered_.exchange(true, std::memory_order_acquire); }
+  // Returns true when no other thread uses the decoder; the caller then has to unlock() it.
+  bool try_lock() { return !locked_.exchange(true, std::memory_order_acquire); }
 
-  void leave() { entered_.store(false, std::memory_order_release); }
+  void unlock() { locked_.store(false, std::memory_order_release); }
 
   Arena& weights() { return weight_memory_; }
 
@@ -118,29 +118,29 @@ class Handle {
     return MUSICGEN_DONE;
   }
 
-  int listen(int row, const float* memory, int length) {
+  int prefill_cross(int row, const float* encoder_states, int length) {
     if (row < 0 || row >= rows_ || length < 0 || !decoder_.weights.shape.cross) return MUSICGEN_BAD_ROW;
     const size_t number = static_cast<size_t>(row);
-    const int blocks = (length + kPastBlock - 1) / kPastBlock;
-    const bool is_short = absorbs(length);
+    const int blocks = (length + kKvBlock - 1) / kKvBlock;
+    const bool is_short = folds(length);
     const size_t layers = static_cast<size_t>(decoder_.weights.shape.layers);
-    const size_t bytes = is_short ? absorbed(nullptr, length).layer_bytes * layers : past_bytes(blocks);
-    absorbed_[number] = Absorbed{};
-    if (memories_[number].bytes() < bytes) {
-      memories_[number] = Arena();  // first the old one goes
-      memory_lengths_[number] = 0;
-      memories_[number] = Arena(bytes);
+    const size_t bytes = is_short ? folded_layout(nullptr, length).layer_bytes * layers : kv_bytes(blocks);
+    folded_[number] = FoldedText{};
+    if (cross_kv_[number].bytes() < bytes) {
+      cross_kv_[number] = Arena();  // free the old one first
+      cross_lengths_[number] = 0;
+      cross_kv_[number] = Arena(bytes);
     }
-    memory_lengths_[number] = length;
-    if (is_short) absorbed_[number] = absorbed(memories_[number].data(), length);
-    decoder_.absorbed = absorbed_[number];
+    cross_lengths_[number] = length;
+    if (is_short) folded_[number] = folded_layout(cross_kv_[number].data(), length);
+    decoder_.folded = folded_[number];
     const size_t hidden = static_cast<size_t>(decoder_.weights.shape.hidden);
     for (int first = 0; first < length; first += kPassRows) {
       decoder_.pass.count = length - first < kPassRows ? length - first : kPassRows;
-      decoder_.memory = memory + static_cast<size_t>(first) * hidden;
-      decoder_.memory_first = first;
-      decoder_.memory_past = past(memories_[number].data(), blocks);
-      run(kernels_->listen[decoder_.weights.precision]);
+      decoder_.encoder_states = encoder_states + static_cast<size_t>(first) * hidden;
+      decoder_.first_state = first;
+      decoder_.cross_kv = kv_cache(cross_kv_[number].data(), blocks);
+      run(kernels_->prefill_cross[decoder_.weights.precision]);
     }
     return MUSICGEN_DONE;
   }
@@ -155,20 +155,20 @@ class Handle {
     return MUSICGEN_DONE;
   }
 
-  int play(int count, musicgen_request* requests, int steps, const int32_t* const* stops, int stop_count,
-           float* scores) {
+  int run_steps(int count, musicgen_request* requests, int steps, const int32_t* const* stops, int stop_count,
+                float* scores) {
     int rows = 0;
     for (int i = 0; i < count; ++i) rows += rows_of(requests[i]);
     if (rows > rows_) return MUSICGEN_BAD_ROW;
     for (int i = 0; i < count; ++i)
       if (requests[i].column < 0 || requests[i].column >= requests[i].last || requests[i].drawn < 0)
         return MUSICGEN_BAD_POSITION;
-    for (bool goes_on = true; goes_on && steps > 0; --steps) {
+    for (bool more = true; more && steps > 0; --steps) {
       fill_table(requests, count);
       if (const int fault = step(rows, table_.data(), scores)) return fault;
       draw_all(requests, count, scores);
-      for (int i = 0; i < count; ++i) goes_on = take(requests[i], drawn_for(i)) && goes_on;
-      for (int i = 0; i < stop_count; ++i) goes_on = __atomic_load_n(stops[i], __ATOMIC_RELAXED) == 0 && goes_on;
+      for (int i = 0; i < count; ++i) more = advance(requests[i], drawn_for(i)) && more;
+      for (int i = 0; i < stop_count; ++i) more = __atomic_load_n(stops[i], __ATOMIC_RELAXED) == 0 && more;
     }
     return MUSICGEN_DONE;
   }
@@ -186,12 +186,12 @@ class Handle {
       const musicgen_request& of = requests[i];
       const int32_t* codes = of.columns + static_cast<int64_t>(of.column) * decoder_.weights.shape.codebooks;
       for (int which = 0; which < rows_of(of); ++which, ++next)
-        table_[static_cast<size_t>(next)] = {of.rows[which], of.positions[which], of.hears[which], next, codes,
+        table_[static_cast<size_t>(next)] = {of.rows[which], of.positions[which], of.cross[which], next, codes,
                                              nullptr};
     }
   }
 
-  // Draws the next column of each request into codes_: all threads, a code at a time.
+  // Draws the next column of each request into codes_; the threads share the codes.
   void draw_all(const musicgen_request* requests, int count, const float* scores) {
     struct Context {
       Handle* self;
@@ -210,23 +210,23 @@ class Handle {
   void draw_on_thread(const musicgen_request* requests, int count, const float* scores, int thread) {
     const Shape& shape = decoder_.weights.shape;
     const size_t vocabulary = static_cast<size_t>(shape.vocabulary), books = static_cast<size_t>(shape.codebooks);
-    for (int unit; (unit = threads_.take(thread, count * shape.codebooks)) >= 0;) {
+    for (int unit; (unit = threads_.next_unit(thread, count * shape.codebooks)) >= 0;) {
       const int number = unit / shape.codebooks;
       const musicgen_request& of = requests[number];
-      if (of.column < of.drawn) continue;  // it was drawn before
+      if (of.column < of.drawn) continue;  // this column was drawn before
       size_t first = 0;
       for (int i = 0; i < number; ++i) first += static_cast<size_t>(rows_of(requests[i])) * books * vocabulary;
       const size_t book = static_cast<size_t>(unit) % books;
-      const float* heard = scores + first + book * vocabulary;
-      drawn_for(number)[book] =
-          draw(of.sampling, heard, rows_of(of) == 1 ? nullptr : heard + books * vocabulary,
-               of.used == nullptr ? nullptr : of.used + book * vocabulary,
-               of.uniform[static_cast<size_t>(of.column) * books + book], drawing_[static_cast<size_t>(thread)]);
+      const float* conditional = scores + first + book * vocabulary;
+      drawn_for(number)[book] = draw(
+          of.sampling, conditional, rows_of(of) == 1 ? nullptr : conditional + books * vocabulary,
+          of.used == nullptr ? nullptr : of.used + book * vocabulary,
+          of.uniform[static_cast<size_t>(of.column) * books + book], sampling_scratch_[static_cast<size_t>(thread)]);
     }
   }
 
-  // Writes down that a request was stepped, and what was drawn for it; false when it is over.
-  bool take(musicgen_request& request, const int32_t* codes) const {
+  // Advances a request by the step just made and stores what was drawn for it; false when it is complete or has failed.
+  bool advance(musicgen_request& request, const int32_t* codes) const {
     const size_t books = static_cast<size_t>(decoder_.weights.shape.codebooks);
     ++request.column;
     for (int32_t& position : request.positions) ++position;
@@ -271,23 +271,23 @@ class Handle {
     Pass& pass = decoder_.pass;
     const Shape& shape = decoder_.weights.shape;
     pass.count = count;
-    pass.hearing_count = pass.absorbed_count = pass.scored_count = 0;
+    pass.cross_count = pass.folded_count = pass.scored_count = 0;
     for (int i = 0; i < count; ++i) {
       const musicgen_row& from = rows[i];
       const size_t number = static_cast<size_t>(from.row);
       Row& row = pass.rows[i];
       row = Row{};
-      row.past = past(past_memory_.data() + number * row_bytes_, past_blocks_);
+      row.kv = kv_cache(kv_memory_.data() + number * row_bytes_, kv_blocks_);
       row.position = from.position;
       row.codes = from.codes;
       row.embedding = from.embedding;
-      if (from.hears && absorbed_[number].data != nullptr) {
-        row.absorbed = absorbed_[number];
-        pass.absorbed[pass.absorbed_count++] = i;
-      } else if (from.hears && memory_lengths_[number] > 0) {
-        row.memory = past(memories_[number].data(), (memory_lengths_[number] + kPastBlock - 1) / kPastBlock);
-        row.memory_length = memory_lengths_[number];
-        pass.hearing[pass.hearing_count++] = i;
+      if (from.cross && folded_[number].data != nullptr) {
+        row.folded = folded_[number];
+        pass.folded[pass.folded_count++] = i;
+      } else if (from.cross && cross_lengths_[number] > 0) {
+        row.cross_kv = kv_cache(cross_kv_[number].data(), (cross_lengths_[number] + kKvBlock - 1) / kKvBlock);
+        row.cross_length = cross_lengths_[number];
+        pass.cross[pass.cross_count++] = i;
       }
       if (from.scores >= 0) {
         const size_t wide = static_cast<size_t>(shape.codebooks * shape.vocabulary);
@@ -299,31 +299,31 @@ class Handle {
 
   size_t head_bytes() const {
     const Weights& weights = decoder_.weights;
-    return size_t{2} * kPastBlock * static_cast<size_t>(weights.padded_head) * (weights.precision == kFloat32 ? 4 : 2);
+    return size_t{2} * kKvBlock * static_cast<size_t>(weights.padded_head) * (weights.precision == kFloat32 ? 4 : 2);
   }
 
-  Past past(uint8_t* data, int blocks) const {
+  KvCache kv_cache(uint8_t* data, int blocks) const {
     const size_t block_bytes = head_bytes() * static_cast<size_t>(decoder_.weights.shape.heads);
     return {data, block_bytes * static_cast<size_t>(blocks), block_bytes, head_bytes()};
   }
 
-  size_t past_bytes(int blocks) const {
-    return past(nullptr, blocks).layer_bytes * static_cast<size_t>(decoder_.weights.shape.layers);
+  size_t kv_bytes(int blocks) const {
+    return kv_cache(nullptr, blocks).layer_bytes * static_cast<size_t>(decoder_.weights.shape.layers);
   }
 
-  // Is a text of so many tokens multiplied with the matrices around it? It depends on nothing else: a row's numbers are
-  // to be the same among any others.
-  bool absorbs(int length) const {
+  // Is the cross-attention to a text of `length` tokens folded? This depends on nothing else, so that a row's numbers
+  // are the same whatever the other rows are.
+  bool folds(int length) const {
     const Weights& weights = decoder_.weights;
-    return weights.precision != kInt4 && length > 0 && length <= kAbsorbed && length <= weights.head &&
+    return weights.precision != kInt4 && length > 0 && length <= kFoldedTokens && length <= weights.head &&
            weights.head % kLanes == 0 && 64 % weights.head == 0;
   }
 
-  Absorbed absorbed(uint8_t* data, int tokens) const {
+  FoldedText folded_layout(uint8_t* data, int tokens) const {
     const Weights& weights = decoder_.weights;
     const size_t hidden = static_cast<size_t>(weights.shape.hidden), heads = static_cast<size_t>(weights.shape.heads);
     const size_t number = weights.precision == kFloat32 ? 4 : weights.precision == kBfloat16 ? 2 : 1;
-    Absorbed text{};
+    FoldedText text{};
     text.data = data;
     text.tokens = tokens;
     text.padded = (tokens + kLanes - 1) / kLanes * kLanes;
@@ -338,41 +338,42 @@ class Handle {
     return text;
   }
 
-  Inputs take_inputs(Parts& parts) const {
+  Inputs allocate_inputs(Parts& parts) const {
     const Shape& shape = decoder_.weights.shape;
     const size_t widest = static_cast<size_t>(shape.ffn > shape.hidden ? shape.ffn : shape.hidden);
-    const size_t groups = (widest + 63) / 64;  // 64 inputs are the fewest that a group has
+    const size_t groups = (widest + 63) / 64;  // the smallest group has 64 inputs
     Inputs inputs;
-    inputs.bytes = parts.take<uint8_t>(groups * kPassRows * kGroupBytes);
-    inputs.scales = parts.take<float>(groups * kPassRows);
-    inputs.sums = parts.take<int32_t>(groups * kPassRows);
+    inputs.bytes = parts.allocate<uint8_t>(groups * kPassRows * kGroupBytes);
+    inputs.scales = parts.allocate<float>(groups * kPassRows);
+    inputs.sums = parts.allocate<int32_t>(groups * kPassRows);
     return inputs;
   }
 
-  void lay_out_rooms(uint8_t* begin) {
+  void lay_out_workspace(uint8_t* begin) {
     const Weights& weights = decoder_.weights;
     const size_t hidden = static_cast<size_t>(weights.shape.hidden), ffn = static_cast<size_t>(weights.shape.ffn);
     const size_t widest_head = static_cast<size_t>((3 * weights.head + kTile - 1) / kTile * kTile);
     Parts parts(begin);
-    positions_ = parts.take<float>(static_cast<size_t>(max_steps_) * hidden);
+    positions_ = parts.allocate<float>(static_cast<size_t>(max_steps_) * hidden);
     decoder_.positions = positions_;
-    decoder_.x = parts.take<float>(kPassRows * hidden);
-    decoder_.attended = parts.take<float>(kPassRows * hidden);
-    decoder_.inner = parts.take<float>(kPassRows * ffn);
-    decoder_.inputs = take_inputs(parts);
-    for (Scratch& own : scratch_) {
-      own.inputs = take_inputs(parts);
-      own.values = parts.take<float>(kPassRows * widest_head + kLanes);  // keep() may look beyond the last one
-      own.normed = parts.take<float>(hidden);
-      own.normed_inputs = take_inputs(parts);
-      own.made = parts.take<float>(((hidden + kTile - 1) / kTile * kTile + kLanes) * kLanes);
-      parts.take<uint8_t>(128);  // no line is shared by two threads
+    decoder_.x = parts.allocate<float>(kPassRows * hidden);
+    decoder_.attended = parts.allocate<float>(kPassRows * hidden);
+    decoder_.inner = parts.allocate<float>(kPassRows * ffn);
+    decoder_.inputs = allocate_inputs(parts);
+    for (Scratch& scratch : scratch_) {
+      scratch.inputs = allocate_inputs(parts);
+      // append_kv() may read beyond the last value
+      scratch.values = parts.allocate<float>(kPassRows * widest_head + kLanes);
+      scratch.normed = parts.allocate<float>(hidden);
+      scratch.normed_inputs = allocate_inputs(parts);
+      scratch.product = parts.allocate<float>(((hidden + kTile - 1) / kTile * kTile + kLanes) * kLanes);
+      parts.allocate<uint8_t>(128);  // so that no two threads share a cache line
     }
-    room_bytes_ = parts.used();
+    workspace_bytes_ = parts.used();
   }
 
-  // Sinusoids as MusicGen has them: cosines in the first half, sines in the second, of frequencies
-  // 10000^(-i / (half - 1)). Rounded to float where the model's own are.
+  // Sinusoidal positions in MusicGen's layout: cosines in the first half, sines in the second, with the frequencies
+  // 10000^(-i / (half - 1)). They are rounded to float at the same places as in the reference.
   void fill_positions() {
     const int hidden = decoder_.weights.shape.hidden, half = hidden / 2;
     const float step = static_cast<float>(-std::log(10000.0) / (half - 1));
@@ -396,18 +397,18 @@ class Handle {
   Threads threads_;
   std::vector<Layer> layers_;
   std::vector<Scratch> scratch_;
-  Arena weight_memory_, past_memory_, rooms_;
+  Arena weight_memory_, kv_memory_, workspace_;
   float* positions_ = nullptr;
-  size_t room_bytes_ = 0, row_bytes_ = 0;
-  int rows_, max_steps_, past_blocks_ = 0;
-  std::vector<Arena> memories_;
-  std::vector<int> memory_lengths_;
-  std::vector<Absorbed> absorbed_;
-  // of play(): the rows of a step, what was drawn for each request, room for each thread
+  size_t workspace_bytes_ = 0, row_bytes_ = 0;
+  int rows_, max_steps_, kv_blocks_ = 0;
+  std::vector<Arena> cross_kv_;
+  std::vector<int> cross_lengths_;
+  std::vector<FoldedText> folded_;
+  // for run_steps(): the rows of a step, the codes drawn for each request, scratch memory of each thread
   std::vector<musicgen_row> table_;
   std::vector<int32_t> codes_;
-  std::vector<DrawingRoom> drawing_;
-  std::atomic<bool> entered_{false};
+  std::vector<SamplingScratch> sampling_scratch_;
+  std::atomic<bool> locked_{false};
 };
 
 }  // namespace
@@ -444,14 +445,14 @@ int32_t without_exceptions(const Work& work) noexcept {
   }
 }
 
-// The same for a call with a decoder, which one thread at a time may make.
+// The same for a call with a decoder, which one thread at a time may use.
 template <class Work>
 int32_t with_decoder(void* decoder, const Work& work) noexcept {
   if (decoder == nullptr) return MUSICGEN_BAD_CALL;
   Handle& handle = *static_cast<Handle*>(decoder);
-  if (!handle.enter()) return MUSICGEN_BUSY;
+  if (!handle.try_lock()) return MUSICGEN_BUSY;
   const int32_t code = without_exceptions([&] { return work(handle); });
-  handle.leave();
+  handle.unlock();
   return code;
 }
 
@@ -507,9 +508,9 @@ int32_t musicgen_pack(void* decoder, int32_t tensor, int32_t layer, const float*
   return with_decoder(decoder, [&](Handle& handle) { return handle.pack(tensor, layer, values); });
 }
 
-int32_t musicgen_listen(void* decoder, int32_t row, const float* memory, int32_t length) {
-  if (memory == nullptr && length != 0) return MUSICGEN_BAD_CALL;
-  return with_decoder(decoder, [&](Handle& handle) { return handle.listen(row, memory, length); });
+int32_t musicgen_prefill_cross(void* decoder, int32_t row, const float* encoder_states, int32_t length) {
+  if (encoder_states == nullptr && length != 0) return MUSICGEN_BAD_CALL;
+  return with_decoder(decoder, [&](Handle& handle) { return handle.prefill_cross(row, encoder_states, length); });
 }
 
 int32_t musicgen_step(void* decoder, int32_t count, const musicgen_row* rows, float* scores) {
@@ -519,8 +520,8 @@ int32_t musicgen_step(void* decoder, int32_t count, const musicgen_row* rows, fl
   return with_decoder(decoder, [&](Handle& handle) { return handle.step(count, rows, scores); });
 }
 
-int32_t musicgen_play(void* decoder, int32_t count, musicgen_request* requests, int32_t steps,
-                      const int32_t* const* stops, int32_t stop_count, float* scores) {
+int32_t musicgen_run_steps(void* decoder, int32_t count, musicgen_request* requests, int32_t steps,
+                           const int32_t* const* stops, int32_t stop_count, float* scores) {
   if (count < 0 || (count > 0 && (requests == nullptr || scores == nullptr))) return MUSICGEN_BAD_CALL;
   if (stop_count < 0 || (stop_count > 0 && stops == nullptr)) return MUSICGEN_BAD_CALL;
   for (int32_t i = 0; i < stop_count; ++i)
@@ -528,16 +529,16 @@ int32_t musicgen_play(void* decoder, int32_t count, musicgen_request* requests, 
   for (int32_t i = 0; i < count; ++i)
     if (requests[i].columns == nullptr || requests[i].open == nullptr || requests[i].uniform == nullptr)
       return MUSICGEN_BAD_CALL;
-  return with_decoder(decoder,
-                      [&](Handle& handle) { return handle.play(count, requests, steps, stops, stop_count, scores); });
+  return with_decoder(
+      decoder, [&](Handle& handle) { return handle.run_steps(count, requests, steps, stops, stop_count, scores); });
 }
 
-int32_t musicgen_draw(const musicgen_sampling* how, const float* heard, const float* unheard, const uint8_t* used,
-                      double uniform, int32_t vocabulary, int32_t* code) {
-  if (how == nullptr || heard == nullptr || code == nullptr || vocabulary < 1) return MUSICGEN_BAD_CALL;
+int32_t musicgen_draw(const musicgen_sampling* how, const float* conditional, const float* unconditional,
+                      const uint8_t* used, double uniform, int32_t vocabulary, int32_t* code) {
+  if (how == nullptr || conditional == nullptr || code == nullptr || vocabulary < 1) return MUSICGEN_BAD_CALL;
   return without_exceptions([&] {
-    musicgen::DrawingRoom room(vocabulary);
-    *code = musicgen::draw(*how, heard, unheard, used, uniform, room);
+    musicgen::SamplingScratch scratch(vocabulary);
+    *code = musicgen::draw(*how, conditional, unconditional, used, uniform, scratch);
     return *code < 0 ? MUSICGEN_NO_NUMBERS : MUSICGEN_DONE;
   });
 }

@@ -25,14 +25,14 @@ void forbid(uint8_t* begin, size_t bytes) {
 Arena::Arena(size_t bytes) : mapped_bytes_(bytes + kHugePage), bytes_(bytes) {
   int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 #if defined(MAP_NORESERVE)
-  flags |= MAP_NORESERVE;  // rows that are never used are never paid for
+  flags |= MAP_NORESERVE;  // rows that are never used take no memory
 #endif
   void* mapped = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (mapped == MAP_FAILED) throw std::bad_alloc();
   mapped_ = static_cast<uint8_t*>(mapped);
   data_ = reinterpret_cast<uint8_t*>((reinterpret_cast<uintptr_t>(mapped_) + kHugePage - 1) / kHugePage * kHugePage);
 #if defined(MADV_HUGEPAGE)
-  madvise(data_, bytes_, MADV_HUGEPAGE);  // a wish: without, it is only slower
+  madvise(data_, bytes_, MADV_HUGEPAGE);  // only a hint: without huge pages it is slower
 #endif
 }
 

@@ -1,4 +1,4 @@
-// Memory in one piece, in huge pages where the system has them, zero until it is written.
+// One contiguous block of memory, in huge pages where the system has them, zero until it is written.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +23,7 @@ class Arena {
   size_t bytes_ = 0;
 };
 
-// No touching of what lies between two parts goes unseen when the address sanitizer looks on.
+// Bytes between two parts. Under the address sanitizer they are poisoned, so that an access between parts is reported.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kGuard = 64;
 #else
@@ -31,13 +31,13 @@ constexpr size_t kGuard = 0;
 #endif
 void forbid(uint8_t* begin, size_t bytes);
 
-// Hands out parts of a piece of memory, each at the beginning of a cache line. From null on it only counts.
+// Allocates parts of a block of memory one after another, each aligned to a cache line. With null it only counts bytes.
 class Parts {
  public:
   explicit Parts(uint8_t* begin) : begin_(begin) {}
 
   template <class T>
-  T* take(size_t count, size_t alignment = 64) {
+  T* allocate(size_t count, size_t alignment = 64) {
     used_ = (used_ + alignment - 1) / alignment * alignment;
     const size_t offset = used_;
     used_ += count * sizeof(T) + kGuard;

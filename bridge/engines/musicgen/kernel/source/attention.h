@@ -1,8 +1,8 @@
-// One head of one row: what it puts into its past, and what it attends to there.
+// One head of one row: appending to the KV cache, and attention over it.
 //
-// Keys lie 16 positions beside each other, so that 16 scores come of multiplying the query's numbers with whole
-// registers; values lie one position after another. Past is gone through once: the largest score so far is kept, and
-// what was gathered is made smaller when a larger one comes (Milakov and Gimelshein 2018, arXiv:1805.02867).
+// Keys are interleaved in groups of 16 positions, so that multiplying the query's numbers with whole registers gives 16
+// scores; values are stored one position after another. Attention is one pass with an online softmax: it keeps the
+// largest score so far, and rescales the sums when a larger one comes (Milakov and Gimelshein 2018, arXiv:1805.02867).
 #pragma once
 #include <cstring>
 
@@ -11,22 +11,21 @@
 namespace musicgen {
 namespace {
 
-// The 16 positions around `position`.
-template <class Kept>
-inline Kept* sixteen(Past past, int layer, int head, int position, int padded) {
-  uint8_t* block =
-      past.data + layer * past.layer_bytes + position / kPastBlock * past.block_bytes + head * past.head_bytes;
-  return reinterpret_cast<Kept*>(block) + position % kPastBlock / kLanes * (2 * kLanes * padded);
+// The group of 16 positions that `position` belongs to.
+template <class KvType>
+inline KvType* kv_group(KvCache kv, int layer, int head, int position, int padded) {
+  uint8_t* block = kv.data + layer * kv.layer_bytes + position / kKvBlock * kv.block_bytes + head * kv.head_bytes;
+  return reinterpret_cast<KvType*>(block) + position % kKvBlock / kLanes * (2 * kLanes * padded);
 }
 
-// Writes key and value, `width` numbers each, at `position`.
-template <class Kept>
-inline void keep(Past past, int layer, int head, int position, int width, int padded, const float* key,
-                 const float* value) {
-  Kept* keys = sixteen<Kept>(past, layer, head, position, padded);
-  Kept* values = keys + padded * kLanes + position % kLanes * padded;
+// Writes a key and a value, `width` numbers each, at `position`.
+template <class KvType>
+inline void append_kv(KvCache kv, int layer, int head, int position, int width, int padded, const float* key,
+                      const float* value) {
+  KvType* keys = kv_group<KvType>(kv, layer, head, position, padded);
+  KvType* values = keys + padded * kLanes + position % kLanes * padded;
   keys += position % kLanes;
-  Kept narrow[kLanes];
+  KvType narrow[kLanes];
   for (int i = 0; i < width; i += kLanes) {
     const int count = smaller(kLanes, width - i);
     Lanes::store(narrow, within_half(Lanes::first(count, Lanes::load(key + i), Lanes::zero())));
@@ -36,19 +35,19 @@ inline void keep(Past past, int layer, int head, int position, int width, int pa
 }
 
 // out[0..width) = attention of `query` over positions 0..length-1. Parts = padded width / 16. `later`: the first keys
-// of who attends next. What comes next is fetched evenly while this is worked on.
-template <class Kept, int Parts>
-inline void attend_parts(Past past, int layer, int head, int length, int width, const float* query, float* out,
-                         const Kept* later) {
+// that are read after this call. The next keys and values are prefetched evenly while the current ones are multiplied.
+template <class KvType, int Parts>
+inline void attend_parts(KvCache kv, int layer, int head, int length, int width, const float* query, float* out,
+                         const KvType* later) {
   constexpr int kPadded = Parts * kLanes;
-  constexpr int kLine = 64 / sizeof(Kept);
+  constexpr int kLine = 64 / sizeof(KvType);
   Lanes::Floats gathered[Parts];
   for (Lanes::Floats& part : gathered) part = Lanes::zero();
   Lanes::Floats weight_sum = Lanes::zero();
   float most = -3e38f;
-  const Kept* keys = sixteen<Kept>(past, layer, head, 0, kPadded);
+  const KvType* keys = kv_group<KvType>(kv, layer, head, 0, kPadded);
   for (int begin = 0; begin < length; begin += kLanes) {
-    const Kept* next = begin + kLanes < length ? sixteen<Kept>(past, layer, head, begin + kLanes, kPadded) : later;
+    const KvType* next = begin + kLanes < length ? kv_group<KvType>(kv, layer, head, begin + kLanes, kPadded) : later;
     Lanes::Floats score[4] = {Lanes::zero(), Lanes::zero(), Lanes::zero(), Lanes::zero()};
     for (int i = 0; i < kPadded; i += 4) {
       for (int line = 0; line < 4 * kLanes; line += kLine) __builtin_prefetch(next + i * kLanes + line, 0, 2);
@@ -69,7 +68,7 @@ inline void attend_parts(Past past, int layer, int head, int length, int width, 
     weight_sum = Lanes::add(weight_sum, weights);
     float weight[kLanes];
     Lanes::store(weight, weights);
-    const Kept* values = keys + kPadded * kLanes;
+    const KvType* values = keys + kPadded * kLanes;
     for (int position = 0; position < count; ++position, values += kPadded) {
       for (int line = 0; line < kPadded; line += kLine)
         __builtin_prefetch(next + (kLanes + position) * kPadded + line, 0, 2);
@@ -88,18 +87,18 @@ inline void attend_parts(Past past, int layer, int head, int length, int width, 
   std::memcpy(out, whole, static_cast<size_t>(width) * sizeof(float));
 }
 
-template <class Kept>
-inline void attend(Past past, int layer, int head, int length, int width, int padded, const float* query, float* out,
-                   Past later) {
-  const Kept* next = sixteen<Kept>(later, layer, head, 0, padded);
+template <class KvType>
+inline void attend(KvCache kv, int layer, int head, int length, int width, int padded, const float* query, float* out,
+                   KvCache later) {
+  const KvType* next = kv_group<KvType>(later, layer, head, 0, padded);
   alignas(64) float scaled[kHeadWidth] = {};
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(width));
   for (int i = 0; i < width; ++i) scaled[i] = query[i] * scale;
   switch (padded / kLanes) {
-    case 1: return attend_parts<Kept, 1>(past, layer, head, length, width, scaled, out, next);
-    case 2: return attend_parts<Kept, 2>(past, layer, head, length, width, scaled, out, next);
-    case 4: return attend_parts<Kept, 4>(past, layer, head, length, width, scaled, out, next);
-    default: return attend_parts<Kept, 8>(past, layer, head, length, width, scaled, out, next);
+    case 1: return attend_parts<KvType, 1>(kv, layer, head, length, width, scaled, out, next);
+    case 2: return attend_parts<KvType, 2>(kv, layer, head, length, width, scaled, out, next);
+    case 4: return attend_parts<KvType, 4>(kv, layer, head, length, width, scaled, out, next);
+    default: return attend_parts<KvType, 8>(kv, layer, head, length, width, scaled, out, next);
   }
 }
 

@@ -11,13 +11,13 @@ namespace musicgen {
 namespace {
 
 constexpr int kStepBytes = 128;
-// How weights are fetched while a group is multiplied, and how many bytes ahead. With two rows just before they are
-// needed, into the nearest cache; with more, which take longer, further ahead into the next one, whose room for what is
-// under way is larger. Measured.
+// How weights are prefetched while a group is multiplied, and how many bytes ahead. With up to two rows: shortly before
+// they are needed, into the first-level cache. With more rows, which take longer: further ahead, into the second level,
+// which can have more fetches in flight. Measured.
 enum Fetch { kNothing, kOfPair, kOfFew, kOfMany };
 constexpr int kAheadOfPair = 4096, kAheadOfFew = 8192, kAheadOfMany = 16384;
 
-// Fetches, in one step of a group, its share of what comes later: both of the step's lines, or kOfMany: one.
+// Prefetches, in one step of a group, a part of the later weights: two cache lines, or with kOfMany one.
 template <Fetch Of>
 inline void fetch_share(const uint8_t*& ahead) {
   if constexpr (Of == kOfPair) {
@@ -38,9 +38,9 @@ inline int32_t load_int(const uint8_t* p) {
   return x;
 }
 
-// Integers for kInputs values at a time, with one scale: the largest becomes 127. When all are NaN (normalise() makes
-// them so if one is), the scale is NaN too, and so will be what is multiplied: max() takes its second when in doubt.
-// The integers stay small.
+// Quantises kInputs values at a time with one scale: the largest becomes 127. When all are NaN (layer_norm() makes all
+// NaN if one is), the scale is NaN too, and so is the product: max() returns its second operand for a NaN. The integers
+// stay small.
 template <int Group>
 inline void quantise(Inputs inputs, int row, int rows, const float* values, int count) {
   const Lanes::Floats shift = Lanes::set(12582912.0f);  // see exponential()
@@ -66,9 +66,9 @@ inline void quantise(Inputs inputs, int row, int rows, const float* values, int 
 }
 
 struct Float32 {
-  using Kept = float;      // in a row's past
-  using Absorbed = float;  // in an absorbed text
-  static constexpr bool kAbsorbs = true;
+  using KvType = float;      // in the KV cache
+  using FoldedType = float;  // in a folded text
+  static constexpr bool kFolds = true;
   static constexpr int kDepth = 1;  // inputs in a step
   static constexpr int kInputs = 64;
   static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) * kStepBytes; }
@@ -106,9 +106,9 @@ struct Float32 {
 };
 
 struct Bfloat16 {
-  using Kept = uint16_t;
-  using Absorbed = uint16_t;
-  static constexpr bool kAbsorbs = true;
+  using KvType = uint16_t;
+  using FoldedType = uint16_t;
+  static constexpr bool kFolds = true;
   static constexpr int kDepth = 2;
   static constexpr int kInputs = 128;
   static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) / 2 * kStepBytes; }
@@ -155,9 +155,9 @@ struct Bfloat16 {
 };
 
 struct Int8 {
-  using Kept = uint16_t;
-  using Absorbed = int8_t;
-  static constexpr bool kAbsorbs = true;
+  using KvType = uint16_t;
+  using FoldedType = int8_t;
+  static constexpr bool kFolds = true;
   static constexpr int kDepth = 4;
   static constexpr int kInputs = 256;
   static constexpr size_t kGroupSize(int inputs) { return static_cast<size_t>(inputs) / 4 * kStepBytes; }
@@ -192,12 +192,13 @@ struct Int8 {
   }
 };
 
-// A group begins with its 32 scales, so that a block's scales and its steps are both 64 bytes after the other's. A step
-// holds 8 inputs: 4 in the low halves of its bytes, the next 4 in the high ones.
+// A group begins with its 32 scales, so that both the scales and the steps of the second block follow those of the
+// first at a distance of 64 bytes. A step holds 8 inputs: 4 in the low halves of its bytes, the next 4 in the high
+// ones.
 struct Int4 {
-  using Kept = uint16_t;
-  using Absorbed = int8_t;
-  static constexpr bool kAbsorbs = false;  // half of a number is too little to be rounded twice
+  using KvType = uint16_t;
+  using FoldedType = int8_t;
+  static constexpr bool kFolds = false;  // four bits are too few to be rounded twice
   static constexpr int kInputs = 64;
   static constexpr size_t kGroupSize(int inputs) {
     return kTile * sizeof(float) + static_cast<size_t>(inputs) / 8 * kStepBytes;

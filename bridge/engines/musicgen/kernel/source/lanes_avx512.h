@@ -66,14 +66,14 @@ struct Lanes {
   static Ints dot(Ints sums, int32_t stored, Signed numbers) {
     return _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(stored), numbers);
   }
-  // the low bytes, those of a lane beside each other
+  // the low bytes, those of one lane next to each other
   static void store_fours(int8_t* p, Ints a, Ints b, Ints c, Ints d) {
     const __m512i byte = _mm512_set1_epi32(255);
     const __m512i low = _mm512_or_si512(_mm512_and_si512(a, byte), _mm512_slli_epi32(_mm512_and_si512(b, byte), 8));
     const __m512i high = _mm512_or_si512(_mm512_and_si512(c, byte), _mm512_slli_epi32(d, 8));
     _mm512_store_si512(p, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
   }
-  // each 4 x 4 of 64 bytes, mirrored at its diagonal
+  // transposes each 4 x 4 of 64 bytes
   static void transpose_fours(const uint8_t* from, uint8_t* to) {
     const __m128i order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     _mm512_store_si512(to, _mm512_shuffle_epi8(_mm512_load_si512(from), _mm512_broadcast_i32x4(order)));

@@ -1,4 +1,4 @@
-// Sixteen floats in what GCC and Clang call a vector type: they make of it what the processor has, on Arm NEON.
+// Sixteen floats in GCC's and Clang's vector type, which compiles to whatever the processor has; on Arm, NEON.
 #pragma once
 #include <cstring>
 
@@ -37,8 +37,8 @@ struct Lanes {
     std::memcpy(&x.v, p, sizeof x.v);
     return x;
   }
-  // Shifting a half's exponent and mantissa into a float's place makes it 2^112 times too small; so small ones are
-  // right as well, infinities are not, but store() makes none.
+  // Shifting a half's exponent and mantissa to those of a float makes it 2^112 times too small; multiplying puts that
+  // right, for subnormal numbers as well. Infinities come out wrong, but store() writes none.
   static Floats load(const uint16_t* p) {
     uint16_t __attribute__((vector_size(32))) half;
     std::memcpy(&half, p, sizeof half);

@@ -27,7 +27,7 @@ inline Lanes::Floats exponential(Lanes::Floats x) {
 // x/2 (1 + erf(x / sqrt 2)), the exact GELU, within 5e-8.
 //
 // With u = |x| it is max(x, 0) - u/2 erfc(u / sqrt 2), and erfc(u / sqrt 2) = e^(-u r(u)) with a smooth r: the
-// polynomial is fitted to r on [0, 9], weighted by what an error does to the result. Beyond 9 nothing is left of erfc.
+// polynomial is fitted to r on [0, 9], weighted by the effect of an error on the result. Beyond 9, erfc is zero.
 inline Lanes::Floats gelu(Lanes::Floats x) {
   const Lanes::Floats size = Lanes::abs(x);
   const Lanes::Floats u = Lanes::min(size, Lanes::set(9.0f));

@@ -5,7 +5,7 @@
 namespace musicgen {
 namespace {
 
-// Some rows from `row` on, with one group of weights; `ahead` is where to begin with fetching what comes later.
+// Multiplies some rows from `row` on with one group of weights; `ahead` is where prefetching begins.
 template <class Format, int Rows, Fetch Of>
 inline int multiply_rows(const uint8_t* weights, Inputs inputs, int group, int row, int rows, int count, float* sums,
                          int stride, const uint8_t* ahead) {
@@ -20,7 +20,7 @@ inline int multiply_rows(const uint8_t* weights, Inputs inputs, int group, int r
   return Rows;
 }
 
-// As many rows as fit the registers; returns how many.
+// Multiplies as many rows as fit into the registers; returns how many.
 template <class Format, Fetch Of>
 inline int multiply_most(const uint8_t* weights, Inputs inputs, int group, int row, int rows, int count, float* sums,
                          int stride, const uint8_t* ahead) {
@@ -33,8 +33,8 @@ inline int multiply_most(const uint8_t* weights, Inputs inputs, int group, int r
   return multiply_rows<Format, 1, Of>(weights, inputs, group, row, rows, count, sums, stride, ahead);
 }
 
-// sums[row * stride + 0..31] = one tile of the matrix times each row. The weights of a group, 8 kB, stay in the nearest
-// cache while the rows pass by.
+// sums[row * stride + 0..31] = one tile of the matrix times each row. The weights of a group, 8 kB, stay in the
+// first-level cache while all rows are multiplied with them.
 template <class Format>
 inline void multiply_tile(const Matrix& matrix, int tile, Inputs inputs, int rows, float* sums, int stride) {
   const uint8_t* weights = matrix.tiles + static_cast<size_t>(tile) * matrix.tile_bytes;
@@ -52,7 +52,7 @@ inline void multiply_tile(const Matrix& matrix, int tile, Inputs inputs, int row
       row = multiply_most<Format, kOfFew>(weights, inputs, group, 0, rows, count, sums, stride, ahead);
     } else {
       ahead += kAheadOfMany;
-      // fetching takes turns with multiplying: half of it while each of the first two lots of rows passes
+      // half of the group is prefetched while each of the first two batches of rows is multiplied
       row = multiply_most<Format, kOfMany>(weights, inputs, group, 0, rows, count, sums, stride, ahead);
       ahead += Format::kGroupSize(count) / 2;
       row += multiply_most<Format, kOfMany>(weights, inputs, group, row, rows, count, sums, stride, ahead);

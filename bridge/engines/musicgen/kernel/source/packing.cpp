@@ -13,7 +13,7 @@ constexpr int kInt4Group = 64;
 
 int round_up(int x, int to) { return (x + to - 1) / to * to; }
 
-// See formats.h for what lies in a tile.
+// formats.h describes the content of a tile.
 size_t tile_bytes(int precision, int inputs) {
   const size_t k = static_cast<size_t>(inputs);
   switch (precision) {
@@ -27,26 +27,26 @@ size_t tile_bytes(int precision, int inputs) {
   }
 }
 
-Matrix take_matrix(Parts& parts, int precision, int outputs, int inputs) {
+Matrix allocate_matrix(Parts& parts, int precision, int outputs, int inputs) {
   Matrix matrix{};
   matrix.outputs = round_up(outputs, kTile);
   matrix.inputs = inputs;
   matrix.tile_bytes = tile_bytes(precision, inputs);
-  matrix.tiles = parts.take<uint8_t>(static_cast<size_t>(matrix.outputs / kTile) * matrix.tile_bytes, kPage);
-  if (precision == kInt8) matrix.scales = parts.take<float>(static_cast<size_t>(matrix.outputs));
+  matrix.tiles = parts.allocate<uint8_t>(static_cast<size_t>(matrix.outputs / kTile) * matrix.tile_bytes, kPage);
+  if (precision == kInt8) matrix.scales = parts.allocate<float>(static_cast<size_t>(matrix.outputs));
   return matrix;
 }
 
-// A matrix whose outputs are `parts` times `width` for each head, up to whole tiles.
-Matrix take_heads(Parts& memory, const Weights& weights, int parts) {
+// A matrix with `parts` times `weights.head` outputs per head, padded to whole tiles.
+Matrix allocate_heads(Parts& memory, const Weights& weights, int parts) {
   const int wide = round_up(parts * weights.head, kTile);
-  return take_matrix(memory, weights.precision, weights.shape.heads * wide, weights.shape.hidden);
+  return allocate_matrix(memory, weights.precision, weights.shape.heads * wide, weights.shape.hidden);
 }
 
-Norm take_norm(Parts& parts, int hidden) {
+Norm allocate_norm(Parts& parts, int hidden) {
   const size_t count = static_cast<size_t>(hidden);
-  float* weight = parts.take<float>(count);
-  return {weight, parts.take<float>(count)};
+  float* weight = parts.allocate<float>(count);
+  return {weight, parts.allocate<float>(count)};
 }
 
 uint16_t bfloat16(float x) {
@@ -57,7 +57,8 @@ uint16_t bfloat16(float x) {
 
 int clamp(int x, int low, int high) { return x < low ? low : x > high ? high : x; }
 
-// The scale with which 64 weights, as -8..7, are nearest to themselves: the largest as -8, or somewhat less of it.
+// The scale with which 64 weights, rounded to -8..7, have the least squared error. The candidates map the largest
+// weight to -8 or somewhat beyond it, where it is clipped.
 float best_scale(const float* values, int count) {
   float largest = 0;
   for (int k = 0; k < count; ++k)
@@ -125,7 +126,7 @@ void pack_output(const Matrix& matrix, int precision, int output, const float* v
   }
 }
 
-// Rows of a tensor, and where each goes: part `part` of the head that it belongs to, or simply its number.
+// Rows of a tensor and their destination: a part of the head that the row belongs to, or simply the row's number.
 struct Packing {
   const Matrix* matrix;
   const float* values;
@@ -169,26 +170,26 @@ size_t lay_out(Weights& weights, Layer* layers, uint8_t* begin) {
   weights.padded_head = kLanes;
   while (weights.padded_head < weights.head) weights.padded_head *= 2;
   weights.layers = layers;
-  weights.norm = take_norm(parts, shape.hidden);
-  weights.embed = parts.take<float>(static_cast<size_t>(shape.codebooks) * static_cast<size_t>(shape.vocabulary + 1) *
-                                    static_cast<size_t>(shape.hidden));
+  weights.norm = allocate_norm(parts, shape.hidden);
+  weights.embed = parts.allocate<float>(static_cast<size_t>(shape.codebooks) *
+                                        static_cast<size_t>(shape.vocabulary + 1) * static_cast<size_t>(shape.hidden));
   for (int i = 0; i < shape.layers; ++i) {
     Layer& layer = layers[i];
-    layer.self_norm = take_norm(parts, shape.hidden);
-    layer.qkv = take_heads(parts, weights, 3);
-    layer.self_out = take_matrix(parts, weights.precision, shape.hidden, shape.hidden);
+    layer.self_norm = allocate_norm(parts, shape.hidden);
+    layer.qkv = allocate_heads(parts, weights, 3);
+    layer.self_out = allocate_matrix(parts, weights.precision, shape.hidden, shape.hidden);
     if (shape.cross) {
-      layer.cross_norm = take_norm(parts, shape.hidden);
-      layer.cross_q = take_heads(parts, weights, 1);
-      layer.cross_out = take_matrix(parts, weights.precision, shape.hidden, shape.hidden);
+      layer.cross_norm = allocate_norm(parts, shape.hidden);
+      layer.cross_q = allocate_heads(parts, weights, 1);
+      layer.cross_out = allocate_matrix(parts, weights.precision, shape.hidden, shape.hidden);
     }
-    layer.ffn_norm = take_norm(parts, shape.hidden);
-    layer.fc1 = take_matrix(parts, weights.precision, shape.ffn, shape.hidden);
-    layer.fc2 = take_matrix(parts, weights.precision, shape.hidden, shape.ffn);
+    layer.ffn_norm = allocate_norm(parts, shape.hidden);
+    layer.fc1 = allocate_matrix(parts, weights.precision, shape.ffn, shape.hidden);
+    layer.fc2 = allocate_matrix(parts, weights.precision, shape.hidden, shape.ffn);
   }
-  weights.heads = take_matrix(parts, weights.precision, shape.codebooks * shape.vocabulary, shape.hidden);
+  weights.heads = allocate_matrix(parts, weights.precision, shape.codebooks * shape.vocabulary, shape.hidden);
   if (shape.cross)
-    for (int i = 0; i < shape.layers; ++i) layers[i].cross_kv = take_heads(parts, weights, 2);
+    for (int i = 0; i < shape.layers; ++i) layers[i].cross_kv = allocate_heads(parts, weights, 2);
   return parts.used();
 }
 

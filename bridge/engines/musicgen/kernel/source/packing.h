@@ -1,4 +1,4 @@
-// Where weights lie in memory and on disk, and how they come there.
+// The layout of weights in memory and on disk, and how tensors are packed into it.
 #pragma once
 #include "arena.h"
 #include "model.h"
@@ -7,7 +7,7 @@ namespace musicgen {
 
 class Threads;
 
-// Sets every pointer of `weights` (whose shape and precision are set); with null as the beginning it only counts.
+// Sets every pointer of `weights` (whose shape and precision are set); with `begin` null it only counts bytes.
 // Returns the bytes needed. `layers` has shape.layers elements.
 size_t lay_out(Weights& weights, Layer* layers, uint8_t* begin);
 
@@ -34,10 +34,10 @@ enum Tensor : int32_t {
   kTensors
 };
 
-// Does a tensor belong to cross-attention, which not every model has?
+// Does a tensor belong to the cross-attention? Not every model has one.
 bool is_cross(Tensor tensor);
 
-// Puts one tensor (float32, as DecoderWeights has it) into its place. `layer` is 0 for those that have none.
+// Packs one tensor (float32, as DecoderWeights has it). `layer` is 0 for a tensor outside the layers.
 void pack(Weights& weights, Tensor tensor, int layer, const float* values, Threads& threads);
 
 }  // namespace musicgen

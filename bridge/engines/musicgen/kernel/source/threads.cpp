@@ -8,10 +8,10 @@
 namespace musicgen {
 namespace {
 
-// Longer than threads that all run need to meet; shorter than what a busy machine would miss.
+// Longer than a barrier takes when all threads run; short enough not to waste a busy machine's time.
 constexpr std::chrono::microseconds kSpin{40};
-// Between two calls the caller tells who reads the codes, which takes up to half a millisecond.
-constexpr std::chrono::microseconds kSpinForOrders{600};
+// Between two calls the caller notifies the readers of the codes, which takes up to half a millisecond.
+constexpr std::chrono::microseconds kSpinForWork{600};
 constexpr size_t kFetchAtOnce = 256;
 
 void relax() {
@@ -22,7 +22,7 @@ void relax() {
 #endif
 }
 
-// Spins until `done()` or the time is over; says whether it is done.
+// Spins until `done()` or until the time limit; returns whether it is done.
 template <class Done, class Meanwhile>
 bool spin(std::chrono::microseconds limit, Done done, Meanwhile meanwhile) {
   const auto end = std::chrono::steady_clock::now() + limit;
@@ -40,13 +40,13 @@ bool spin(std::chrono::microseconds limit, Done done, Meanwhile meanwhile) {
 Threads::Threads(int count) : count_(count), shares_(static_cast<size_t>(count)) {
   try {
     for (int i = 1; i < count; ++i) threads_.emplace_back(&Threads::serve, this, i);
-  } catch (...) {  // no more threads can be had; end those that are there
+  } catch (...) {  // no more threads can be started: end the ones that were
     {
-      std::lock_guard<std::mutex> lock(order_mutex_);
-      leaving_ = true;
-      order_.fetch_add(1);
+      std::lock_guard<std::mutex> lock(work_mutex_);
+      stopping_ = true;
+      work_count_.fetch_add(1);
     }
-    ordered_.notify_all();
+    work_ready_.notify_all();
     for (std::thread& thread : threads_) thread.join();
     throw;
   }
@@ -54,40 +54,40 @@ Threads::Threads(int count) : count_(count), shares_(static_cast<size_t>(count))
 
 Threads::~Threads() {
   {
-    std::lock_guard<std::mutex> lock(order_mutex_);
-    leaving_ = true;
-    order_.fetch_add(1);
+    std::lock_guard<std::mutex> lock(work_mutex_);
+    stopping_ = true;
+    work_count_.fetch_add(1);
   }
-  ordered_.notify_all();
+  work_ready_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
 void Threads::run(Work work, void* context) {
   work_ = work;
   context_ = context;
-  order_.fetch_add(1);
+  work_count_.fetch_add(1);
   if (idle_.load() > 0) {
-    std::lock_guard<std::mutex> lock(order_mutex_);
-    ordered_.notify_all();
+    std::lock_guard<std::mutex> lock(work_mutex_);
+    work_ready_.notify_all();
   }
   work(context, 0);
-  meet();
+  arrive_and_wait();
 }
 
 void Threads::serve(int thread) {
   uint32_t seen = 0;
   for (;;) {
-    const auto ordered = [&] { return order_.load() != seen; };
-    if (!spin(kSpinForOrders, ordered, [] { return false; })) {
-      std::unique_lock<std::mutex> lock(order_mutex_);
-      idle_.fetch_add(1);  // before it looks again: who orders after that look sees it
-      ordered_.wait(lock, ordered);
+    const auto has_work = [&] { return work_count_.load() != seen; };
+    if (!spin(kSpinForWork, has_work, [] { return false; })) {
+      std::unique_lock<std::mutex> lock(work_mutex_);
+      idle_.fetch_add(1);  // before wait() checks again: whoever adds work after that check sees it
+      work_ready_.wait(lock, has_work);
       idle_.fetch_sub(1);
     }
     ++seen;
-    if (leaving_) return;
+    if (stopping_) return;
     work_(context_, thread);
-    meet();
+    arrive_and_wait();
   }
 }
 
@@ -97,24 +97,24 @@ int Threads::first(int thread, int units) const {
   return static_cast<int>(static_cast<int64_t>(units) * thread / count_);
 }
 
-int Threads::take(int thread, int units) {
+int Threads::next_unit(int thread, int units) {
   Share& own = shares_[static_cast<size_t>(thread)];
   while (own.finished < count_) {
     const int whose = (thread + own.finished) % count_;
     const int unit =
-        first(whose, units) + shares_[static_cast<size_t>(whose)].taken.fetch_add(1, std::memory_order_relaxed);
+        first(whose, units) + shares_[static_cast<size_t>(whose)].next.fetch_add(1, std::memory_order_relaxed);
     if (unit < first(whose + 1, units)) return unit;
     ++own.finished;
   }
   return -1;
 }
 
-void Threads::meet(const void* upcoming, size_t bytes) {
+void Threads::arrive_and_wait(const void* upcoming, size_t bytes) {
   const uint32_t round = round_.load();
   if (arrived_.fetch_add(1) + 1 == count_) {
     arrived_.store(0);
-    for (Share& share : shares_) {  // everybody else waits: nobody asks for work
-      share.taken.store(0, std::memory_order_relaxed);
+    for (Share& share : shares_) {  // all other threads are waiting, so none asks for a unit
+      share.next.store(0, std::memory_order_relaxed);
       share.finished = 0;
     }
     round_.fetch_add(1);
@@ -135,7 +135,7 @@ void Threads::meet(const void* upcoming, size_t bytes) {
   };
   if (spin(kSpin, passed, fetch)) return;
   std::unique_lock<std::mutex> lock(mutex_);
-  sleepers_.fetch_add(1);  // before it looks again: who comes last after that look sees it
+  sleepers_.fetch_add(1);  // before wait() checks again: the last thread to arrive after that check sees it
   changed_.wait(lock, passed);
   sleepers_.fetch_sub(1);
 }

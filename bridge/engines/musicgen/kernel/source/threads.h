@@ -1,5 +1,5 @@
-// Threads that work on a step together: a barrier that first spins and then sleeps, and units of work that a thread
-// which has finished takes over from the others.
+// Threads that run a step together: a barrier that first spins and then sleeps, and work stealing: a thread that has
+// finished its own units takes units of the others.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -11,7 +11,7 @@
 
 namespace musicgen {
 
-// No function has its body here: see model.h.
+// No function is defined here: see model.h.
 class Threads {
  public:
   using Work = void (*)(void* context, int thread);
@@ -26,20 +26,21 @@ class Threads {
   // Calls work(context, i) for i in 0..count-1, each on its thread; 0 is the caller's. Returns when all have returned.
   void run(Work work, void* context);
 
-  // All threads meet here. Who waits fetches what it will read next, `bytes` from `upcoming` on, into its cache.
-  void meet(const void* upcoming = nullptr, size_t bytes = 0);
+  // A barrier for all threads. A waiting thread prefetches `bytes` bytes from `upcoming` on, which it will read next.
+  void arrive_and_wait(const void* upcoming = nullptr, size_t bytes = 0);
 
-  // The next of `units` units for this thread, or -1 when all are taken: first its own share in order, then what is
-  // left of the others'. Every thread asks until -1, then meets, before anybody asks about other work.
-  int take(int thread, int units);
+  // The next of `units` units for this thread, or -1 when none is left: first its own share in order, then what is left
+  // of the other threads'. Every thread calls it until it returns -1 and then arrive_and_wait(), before any thread
+  // calls it for other work.
+  int next_unit(int thread, int units);
 
   // The first unit of this thread's share.
   int first(int thread, int units) const;
 
  private:
   struct alignas(128) Share {
-    std::atomic<int> taken{0};
-    int finished = 0;  // how many threads' shares this one has seen the end of
+    std::atomic<int> next{0};
+    int finished = 0;  // how many threads' shares this thread has found empty
   };
 
   void serve(int thread);
@@ -55,14 +56,14 @@ class Threads {
   std::mutex mutex_;
   std::condition_variable changed_;
 
-  // what is to be done
-  alignas(128) std::atomic<uint32_t> order_{0};
+  // the current work
+  alignas(128) std::atomic<uint32_t> work_count_{0};
   std::atomic<int> idle_{0};
-  std::mutex order_mutex_;
-  std::condition_variable ordered_;
+  std::mutex work_mutex_;
+  std::condition_variable work_ready_;
   Work work_ = nullptr;
   void* context_ = nullptr;
-  bool leaving_ = false;
+  bool stopping_ = false;
 };
 
 }  // namespace musicgen

@@ -67,13 +67,13 @@ class PlainStep:
     def __init__(self, weights: RandomWeights) -> None:
         self._tensors = {name: tensor.astype(np.float64) for name, tensor in weights.tensors.items()}
         self.shape = weights.shape
-        self._past: dict[int, list[list[list[Any]]]] = {}
-        self._memory: dict[int, Any] = {}
+        self._kv: dict[int, list[list[list[Any]]]] = {}
+        self._states: dict[int, Any] = {}
         self._filled: dict[int, int] = {}
 
-    def begin(self, row: int, memory: Floats | None) -> None:
-        self._past[row] = [[[], []] for _ in range(self.shape.layers)]
-        self._memory[row] = None if memory is None else memory.astype(np.float64)
+    def begin(self, row: int, encoder_states: Floats | None) -> None:
+        self._kv[row] = [[[], []] for _ in range(self.shape.layers)]
+        self._states[row] = None if encoder_states is None else encoder_states.astype(np.float64)
         self._filled[row] = 0
 
     def embed(self, codes: Codes) -> Any:
@@ -94,14 +94,14 @@ class PlainStep:
         x = x + np.concatenate([np.cos(angles), np.sin(angles)])
         for i in range(shape.layers):
             query, key, value = np.split(t[f"{i}.qkv"] @ self._norm(x, f"{i}.self_norm"), 3)
-            keys, values = self._past[row][i]
+            keys, values = self._kv[row][i]
             keys.append(key)
             values.append(value)
             x = x + t[f"{i}.self_out"] @ self._attend(query, np.array(keys), np.array(values))
-            if (memory := self._memory[row]) is not None:
+            if (states := self._states[row]) is not None:
                 query = t[f"{i}.cross_q"] @ self._norm(x, f"{i}.cross_norm")
-                heard = self._attend(query, memory @ t[f"{i}.cross_k"].T, memory @ t[f"{i}.cross_v"].T)
-                x = x + t[f"{i}.cross_out"] @ heard
+                attended = self._attend(query, states @ t[f"{i}.cross_k"].T, states @ t[f"{i}.cross_v"].T)
+                x = x + t[f"{i}.cross_out"] @ attended
             inner = t[f"{i}.fc1"] @ self._norm(x, f"{i}.ffn_norm")
             x = x + t[f"{i}.fc2"] @ (inner / 2 * (1 + erf(inner / math.sqrt(2))))
         self._filled[row] += 1

@@ -85,7 +85,7 @@ def test_a_row_that_became_nan_says_so_and_spoils_no_other(load: OpenDecoder, pr
     assert np.array_equal(both[2], alone)
 
 
-def test_a_model_without_cross_attention_hears_no_memory(load: OpenDecoder) -> None:
+def test_a_model_without_cross_attention_takes_no_encoder_states(load: OpenDecoder) -> None:
     with pytest.raises(ValueError, match="prefix"):
         load(RandomWeights(MELODY)).begin(0, np.zeros((2, 64), np.float32))
 
@@ -99,7 +99,7 @@ def test_a_closed_decoder_does_nothing_more(load: OpenDecoder) -> None:
             call()
 
 
-def test_an_empty_memory_is_heard_as_nothing(load: OpenDecoder) -> None:
+def test_no_encoder_states_are_the_same_as_none(load: OpenDecoder) -> None:
     decoder = load(RandomWeights(TINY))
     decoder.begin(0, None)
     nothing = decoder.step([0], CODES).copy()
@@ -116,7 +116,7 @@ def test_an_empty_memory_is_heard_as_nothing(load: OpenDecoder) -> None:
         ({"layers": 0}, "not positive"),
     ],
 )
-def test_a_model_that_it_cannot_take_is_told(load: OpenDecoder, change: dict[str, Any], why: str) -> None:
+def test_a_model_that_it_cannot_take_is_refused_with_why(load: OpenDecoder, change: dict[str, Any], why: str) -> None:
     weights = RandomWeights(TINY)
     sizes = {name: getattr(TINY, name) for name in TINY.__slots__}
     weights.shape = DecoderShape(**{**sizes, **change})

@@ -32,7 +32,7 @@ def faulty_codec(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     codec = ctypes.CDLL(str(path))
     codec.codec_open.restype = ctypes.c_void_p
     codec.codec_set.argtypes = [ctypes.c_void_p, *[ctypes.c_int32] * 4, *[ctypes.c_void_p] * 2]
-    for call in (codec.codec_close, codec.codec_remember, codec.codec_sound):
+    for call in (codec.codec_close, codec.codec_lstm, codec.codec_decode):
         call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32][: 1 if call is codec.codec_close else 3]
     return codec
 
@@ -74,9 +74,9 @@ def request(**changes: Any) -> np.ndarray[Any, Any]:
 
 CALLS: dict[str, Callable[[ctypes.CDLL, int], int]] = {
     "pack": lambda step, handle: step.musicgen_pack(handle, 0, 0, AT),
-    "listen": lambda step, handle: step.musicgen_listen(handle, 0, AT, 1),
+    "prefill_cross": lambda step, handle: step.musicgen_prefill_cross(handle, 0, AT, 1),
     "step": lambda step, handle: step.musicgen_step(handle, 1, step_table().ctypes.data, AT),
-    "play": lambda step, handle: step.musicgen_play(handle, 1, request().ctypes.data, 1, None, 0, AT),
+    "run_steps": lambda step, handle: step.musicgen_run_steps(handle, 1, request().ctypes.data, 1, None, 0, AT),
     "draw": lambda step, _: step.musicgen_draw(
         np.zeros(1, library.SAMPLING).ctypes.data, AT, None, None, 0.5, 8, ctypes.byref(ctypes.c_int32())
     ),
@@ -112,8 +112,8 @@ REFUSED: dict[str, tuple[Callable[[ctypes.CDLL, int], int], int]] = {
     "pack without values": (lambda s, h: s.musicgen_pack(h, 0, 0, None), library.BAD_TENSOR),
     "pack of a tensor that is not there": (lambda s, h: s.musicgen_pack(h, 18, 0, AT), library.BAD_TENSOR),
     "pack of a layer that is not there": (lambda s, h: s.musicgen_pack(h, 4, 2**31 - 1, AT), library.BAD_TENSOR),
-    "listen without states": (lambda s, h: s.musicgen_listen(h, 0, None, 4), library.BAD_CALL),
-    "listen of a negative length": (lambda s, h: s.musicgen_listen(h, 0, AT, -1), library.BAD_ROW),
+    "prefill_cross without states": (lambda s, h: s.musicgen_prefill_cross(h, 0, None, 4), library.BAD_CALL),
+    "prefill_cross of a negative length": (lambda s, h: s.musicgen_prefill_cross(h, 0, AT, -1), library.BAD_ROW),
     "step without rows": (lambda s, h: s.musicgen_step(h, 1, None, AT), library.BAD_CALL),
     "step of minus one row": (lambda s, h: s.musicgen_step(h, -1, step_table().ctypes.data, AT), library.BAD_CALL),
     "step without room for scores": (
@@ -124,21 +124,21 @@ REFUSED: dict[str, tuple[Callable[[ctypes.CDLL, int], int], int]] = {
         lambda s, h: s.musicgen_step(h, 1, step_table(embedding=0).ctypes.data, AT),
         library.BAD_CODE,
     ),
-    "play without requests": (lambda s, h: s.musicgen_play(h, 1, None, 1, None, 0, AT), library.BAD_CALL),
-    "play with a null pointer": (
-        lambda s, h: s.musicgen_play(h, 1, request(uniform=0).ctypes.data, 1, None, 0, AT),
+    "run_steps without requests": (lambda s, h: s.musicgen_run_steps(h, 1, None, 1, None, 0, AT), library.BAD_CALL),
+    "run_steps with a null pointer": (
+        lambda s, h: s.musicgen_run_steps(h, 1, request(uniform=0).ctypes.data, 1, None, 0, AT),
         library.BAD_CALL,
     ),
-    "play of a negative column": (
-        lambda s, h: s.musicgen_play(h, 1, request(column=-1).ctypes.data, 1, None, 0, AT),
+    "run_steps of a negative column": (
+        lambda s, h: s.musicgen_run_steps(h, 1, request(column=-1).ctypes.data, 1, None, 0, AT),
         library.BAD_POSITION,
     ),
-    "play of a column behind the last": (
-        lambda s, h: s.musicgen_play(h, 1, request(column=1).ctypes.data, 1, None, 0, AT),
+    "run_steps of a column behind the last": (
+        lambda s, h: s.musicgen_run_steps(h, 1, request(column=1).ctypes.data, 1, None, 0, AT),
         library.BAD_POSITION,
     ),
-    "play without its stop words": (
-        lambda s, h: s.musicgen_play(h, 1, request().ctypes.data, 1, None, 1, AT),
+    "run_steps without its stop words": (
+        lambda s, h: s.musicgen_run_steps(h, 1, request().ctypes.data, 1, None, 1, AT),
         library.BAD_CALL,
     ),
     "draw without scores": (
@@ -176,7 +176,7 @@ def test_a_library_with_other_structures_is_not_used(faulty: ctypes.CDLL, monkey
         library._check_abi(faulty, Path("step.so"))
 
 
-def test_the_usual_door_still_opens(load: Callable[..., KernelDecoder]) -> None:
+def test_the_usual_library_still_works(load: Callable[..., KernelDecoder]) -> None:
     scores = load(RandomWeights(TINY)).step([0], np.zeros((1, TINY.codebooks), np.int32))
     assert np.isfinite(scores).all()
 
@@ -192,7 +192,7 @@ def test_the_codec_refuses_what_cannot_be(faulty_codec: ctypes.CDLL) -> None:
     assert codec.codec_set(handle, 1, 64, 1, 16, AT, AT) == 1, "the first matrix comes first"
     assert codec.codec_set(handle, 0, 16, 7, 16, None, None) == 3
     assert codec.codec_set(handle, 0, 16, 7, 16, AT, AT) == 0
-    assert codec.codec_remember(handle, None, 0) == 3, "matrices are missing"
+    assert codec.codec_lstm(handle, None, 0) == 3, "matrices are missing"
     for how, code in ((1, 2), (2, 4)):
         codec.codec_fail_next(how)
         assert codec.codec_set(handle, 0, 16, 7, 16, AT, AT) == code
@@ -200,12 +200,12 @@ def test_the_codec_refuses_what_cannot_be(faulty_codec: ctypes.CDLL) -> None:
         (1, 64, 1, 16), (2, 64, 1, 16), (3, 16, 2, 16), (4, 4, 3, 8), (5, 8, 1, 4), (6, 1, 7, 8),
     ):  # fmt: skip
         assert codec.codec_set(handle, which, columns, taps, channels, AT, AT) == 0
-    assert codec.codec_remember(handle, None, 0) == 0, "of no part there is nothing to do"
-    assert codec.codec_remember(handle, None, 1) == 3
-    assert codec.codec_sound(handle, None, -1) == 3
-    for call in (codec.codec_remember, codec.codec_sound):
+    assert codec.codec_lstm(handle, None, 0) == 0, "of no part there is nothing to do"
+    assert codec.codec_lstm(handle, None, 1) == 3
+    assert codec.codec_decode(handle, None, -1) == 3
+    for call in (codec.codec_lstm, codec.codec_decode):
         codec.codec_fail_next(1)
-        assert call(handle, None, 0) == (0 if call is codec.codec_remember else 2)
+        assert call(handle, None, 0) == (0 if call is codec.codec_lstm else 2)
         codec.codec_fail_next(0)
     codec.codec_close(handle)
     codec.codec_close(None)

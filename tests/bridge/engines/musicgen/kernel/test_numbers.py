@@ -28,11 +28,11 @@ STEPS = 35
 
 
 def scores_of(decoder: Any, shape: DecoderShape) -> Any:
-    """(STEPS, rows, K, V): rows that hear much, nothing, little and something, and that began at different times."""
+    """(STEPS, rows, K, V): rows with a long text, none, a short one and a middle one, that began at different times."""
     draw = np.random.default_rng(7)
-    memory = draw.standard_normal((37, shape.hidden)).astype(np.float32)
-    for row, heard in ((3, memory), (1, None), (0, memory[:5]), (2, memory[10:32])):
-        decoder.begin(row, heard if shape.cross else None)
+    states = draw.standard_normal((37, shape.hidden)).astype(np.float32)
+    for row, given in ((3, states), (1, None), (0, states[:5]), (2, states[10:32])):
+        decoder.begin(row, given if shape.cross else None)
     decoder.prefill(1, draw.standard_normal((3, shape.hidden)).astype(np.float32))
     codes = draw.integers(0, shape.vocabulary + 1, (STEPS, 4, shape.codebooks)).astype(np.int32)
     return np.array([np.array(decoder.step([3, 1, 0, 2], step)) for step in codes])

@@ -47,7 +47,7 @@ for isa, shapes in (("avx512bf16", (ODD, TINY, MELODY)), ("avx2", (ODD, TINY)), 
             codes = np.full((9, shape.codebooks), shape.vocabulary, np.int32)
             used, uniform = np.zeros((shape.codebooks, shape.vocabulary), bool), np.full((8, shape.codebooks), 0.5)
             request = Columns(codes, codes > 0, uniform, used, Sampling(top_k=5, repetition_penalty=1.2), rows=[4, 5])
-            decoder.play([request], 20, [np.zeros(1, np.int32)])
+            decoder.run_steps([request], 20, [np.zeros(1, np.int32)])
             assert request.drawn == 8
             decoder.close()
 print("clean")

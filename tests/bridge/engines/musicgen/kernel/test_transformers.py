@@ -46,20 +46,20 @@ def drawn(shape: DecoderShape) -> Codes:
     return np.random.default_rng(3).integers(0, shape.vocabulary + 1, (STEPS, shape.codebooks)).astype(np.int32)
 
 
-def memory_of(shape: DecoderShape) -> Floats:
+def states_of(shape: DecoderShape) -> Floats:
     return np.random.default_rng(4).standard_normal((11, shape.hidden)).astype(np.float32)
 
 
 def scores_of(decoder: Any, shape: DecoderShape) -> Any:
-    """(STEPS, 2: heard and unheard, K, V)."""
-    decoder.begin(0, memory_of(shape))
+    """(STEPS, 2: conditional and unconditional, K, V)."""
+    decoder.begin(0, states_of(shape))
     decoder.begin(1, None)
     return np.array([decoder.step([0, 1], np.tile(step, (2, 1))).copy() for step in drawn(shape)])
 
 
 def distance(load: OpenDecoder, folder: Path, weights: DecoderWeights, **options: Any) -> float:
     model, shape = reference(folder).decoder, weights.shape
-    theirs = np.stack([reference_scores(model, drawn(shape), heard) for heard in (memory_of(shape), None)], axis=1)
+    theirs = np.stack([reference_scores(model, drawn(shape), given) for given in (states_of(shape), None)], axis=1)
     return float(np.abs(scores_of(load(weights, max_steps=STEPS, **options), shape) - theirs).max())
 
 
@@ -82,7 +82,7 @@ def test_a_melody_model_has_no_cross_attention(load: OpenDecoder, tmp_path: Path
     folder = build_tiny_musicgen(tmp_path / "model", melody=True)
     weights = open_checkpoint(folder).decoder_weights()
     decoder = load(weights, precision="float32", max_steps=STEPS)
-    codes, prefix = drawn(weights.shape), memory_of(weights.shape)
+    codes, prefix = drawn(weights.shape), states_of(weights.shape)
     decoder.prefill(0, prefix)
     ours = np.array([decoder.step([0], step[None])[0].copy() for step in codes[:20]])
     import torch

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from bridge.engines.musicgen.batching import Batch, Conditioning, Stream
+from bridge.engines.musicgen.core_lock import CoreLock
 from bridge.engines.musicgen.decoder import Codes
 from bridge.engines.musicgen.decoder._drawing import Columns
 from bridge.engines.musicgen.decoder.kernel import KernelDecoder
 from bridge.engines.musicgen.pattern import DelayPattern
 from bridge.engines.musicgen.request import Request
 from bridge.engines.musicgen.sampling import Sampling, note, pick
-from bridge.engines.musicgen.turns import Turns
 from tests.bridge.engines.musicgen.kernel.conftest import OpenDecoder
 from tests.bridge.engines.musicgen.kernel.plain_step import TINY, USUAL, RandomWeights
 
@@ -56,9 +56,9 @@ def stepped(decoder: KernelDecoder, request: Columns) -> Codes:
 
 
 def begin(decoder: KernelDecoder, request: Columns) -> None:
-    memory = np.random.default_rng(request.sampling.seed).standard_normal((7, decoder.shape.hidden), np.float32)
-    for row, heard in zip(request.rows, (memory, None), strict=False):
-        decoder.begin(row, heard)
+    states = np.random.default_rng(request.sampling.seed).standard_normal((7, decoder.shape.hidden), np.float32)
+    for row, given in zip(request.rows, (states, None), strict=False):
+        decoder.begin(row, given)
         if request.read:
             decoder.prefill(row, decoder.embed(request.codes[: request.read]))
 
@@ -78,7 +78,7 @@ def test_it_draws_what_single_steps_and_numpy_draw(load: OpenDecoder, precision:
     left = list(requests)
     while left:
         before = [request.read for request in left]
-        decoder.play(left, most, (NEVER,))
+        decoder.run_steps(left, most, (NEVER,))
         made = {request.read - was for request, was in zip(left, before, strict=True)}
         assert len(made) == 1
         assert 1 <= made.pop() <= most
@@ -93,24 +93,24 @@ def test_what_was_drawn_before_is_read_again_and_not_drawn(load: OpenDecoder) ->
     decoder = load(RandomWeights(USUAL), rows=4)
     whole = columns(SAMPLINGS[0], [0, 1])
     begin(decoder, whole)
-    decoder.play([whole], 100, (NEVER,))
+    decoder.run_steps([whole], 100, (NEVER,))
     again = columns(SAMPLINGS[0], [2, 3])
     again.codes[:6], again.drawn = whole.codes[:6], 5
     again.uniform[:5] = 0.0  # would draw other codes
     begin(decoder, again)
-    decoder.play([again], 100, (NEVER,))
+    decoder.run_steps([again], 100, (NEVER,))
     np.testing.assert_array_equal(again.codes, whole.codes)
 
 
-def test_it_comes_back_after_a_step_when_it_is_called(load: OpenDecoder) -> None:
+def test_it_comes_back_after_a_step_when_it_is_interrupted(load: OpenDecoder) -> None:
     decoder = load(RandomWeights(USUAL), rows=2)
     request = columns(SAMPLINGS[0], [0, 1])
     begin(decoder, request)
-    called = np.ones(1, dtype=np.int32)
-    decoder.play([request], 5, (NEVER, called))
+    interrupt = np.ones(1, dtype=np.int32)
+    decoder.run_steps([request], 5, (NEVER, interrupt))
     assert request.read == 1
-    called[0] = 0
-    decoder.play([request], 5, (NEVER, called))
+    interrupt[0] = 0
+    decoder.run_steps([request], 5, (NEVER, interrupt))
     assert request.read == 6
 
 
@@ -125,10 +125,10 @@ def test_one_whose_scores_are_no_numbers_fails_and_the_others_go_on(load: OpenDe
     begin(decoder, fine)
     begin(decoder, broken)
     broken.codes[0] = 3
-    decoder.play([fine, broken], 100, (NEVER,))
+    decoder.run_steps([fine, broken], 100, (NEVER,))
     assert (fine.failed, broken.failed) == (False, True)
     assert (fine.drawn, broken.drawn) == (1, 0)
-    decoder.play([fine], 100, (NEVER,))
+    decoder.run_steps([fine], 100, (NEVER,))
     np.testing.assert_array_equal(fine.codes, expected)
 
 
@@ -137,28 +137,28 @@ def test_more_rows_or_positions_than_there_are_is_refused_before_anything_is_com
     request = columns(SAMPLINGS[0], [0, 1])
     begin(decoder, request)
     with pytest.raises(ValueError, match="holds"):
-        decoder.play([request], 100, (NEVER,))
+        decoder.run_steps([request], 100, (NEVER,))
     with pytest.raises(ValueError, match="rows"):
-        decoder.play([columns(SAMPLINGS[0], [0, 2])], 1, (NEVER,))
+        decoder.run_steps([columns(SAMPLINGS[0], [0, 2])], 1, (NEVER,))
     with pytest.raises(ValueError, match="rows"):
-        decoder.play([request, request], 1, (NEVER,))
+        decoder.run_steps([request, request], 1, (NEVER,))
     assert request.read == 0
-    decoder.play([request], STEPS - 1, (NEVER,))
+    decoder.run_steps([request], STEPS - 1, (NEVER,))
     assert request.read == STEPS - 1
 
 
 def test_whoever_comes_and_leaves_in_between_everybody_gets_the_codes_that_he_gets_alone(load: OpenDecoder) -> None:
-    frames, turns = 30, Turns()
+    frames, core_lock = 30, CoreLock()
     decoder = load(RandomWeights(USUAL), precision="int8", rows=8, max_steps=90, threads=2)
-    batch = Batch(decoder, turns=turns)
+    batch = Batch(decoder, core_lock=core_lock)
 
     def ask(number: int, *, background: bool = False) -> Stream:
         numbers = np.random.default_rng(number)
-        memory = numbers.standard_normal((3 + 2 * number, USUAL.hidden), np.float32)
+        states = numbers.standard_normal((3 + 2 * number, USUAL.hidden), np.float32)
         prompt = numbers.integers(0, USUAL.vocabulary, (number, USUAL.codebooks), dtype=np.int32)
         sampling = replace(SAMPLINGS[number % len(SAMPLINGS)], seed=number)
         return batch.generate(
-            Conditioning(memory), sampling, frames, prompt=prompt, awaited=13, background=background
+            Conditioning(states), sampling, frames, prompt=prompt, awaited=13, background=background
         )  # fmt: skip
 
     alone = [np.concatenate(list(ask(number))) for number in range(15)]
@@ -172,7 +172,7 @@ def test_whoever_comes_and_leaves_in_between_everybody_gets_the_codes_that_he_ge
             for piece in stream:
                 got.append(piece)
                 if chance.random() < 0.1:
-                    with turns:  # as the codec and the text encoder do
+                    with core_lock:  # as the codec and the text encoder do
                         pass
                 if sum(map(len, got)) >= leaves_at:
                     stream.close()

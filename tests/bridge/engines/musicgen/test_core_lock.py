@@ -6,27 +6,27 @@ import threading
 
 import pytest
 
-from bridge.engines.musicgen.turns import Turns
+from bridge.engines.musicgen.core_lock import CoreLock
 
 
 def test_a_turn_goes_to_whoever_waited_longest_even_from_one_that_wants_it_again_at_once() -> None:
-    turns, order = Turns(), []
+    lock, order = CoreLock(), []
     waiting = threading.Barrier(2)
 
     def wait(name: str) -> None:
         waiting.wait()
-        with turns:
+        with lock:
             order.append(name)
 
     threads = []
-    with turns:
+    with lock:
         for name in ("codec", "text"):
             threads.append(threading.Thread(target=wait, args=(name,)))
             threads[-1].start()
             waiting.wait()
-            while len(turns._waiting) < len(threads):
+            while len(lock._waiting) < len(threads):
                 pass
-    with turns:  # without a pause, as a decoder does from step to step
+    with lock:  # without a pause, as a decoder does from step to step
         order.append("decoder")
     for thread in threads:
         thread.join()
@@ -34,12 +34,12 @@ def test_a_turn_goes_to_whoever_waited_longest_even_from_one_that_wants_it_again
 
 
 def test_one_at_a_time_and_nobody_is_forgotten() -> None:
-    turns, inside, most, done = Turns(), 0, 0, 0
+    lock, inside, most, done = CoreLock(), 0, 0, 0
 
     def work() -> None:
         nonlocal inside, most, done
         for _ in range(2000):
-            with turns:
+            with lock:
                 inside += 1
                 most = max(most, inside)
                 done += 1
@@ -54,45 +54,45 @@ def test_one_at_a_time_and_nobody_is_forgotten() -> None:
 
 
 def test_an_error_ends_the_turn() -> None:
-    turns = Turns()
-    with pytest.raises(ZeroDivisionError), turns:
+    lock = CoreLock()
+    with pytest.raises(ZeroDivisionError), lock:
         _ = 1 / 0
-    with turns:
+    with lock:
         pass
 
 
 def test_it_is_known_how_many_wait() -> None:
-    turns = Turns()
-    threads = [threading.Thread(target=lambda: turns.__enter__()) for _ in range(2)]
-    with turns:
-        assert turns.wanted[0] == 0
+    lock = CoreLock()
+    threads = [threading.Thread(target=lambda: lock.__enter__()) for _ in range(2)]
+    with lock:
+        assert lock.wanted[0] == 0
         for count, thread in enumerate(threads, 1):
             thread.start()
-            while turns.wanted[0] < count:
+            while lock.wanted[0] < count:
                 pass
-    assert turns.wanted[0] == 1  # one of them has it now
-    turns.__exit__(None, None, None)
-    assert turns.wanted[0] == 0
-    turns.__exit__(None, None, None)
+    assert lock.wanted[0] == 1  # one of them has it now
+    lock.__exit__(None, None, None)
+    assert lock.wanted[0] == 0
+    lock.__exit__(None, None, None)
     for thread in threads:
         thread.join()
 
 
 def test_who_gives_way_waits_for_one_that_is_about_to_come_and_no_longer_than_it_said() -> None:
-    turns, order = Turns(), []
+    lock, order = CoreLock(), []
     asked = threading.Event()
 
     def come() -> None:
         asked.wait()
-        with turns:
+        with lock:
             order.append("codec")
 
     thread = threading.Thread(target=come)
     thread.start()
     asked.set()
-    turns.give_way(60.0)
-    with turns:
+    lock.give_way(60.0)
+    with lock:
         order.append("decoder")
     thread.join()
     assert order == ["codec", "decoder"]
-    turns.give_way(0.001)  # nobody comes
+    lock.give_way(0.001)  # no thread asks

@@ -53,6 +53,8 @@ def run_key(data_dir: Path) -> str | None:
 
 def _running(data_dir: Path) -> dict[str, str] | None:
     try:
+        if not (data_dir / NAME).is_file():  # a pipe would be waited for
+            return None
         document: Any = json.loads((data_dir / NAME).read_text())
         found = {"url": str(document["url"]), "key": str(document.get("key", ""))}
         os.kill(int(document["pid"]), 0)

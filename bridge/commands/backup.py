@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge.commands._advice import command
 from bridge.commands._backups import reading, taking, writing
 from bridge.commands._backups.placing import full_disk
 from bridge.commands._backups.taking import Taken
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         raise StartupError(f"The backup could not be made. {explained(error, target)}", code="backup_failed") from None
     finally:
         progress.clear()
-    report = _report(target, taken, time.monotonic() - begun)
+    report = _report(target, data, taken, time.monotonic() - begun)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else _page(report))
     return 1 if report["problems"] else 0
 
@@ -92,21 +93,26 @@ def _check_room(target: Path, size: int) -> None:
         )
 
 
-def _report(target: Path, taken: Taken, seconds: float) -> dict[str, Any]:
+def _report(target: Path, data: Path, taken: Taken, seconds: float) -> dict[str, Any]:
     manifest = taken.manifest
     problems = list(taken.warnings)
-    for ids, what in (
-        (manifest.missing, "missing in the data folder, so it could not be copied"),
-        (manifest.damaged, "not as the catalogue says; it was copied as it is"),
+    said: dict[str, list[str]] = {}
+    for ids, usual in (
+        (manifest.missing, "is missing in the data folder"),
+        (manifest.damaged, "is not as the catalogue says; it was copied as it is"),
     ):
-        names = sorted({name for each in ids for name in taken.names.get(each, ())})
-        if ids:
-            shown = ", ".join(names[:_MANY]) + (f" and {len(names) - _MANY} more" if len(names) > _MANY else "")
-            problems.append(f"The audio of {shown or f'{len(ids)} deleted samples'} is {what}.")
+        for each in ids:
+            said.setdefault(taken.why.get(each, usual), []).append(each)
+    for what, alike in said.items():
+        names = sorted({name for each in alike for name in taken.names.get(each, ())})
+        shown = ", ".join(names[:_MANY]) + (f" and {len(names) - _MANY} more" if len(names) > _MANY else "")
+        left = "" if what.endswith("as it is") else ", so it could not be copied"
+        problems.append(f"The audio of {shown or f'{len(alike)} deleted samples'} {what}{left}.")
     if problems:
-        problems.append("Type sample-bridge doctor --data to see what to do.")
+        problems.append(f"To see what to do, type: {command('doctor', '--data', data=data)}")
     return {
         "backup": str(target),
+        "restore": command("restore", target.absolute(), "--replace", data=data),
         "made": manifest.made,
         "sounds": manifest.sounds,
         "files": len(manifest.files),
@@ -125,7 +131,7 @@ def _page(report: dict[str, Any]) -> str:
     size = f"{report['bytes'] / 1e6:.1f} MB ({report['new_bytes'] / 1e6:.1f} MB"
     lines = [
         f"Backed up: {sounds}, {report['files']} files, {size} copied) in {report['seconds']:.1f} s.",
-        f"It is {report['backup']}. Bring it back with: sample-bridge restore {report['backup']}",
+        f"It is {report['backup']}. Bring it back with: {report['restore']}",
     ]
     if report["left_out"]:
         lines.append(f"Not ours, and left out: {', '.join(report['left_out'])}.")

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge.commands._advice import command
 from bridge.commands._backups.placing import refuse_while_used
 from bridge.commands._start import begin
 from bridge.errors import StartupError
@@ -38,12 +39,12 @@ def run(args: argparse.Namespace) -> int:
     from bridge.rebuilding import rebuild
 
     data = begin(args).data_dir
-    refuse_while_used(data, "sample-bridge rebuild again")
+    refuse_while_used(data, command("rebuild", data=data))
     try:
         rebuilt = rebuild(data)
     except StoreError as error:
         raise StartupError(str(error), code=error.code) from None
-    print(json.dumps(_document(rebuilt), indent=2, ensure_ascii=False) if args.json else _page(rebuilt))
+    print(json.dumps(_document(rebuilt), indent=2, ensure_ascii=False) if args.json else _page(rebuilt, data))
     return 1 if rebuilt.missing or rebuilt.unreadable else 0
 
 
@@ -60,7 +61,7 @@ def _document(rebuilt: Rebuilt) -> dict[str, Any]:
     }
 
 
-def _page(rebuilt: Rebuilt) -> str:
+def _page(rebuilt: Rebuilt, data: Path) -> str:
     if not rebuilt.changed and not rebuilt.missing and not rebuilt.unreadable:
         return f"There is nothing to rebuild: the catalogue is whole and knows {_count(rebuilt.sounds, 'sound')}."
     if rebuilt.changed:
@@ -77,7 +78,7 @@ def _page(rebuilt: Rebuilt) -> str:
     if rebuilt.missing:
         lines.append(
             f"! Audio is missing of {_count(len(rebuilt.missing), 'sound')}: {_some(rebuilt.missing)}. It is made "
-            "again when it is asked for, or comes back with sample-bridge restore BACKUP --replace."
+            f"again when it is asked for, or comes back with: {command('restore', 'BACKUP', '--replace', data=data)}"
         )
     if rebuilt.unreadable:
         lines.append(

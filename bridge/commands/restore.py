@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.commands._advice import command
 from bridge.commands._backups import reading
 from bridge.commands._backups.placing import full_disk, restore
 from bridge.commands._progress import Progress
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
                 restored = restore(
                     backup,
                     data,
+                    again=_again(args, data),
                     replace=args.replace,
                     on_file=lambda done, all_: progress.show("restore", done / max(all_, 1)),
                 )
@@ -83,9 +85,14 @@ def run(args: argparse.Namespace) -> int:
             f"{manifest.size / 1e6:.1f} MB."
         )
         return 0
-    print(f"Restored: {sounds} of {manifest.made}, in {data}. Type sample-bridge serve.")
+    print(f"Restored: {sounds} of {manifest.made}, in {data}. Type: {command('serve', data=data)}")
     if manifest.missing:
         print(f"! The audio of {len(manifest.missing)} samples was missing already when the backup was made.")
     if aside:
         print(f"The old data folder is now {aside}. Delete it when you miss nothing.")
     return 0
+
+
+def _again(args: argparse.Namespace, data: Path) -> str:
+    state = ["--state", args.state] if args.state else []
+    return command("restore", args.backup.absolute(), *state, *(["--replace"] if args.replace else []), data=data)

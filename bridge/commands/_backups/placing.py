@@ -43,7 +43,7 @@ class Restored:
 
 
 def refuse_while_used(data: Path, what: str) -> None:
-    """Be sure that no process has the data folder open. ``what``: the command to repeat. Raises StartupError."""
+    """Be sure that no process has the data folder open. ``what``: the command to type then. Raises StartupError."""
     number = holder(data)
     if number is None:
         return
@@ -51,18 +51,19 @@ def refuse_while_used(data: Path, what: str) -> None:
     who = f"the server at {url} (process {number})" if url else f"process {number}"
     stop = "Stop it with Ctrl-C" + (f", or type kill {number}" if number.isdecimal() else "")
     raise StartupError(
-        f"{who[0].upper()}{who[1:]} uses the data folder {data}. {stop}, then type {what}.", code="store_locked"
+        f"{who[0].upper()}{who[1:]} uses the data folder {data}. {stop}, then type: {what}", code="store_locked"
     )
 
 
 def restore(
-    backup: Backup, data: Path, *, replace: bool, on_file: Callable[[int, int], None] = lambda *_: None
+    backup: Backup, data: Path, *, again: str, replace: bool, on_file: Callable[[int, int], None] = lambda *_: None
 ) -> Restored:
-    """Put the backup where the data folder is. Raises StartupError, OSError."""
+    """Put the backup where the data folder is. ``again``: the command to repeat. Raises StartupError, OSError."""
     data = data.resolve()
+    _refuse_itself(Path(backup.where).resolve(), data)
     if data.exists() and not data.is_dir():
         raise StartupError(f"{data} is a file. Choose another folder with --data-dir.", code="bad_target")
-    refuse_while_used(data, "sample-bridge restore again")
+    refuse_while_used(data, again)
     old = _holds_something(data)
     if old and not replace:
         raise StartupError(
@@ -71,7 +72,7 @@ def restore(
             code="not_empty",
         )
     data.parent.mkdir(parents=True, exist_ok=True)
-    with _held(data), _staging(data) as staging:
+    with _held(data, again), _staging(data) as staging:
         _check_room(staging, backup.manifest.size)
         _fill(staging, backup, on_file)
         sounds = _opened(staging, backup)
@@ -80,12 +81,24 @@ def restore(
     return Restored(sounds, aside)
 
 
+def _refuse_itself(place: Path, data: Path) -> None:
+    """Refuse a data folder that holds the backup, or lies in it: what is moved aside is never the backup itself."""
+    inside = place == data or data in place.parents
+    if inside or (place.is_dir() and place in data.parents):
+        how = "lies in the data folder" if inside else "holds the data folder"
+        raise StartupError(
+            f"The backup {place} {how} {data}, which is about to be replaced. Choose another folder with --data-dir, "
+            "or move the backup elsewhere; nothing was changed.",
+            code="bad_target",
+        )
+
+
 def _holds_something(data: Path) -> bool:
     return data.is_dir() and any(entry.name not in _NOBODYS and not _is_staging(entry.name) for entry in data.iterdir())
 
 
 @contextmanager
-def _held(data: Path) -> Iterator[None]:
+def _held(data: Path, again: str) -> Iterator[None]:
     """Keep servers from opening the folder meanwhile."""
     if not data.is_dir():
         yield
@@ -95,7 +108,7 @@ def _held(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            refuse_while_used(data, "sample-bridge restore again")
+            refuse_while_used(data, again)
             raise
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -166,18 +179,24 @@ def _opened(staging: Path, backup: Backup) -> int:
         with SampleStore.open(staging, undo_seconds=_FOR_EVER) as store:
             sounds = store.count()
         refuse_newer(staging)
-    except (FormatTooNew, StartupError):
+    except (FormatTooNew, StartupError) as error:
+        found = _first_sentence(error, staging, backup.where)
         raise StartupError(
-            f"The backup {backup.where} was made by a newer version, sample-bridge {backup.manifest.program}, and this "
-            "one cannot read it. Update this program, then try again; nothing was changed.",
+            f"The backup {backup.where} was made by a newer version: {found}. Update this program, then try again; "
+            "nothing was changed.",
             code="backup_too_new",
         ) from None
     except StoreError as error:
-        why = str(error).replace(str(staging), backup.where).rstrip(".")
+        why = _first_sentence(error, staging, backup.where)
         raise broken(backup.where, f"its catalogue does not open ({why})") from None
     if sounds != backup.manifest.sounds:
         raise broken(backup.where, f"it has {sounds} sounds instead of {backup.manifest.sounds}")
     return sounds
+
+
+def _first_sentence(error: Exception, staging: Path, where: str) -> str:
+    """What is wrong, without the advice that is meant for a data folder."""
+    return str(error).partition(". ")[0].replace(str(staging), where).rstrip(".")
 
 
 def _keep_spent(data: Path, staging: Path) -> None:

@@ -262,6 +262,7 @@ def check(target: Path, data: Path) -> None:
         )
     if place in data.resolve().parents:
         raise StartupError(f"{target} holds the data folder itself. Choose another place.", code="bad_target")
+    _refuse_inside(place)
     if is_archive(target):
         if os.path.lexists(target):
             raise _exists(target)
@@ -280,6 +281,15 @@ def check(target: Path, data: Path) -> None:
         raise StartupError(f"{target} is a file. Name a new .tar file, or a folder.", code="target_exists")
     if not target.parent.is_dir():
         raise StartupError(f"The folder {target.parent} does not exist. Make it, or choose another.", code="bad_target")
+
+
+def _refuse_inside(place: Path) -> None:
+    for outer in place.parents:
+        if (outer / MARKER).is_file():
+            raise StartupError(
+                f"{place} lies in {outer}, which is a folder of backups itself. Name that folder, or a place outside.",
+                code="bad_target",
+            )
 
 
 def _exists(target: Path) -> StartupError:

@@ -8,7 +8,9 @@ import io
 import json
 import os
 import resource
+import shlex
 import signal
+import socket
 import sqlite3
 import subprocess
 import tarfile
@@ -163,6 +165,125 @@ def test_what_is_missing_or_changed_in_the_library_is_named_and_the_rest_is_save
         assert word in text
     there = typed("restore", "b.tar", "--data-dir", "there", "--json").json()
     assert (there["sounds"], there["missing"]) == (len(old_folder.SOUNDS), [kick.stem])
+
+
+def bound(place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+
+
+ODD = {
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+    "a socket": bound,
+    "a link that leads nowhere": lambda place: place.symlink_to("nowhere"),
+    "a link to another file": lambda place: place.symlink_to("/etc/hostname"),
+}
+
+
+@pytest.mark.parametrize(("how", "target"), [*((how, "b.tar") for how in ODD), ("a folder", "all")])
+def test_whatever_stands_in_the_place_of_a_master_or_a_log_keeps_no_other_file_from_being_saved(
+    typed, data: Path, monkeypatch: pytest.MonkeyPatch, how: str, target: str
+) -> None:
+    with SampleStore.open(data, undo_seconds=1e9) as store:
+        kick = store.master(store.sound("gen_kick").slot.sample_id)
+    for place in (kick, data / "usage.jsonl", data / "spending.sqlite3"):
+        place.unlink()
+        monkeypatch.chdir(place.parent)  # the path of a socket is short
+        ODD[how](Path(place.name))
+    monkeypatch.chdir(data.parent)
+    made = typed("backup", target, "--json")
+    assert (made.code, made.json()["missing"]) == (1, [kick.stem])
+    text = " ".join(made.json()["problems"])
+    for word in ("gen_kick", "usage.jsonl", "spending.sqlite3", *(["is a pipe instead"] if how == "a pipe" else [])):
+        assert word in text
+    assert shlex.join(["sample-bridge", "doctor", "--data", "--data-dir", str(data)]) in text
+    assert typed("restore", target, "--data-dir", "there", "--json").json()["sounds"] == len(old_folder.SOUNDS)
+    assert len(list(Path("there/masters").glob("*/*.wav"))) == old_folder.SAMPLES - 1
+
+
+def test_a_master_that_the_disk_cannot_read_to_its_end_is_named_and_the_rest_is_saved(
+    typed, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SampleStore.open(data, undo_seconds=1e9) as store:
+        kick = store.master(store.sound("gen_kick").slot.sample_id)
+    inode, fdopen = kick.stat().st_ino, os.fdopen
+
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():
+                raise OSError(5, "Input/output error")
+            return super().read(min(size or 0, 1000))
+
+    def opened(handle: int, *words: object, **more: object) -> object:
+        same = os.fstat(handle).st_ino == inode and more.get("closefd") is False
+        return Failing(kick.read_bytes()) if same else fdopen(handle, *words, **more)
+
+    monkeypatch.setattr(taking.os, "fdopen", opened)
+    made = typed("backup", "b.tar", "--json")
+    monkeypatch.undo()
+    assert (made.code, made.json()["damaged"]) == (1, [kick.stem])
+    assert "gen_kick" in " ".join(made.json()["problems"])
+    assert typed("restore", str(data.parent / "b.tar"), "--check").code == 0
+
+
+@pytest.mark.parametrize("how", ["a folder", "a pipe", "a link that leads nowhere"])
+def test_what_stands_in_the_place_of_the_catalogue_is_named_with_what_to_type(typed, data: Path, how: str) -> None:
+    with SampleStore.open(data, undo_seconds=1e9):
+        pass
+    (data / "catalogue.sqlite3").unlink()
+    ODD[how](data / "catalogue.sqlite3")
+    error = typed("backup", "b.tar", "--json").error()
+    assert error["code"] == "catalogue_damaged"
+    assert how in error["message"]
+    subprocess.run(error["message"].partition("after: ")[2].partition(" && ")[0], shell=True, check=True)
+    error = typed("backup", "b.tar", "--json").error()
+    words = shlex.split(error["message"].partition("after: ")[2])
+    assert typed(*words[1:]).code == 0
+    assert typed("backup", "b.tar").code == 0
+
+
+def test_what_a_backup_says_to_type_can_be_typed_whatever_the_folders_are_called(typed, tmp_path: Path) -> None:
+    data = tmp_path / "my $HOME 'sounds'"
+    add(data, "gen_one")
+    (tmp_path / "sp ace").mkdir()
+    made = typed("backup", "sp ace/my bk", "--data-dir", str(data))
+    words = shlex.split(made.out.partition("Bring it back with: ")[2].splitlines()[0])
+    assert typed(*words[1:]).code == 0
+    done = typed(*words[1:]).out
+    assert shlex.split(done.partition("Type: ")[2].splitlines()[0]) == [
+        "sample-bridge", "serve", "--data-dir", str(data)
+    ]  # fmt: skip
+
+
+def test_a_catalogue_of_a_newer_version_is_not_backed_up_and_restore_tells_its_version(
+    typed, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SampleStore.open(data, undo_seconds=1e9):
+        pass
+    with contextlib.closing(sqlite3.connect(data / "catalogue.sqlite3")) as database:
+        database.execute("PRAGMA user_version = 52")
+    assert typed("backup", "b.tar", "--json").error()["code"] == "format_too_new"
+    assert not (tmp_path / "b.tar").exists()
+    monkeypatch.setattr(taking, "known_format", lambda: 52)  # as the newer program makes it
+    assert typed("backup", "b.tar").code == 0
+    monkeypatch.undo()
+    message = typed("restore", str(tmp_path / "b.tar"), "--data-dir", str(tmp_path / "n"), "--json").error()["message"]
+    assert "52" in message
+    assert ".restoring" not in message
+
+
+def test_a_backup_is_never_in_another_one_and_never_moved_aside_for_itself(typed, data: Path, tmp_path: Path) -> None:
+    typed("backup", "bk")
+    for place in ("bk/sub", "bk/sub.tar", "bk/states/x"):
+        assert typed("backup", place, "--json").error()["code"] == "bad_target"
+    (data / "in").mkdir()
+    (tmp_path / "bk").rename(data / "in" / "bk")
+    for folder in (data / "in" / "bk", data, data / "in" / "bk" / "new"):
+        words = ("restore", str(data / "in" / "bk"), "--replace", "--json", "--data-dir", str(folder))
+        assert typed(*words).error()["code"] == "bad_target"
+    assert typed("restore", str(data / "in" / "bk"), "--check").code == 0
+    assert len(kept(data)) == len(old_folder.SOUNDS)
 
 
 def test_a_sound_that_goes_away_while_it_is_copied_leaves_a_whole_backup(data: Path, tmp_path: Path) -> None:

@@ -447,7 +447,8 @@ def _read_dotenv(path: Path) -> dict[str, str]:
     from dotenv import dotenv_values  # most folders have no such file
 
     try:
-        found = dotenv_values(path, encoding="utf-8")
+        # not interpolated: `${HF_TOKEN}` in a file that was only found would send that secret wherever the file says
+        found = dotenv_values(path, encoding="utf-8", interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
         raise StartupError(f"{path} cannot be read ({error}): mend it or move it away.") from error
     return {name: value for name, value in found.items() if value is not None}

@@ -240,4 +240,4 @@ def _as_ours(folder: Path) -> Iterator[None]:
         with on_disk(folder):
             yield
     except DiskFailed as error:
-        raise StorageUnavailable(error.message, code=error.code) from error
+        raise StorageUnavailable(error.message) from error

@@ -44,8 +44,12 @@ def sound_aliases(name: str) -> tuple[str, ...]:
 
 
 def valid_name(name: str) -> bool:
-    """Tell whether a sound may be called ``name``: ``[a-z0-9_]``, 1 to 64 of them, no number, no wavetable."""
-    return bool(_NAME.fullmatch(name)) and not name.isdigit() and not name.startswith("wt_")
+    """Tell whether a sound may be called ``name``: ``[a-z0-9_]``, 1 to 64 of them, no number, no wavetable.
+
+    Something has to be left without ``gen_`` and ``_``, which alone means a rest or a hold in mini-notation.
+    """
+    said = name.removeprefix("gen_").removeprefix("musicgen_").strip("_")
+    return bool(_NAME.fullmatch(name)) and bool(said) and not name.isdigit() and not name.startswith("wt_")
 
 
 def reserved_name(name: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,12 +19,18 @@ from typing import Any
 import socketio
 from engineio import packet as engine_packet
 
+from bridge.realtime.slow import cut
+
+logger = logging.getLogger(__name__)
+
 _TEXT, _CONTINUATION, _FINAL = 0x01, 0x00, 0x80
 MOST_AT_ONCE = 64
 """Messages of one client that are answered at the same time."""
 _REST_SECONDS = 0.02
 _LOOK_SECONDS = 1.0
 """How often it is looked whether a client that takes nothing has gone."""
+_THE_SERVERS_OWN = frozenset({"connect", "disconnect", "connect_error"})
+"""Names of events that the server tells itself."""
 
 
 class LargeAnswer:
@@ -59,9 +66,19 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         super().__init__(**options)
         self._handling: Counter[str] = Counter()
 
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        try:
+            await super()._handle_eio_message(eio_sid, data)
+        except Exception as error:
+            # engineio would write a traceback into the log for each such packet, as often as the client likes.
+            logger.debug("a client sent a packet that cannot be read: %r", error)
+            cut(self, eio_sid)
+
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:  # noqa: A002
         if not isinstance(data, list) or not data or not isinstance(data[0], str):
             raise ValueError("an event is a list that begins with its name")
+        if data[0] in _THE_SERVERS_OWN:
+            raise ValueError("no client sends an event of that name")
         while self._handling[eio_sid] >= MOST_AT_ONCE and not self._is_gone(eio_sid):  # noqa: ASYNC110 - rare, and it ends with many
             # Nothing more is read of this client meanwhile: what it has sent waits at its own end.
             await asyncio.sleep(_REST_SECONDS)

@@ -84,6 +84,20 @@ def test_an_address_of_the_same_place_or_of_the_user_gets_it(
     assert bool(settings.foreign) is way.startswith("same")
 
 
+def test_what_stands_in_a_found_file_is_never_filled_in_from_the_environment(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "BRIDGE_ENDPOINT_URL=http://127.0.0.1:9/${AWS_SECRET_ACCESS_KEY}\n"
+        'BRIDGE_ENDPOINT_BODY={"a": "${OPENAI_API_KEY}", "t": "$prompt"}\n'
+    )
+    environ = {"AWS_SECRET_ACCESS_KEY": "aws-secret", "OPENAI_API_KEY": "sk-secret"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        settings = load(environ=environ, folder=tmp_path)
+    assert settings.endpoint_url == "http://127.0.0.1:9/${AWS_SECRET_ACCESS_KEY}"
+    assert settings.endpoint_body == '{"a": "${OPENAI_API_KEY}", "t": "$prompt"}'
+
+
 def test_an_old_programs_variable_and_a_file_that_env_names_are_found_too(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('hf_token = "geheim"\n')
     (tmp_path / ".env").write_text("BRIDGE_CONFIG=mine.toml\nBRIDGE_ENDPOINT_URL=http://127.0.0.1:9/steal\n")

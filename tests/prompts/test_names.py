@@ -63,12 +63,31 @@ def test_a_sound_has_the_name_of_its_words_and_an_alias() -> None:
     assert sound_aliases("musicgen_voice") == ()
 
 
-@pytest.mark.parametrize("name", ["", "12", "wt_x", "Kick", "a-b", "a b", "é", "a" * 65, "kick\n", "../a", "gen:a"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "12",
+        "wt_x",
+        "Kick",
+        "a-b",
+        "a b",
+        "é",
+        "a" * 65,
+        "kick\n",
+        "../a",
+        "gen:a",
+        "_",
+        "gen_",
+        "musicgen_",
+        "gen___",
+    ],
+)
 def test_such_a_name_is_not_valid(name: str) -> None:
     assert not valid_name(name)
 
 
-@pytest.mark.parametrize("name", ["a", "1a", "_", "gen_kick", "a" * 64])
+@pytest.mark.parametrize("name", ["a", "1a", "_a", "gen_kick", "a" * 64])
 def test_such_a_name_is_valid(name: str) -> None:
     assert valid_name(name)
 
@@ -91,7 +110,8 @@ PROTOTYPE = [
 
 
 @pytest.mark.parametrize(
-    "name", [*PROTOTYPE, "_base", "bd", "sh", "sine", "white", "zzfx", "piano", "RolandTR909_bd", "gm_piano", "HH"]
+    "name",
+    [*PROTOTYPE, "_base", "bd", "sh", "sine", "white", "zzfx", "piano", "RolandTR909_bd", "tr808_sd", "gm_piano", "HH"],
 )
 def test_names_that_strudel_has_are_reserved_and_another_is_offered(name: str) -> None:
     assert reserved_name(name)

@@ -52,6 +52,19 @@ async def test_binary_data_ends_the_connection(bridge_url: str, message: str | b
         assert await ended(socket)
 
 
+@pytest.mark.parametrize(
+    "message", ["42[1]", '42[""', "42[null]", "42{}", "4", "49", '42["disconnect"]', '427["connect",{}]', "42"]
+)
+async def test_a_packet_that_cannot_be_read_ends_the_connection_without_a_traceback(
+    bridge_url: str, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        socket = await opened(session, bridge_url)
+        await socket.send_str(message)
+        assert await ended(socket)
+    assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []
+
+
 async def test_floods_of_what_means_nothing_cost_no_memory(bridge_url: str, service) -> None:
     async with aiohttp.ClientSession() as session:
         socket = await opened(session, bridge_url)

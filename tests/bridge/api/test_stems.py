@@ -19,7 +19,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import ValidationError
 from yarl import URL
 
-from bridge.api.keys import SERVICE
+from bridge.api.keys import CALLERS, SERVICE
 from bridge.api.stems import STEMS
 from bridge.app import create_app
 from bridge.errors import EngineError, InvalidRequest
@@ -554,7 +554,8 @@ async def test_callers_words_are_forgotten_on_request(client: TestClient, settin
         "/generate", json=asked(parameters={**PARAMETERS, "prompt": "tone unmistakable", "style": "secretive"})
     )
     await ended(client)
-    assert (await client.post("/forget", json={"what": "prompts"})).status == 200
+    key = {"X-API-Key": client.app[CALLERS].run_key}
+    assert (await client.post("/forget", json={"what": "prompts"}, headers=key)).status == 200
     document = await (await client.get("/generate/request 1")).json()
     assert (document["parameters"]["prompt"], document["parameters"]["style"]) == (None, None)
     assert document["parameters"]["chord_progression"] == ["C", "G", "Am", "F"]

@@ -315,8 +315,18 @@ async def test_whatever_is_sent_gets_a_sentence_and_the_connection_lives(service
 async def test_hello_takes_whatever_is_sent(connect, caplog):
     page = await connect()
     for odd in [*ODD, {"session": 5}, {"session": "\ud800"}, {"token": "\ud800"}, {"token": {}}, {"since": []}]:
-        assert (await page.ask("hello", odd))["reset"] is True
+        answer = await page.ask("hello", odd)
+        if is_readable(odd):
+            assert answer["reset"] is True, odd
+        else:
+            assert answer["error"]["code"] in {"bad_text", "invalid_request"}, (odd, answer)
     assert "Traceback" not in caplog.text
+
+
+def is_readable(document: object) -> bool:
+    """Whether it is Unicode text and finite numbers throughout; what is no object counts as an empty one."""
+    text = json.dumps(document)
+    return not isinstance(document, dict) or not ("\\ud8" in text or "Infinity" in text or "NaN" in text)
 
 
 async def test_a_message_without_or_with_too_many_arguments_is_answered(connect):

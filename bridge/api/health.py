@@ -48,6 +48,7 @@ async def health_document(service: SampleService) -> dict[str, Any]:
     choice = service.choice
     info = service.engines.known(choice.name)
     trouble = await service.trouble()
+    disk = await service.disk.look()  # an engine that is broken hides it in ``trouble``
     warnings = service.missing.known
     return {
         "status": "degraded" if trouble or any(each.sounds for each in warnings) else "healthy",
@@ -69,5 +70,5 @@ async def health_document(service: SampleService) -> dict[str, Any]:
         },
         "jobs": {"queued": service.queue.count(State.QUEUED), "running": service.queue.count(State.RUNNING)},
         "sounds": await service.library.count(),
-        "warnings": [each.text for each in warnings],
+        "warnings": [*(each.text for each in warnings), *([disk.message] if disk else [])],
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -13,18 +16,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.commands._advice import command, give_right, move_away
 from bridge.commands._data_files import CATALOGUE, FORMAT, MASTERS, PARTS, Part, is_backup_path, strangers
+from bridge.commands._data_odd import named, odd_masters, odd_part
 from bridge.commands._data_report import Finding
+from bridge.commands._oddities import Odd, all_below, oddity
 from bridge.commands._quiet import holder, open_quietly
 from bridge.ledgers import LOSSES, VERSIONS
 from bridge.server_file import running_server
 from cache import MARK, Listing, aside, catalogue_complaints, complaints, known_format, listing, rebuild_due
 
 LEAST_FREE_MB: Final = 200
-_REBUILD: Final = "sample-bridge rebuild"
-_SERVE: Final = "sample-bridge serve"
-_RESTORE: Final = "sample-bridge restore BACKUP --replace"
-_MANY: Final = 5
+_TWO: Final = re.compile(r"[0-9a-f]{2}")
+"""A folder of masters."""
 _PAUSE: Final = 0.4
 """Seconds until the catalogue is asked again whether it knows a file that a server may just be taking in."""
 
@@ -36,6 +40,9 @@ class Checks:
         self._data = data
         self._on_file = on_file
         self._holder = holder(data)
+        self._serve = command("serve", data=data)
+        self._rebuild = command("rebuild", data=data)
+        self._restore = command("restore", "BACKUP", "--replace", data=data)
         self.sounds: int | None = None
         self.samples: int | None = None
 
@@ -47,23 +54,26 @@ class Checks:
     def run(self) -> Iterator[Finding]:
         """Look at everything, part by part."""
         if not os.path.lexists(self._data):
-            yield Finding(".", "note", "There is nothing here yet; the first start makes it.", _SERVE)
+            yield Finding(".", "note", "There is nothing here yet; the first start makes it.", self._serve)
             return
         if not self._data.is_dir():
             yield Finding(
-                ".", "problem", f"{self._data} is not a folder. Choose another one.", f"{_SERVE} --data-dir DIR"
+                ".",
+                "problem",
+                f"{self._data} is not a folder. Choose another one.",
+                command("serve", "--data-dir", "DIR"),
             )
             return
         try:
             entries = {entry.name for entry in self._data.iterdir()}
         except OSError as error:
-            yield Finding(".", "problem", f"It cannot be read ({error.strerror}).", f"chmod u+rwx {self._data}")
+            yield Finding(".", "problem", f"It cannot be read ({error.strerror}).", give_right(self._data))
             return
         yield from self._folder(entries)
         for part in PARTS:
-            if any(name in entries for name in _with_besides(part)):
+            if part.name in entries:
                 yield from self._part(part)
-        if not entries & {CATALOGUE, FORMAT}:
+        if not entries & {CATALOGUE, FORMAT} and not self._has_sounds():
             return
         yield from self._missing_parts(entries)
         yield from self._set_aside()
@@ -77,10 +87,10 @@ class Checks:
     def _folder(self, entries: set[str]) -> Iterator[Finding]:
         found = self._data.stat()
         if not os.access(self._data, os.W_OK | os.X_OK):
-            yield Finding(".", "problem", "This user cannot write into it.", f"chmod u+rwx {self._data}")
+            yield Finding(".", "problem", "This user cannot write into it.", give_right(self._data))
         elif stat.S_IMODE(found.st_mode) & 0o077:
             text = "Other users of this machine may look into it, where its files let them."
-            yield Finding(".", "note", text, f"chmod 700 {self._data}")
+            yield Finding(".", "note", text, _line("chmod", "700", self._data))
         free = shutil.disk_usage(self._data).free // 2**20
         if free < LEAST_FREE_MB:
             text = f"Only {free} MiB are free on its disk. Make room: new sounds are refused when it is full."
@@ -92,20 +102,22 @@ class Checks:
             yield Finding("server.json", "note", "It was left by a server that was killed; the next start replaces it.")
 
     def _missing_parts(self, entries: set[str]) -> Iterator[Finding]:
-        masters = any((self._data / MASTERS).glob("*/*.wav"))
+        if CATALOGUE not in entries and self._has_sounds():
+            text = "It is missing, and with it the names of the sounds. Their audio is there."
+            yield Finding(CATALOGUE, "problem", text, self._rebuild)
         if FORMAT not in entries:
             text = "It is missing. The version of the folder is read from the catalogue instead, at the next start."
-            yield Finding(FORMAT, "problem", text, _SERVE)
-        if CATALOGUE not in entries and (masters or list((self._data / "copies").glob("*.sqlite3"))):
-            text = "It is missing, and with it the names of the sounds. Their audio is there."
-            yield Finding(CATALOGUE, "problem", text, _REBUILD)
+            yield Finding(FORMAT, "problem", text, self._serve)
+
+    def _has_sounds(self) -> bool:
+        return bool(self._master_files()) or any((self._data / "copies").glob("*.sqlite3"))
 
     def _set_aside(self) -> Iterator[Finding]:
         for file in aside(self._data):
             loss = LOSSES.get(file.name.partition(MARK)[0])
             text = f"It was damaged and set aside. {loss.lost if loss else ''} Delete it when you do not need it."
             text = " ".join(text.split())
-            yield Finding(file.name, "problem", text, f"rm {file}*")
+            yield Finding(file.name, "problem", text, f"{_line('rm', file)}*")
 
     # --- one part
 
@@ -115,17 +127,27 @@ class Checks:
             "database": self._database, "json": self._json, "lines": self._lines, "tree": self._tree,
             "other": self._other,
         }[part.kind]  # fmt: skip
-        try:
-            found = list(look(part, path))
-        except PermissionError as error:
-            where = error.filename or path
-            found = [Finding(part.name, "problem", f"This user may not read {where}.", f"chmod -R u+rwX {self._data}")]
-        except OSError as error:
-            text = f"It cannot be read ({error.strerror or error}). Check the disk; a backup brings it back."
-            found = [Finding(part.name, "problem", text, _RESTORE)]
+        found = list(odd_part(part, self._data, self._rebuild))
+        if not found:
+            try:
+                found = list(look(part, path))
+            except PermissionError as error:
+                where = Path(error.filename or path)
+                text = f"{where} cannot be read: this user does not have the right to."
+                found = [Finding(part.name, "problem", text, give_right(where))]
+            except OSError as error:
+                found = [self._failing(part, path, error)]
         if part.backed_up and not any(each.level == "problem" for each in found) and not os.access(path, os.W_OK):
-            found.append(Finding(part.name, "problem", "This user cannot write it.", f"chmod -R u+rwX {self._data}"))
+            step = give_right(path, below=part.folder)
+            found.append(Finding(part.name, "problem", "This user does not have the right to write it.", step))
         yield from found or [Finding(part.name, "ok", f"{part.what[0].upper()}{part.what[1:]}: whole.")]
+
+    def _failing(self, part: Part, path: Path, error: OSError) -> Finding:
+        why = f"It cannot be read ({error.strerror or error}). Check the disk"
+        if part.name in (CATALOGUE, MASTERS):
+            return Finding(part.name, "problem", f"{why}; a backup brings it back.", self._restore)
+        text = f"{why}, then move it away; the next start makes a new one."
+        return Finding(part.name, "problem", text, move_away(path, self._data))
 
     def _looks(self) -> dict[str, Callable[[Part, Path], Iterator[Finding]]]:
         return {
@@ -145,7 +167,7 @@ class Checks:
             version = None
         if type(version) is not int or version < 1:
             text = "It is damaged. The version of the folder is read from the catalogue instead, at the next start."
-            yield Finding(part.name, "problem", text, _SERVE)
+            yield Finding(part.name, "problem", text, self._serve)
         elif version > known_format():
             text = (
                 f"The folder has version {version}, and this program knows versions up to {known_format()}. Update it."
@@ -157,10 +179,10 @@ class Checks:
         wrong, listed, due = self._read_catalogue(path)
         if wrong or listed is None:
             text = f"It is damaged ({wrong}). Copies of it, and the audio itself, bring the names back."
-            yield Finding(part.name, "problem", text, _REBUILD)
+            yield Finding(part.name, "problem", text, self._rebuild)
             return
         if due:
-            yield Finding(part.name, "problem", f"Sounds may be missing in it. {due}", _REBUILD)
+            yield Finding(part.name, "problem", f"Sounds may be missing in it. {due}", self._rebuild)
         self.sounds, self.samples = listed.sounds, len(listed.samples)
         sounds = f"{listed.sounds} {'sound' if listed.sounds == 1 else 'sounds'}"
         yield Finding(part.name, "ok", f"{sounds}, {len(listed.samples)} samples.")
@@ -184,41 +206,58 @@ class Checks:
     def _master_files(self) -> dict[str, Path]:
         found = {}
         for file in (self._data / MASTERS).glob("*/*"):
-            if is_backup_path(file.relative_to(self._data).as_posix()):
+            if is_backup_path(file.relative_to(self._data).as_posix()) and os.path.isfile(file):  # noqa: PTH113  never raises
                 found[file.stem] = file
         return found
 
     def _compared(self, listed: Listing, files: dict[str, Path]) -> Iterator[Finding]:
         """Every master against the catalogue."""
         unlike: dict[str, list[str]] = {"missing": [], "cut or of another size": [], "changed": []}
+        odd: dict[str, Odd] = {}
         all_, done = sum(size for size, _ in listed.samples.values()), 0
         for sample_id, (size, digest) in listed.samples.items():
             how = _compare(self._data / MASTERS / sample_id[:2] / f"{sample_id}.wav", size, digest)
             if how and self._still(sample_id, size, digest):
-                unlike[how].append(sample_id)
+                if isinstance(how, Odd):
+                    odd[sample_id] = how
+                else:
+                    unlike[how].append(sample_id)
             done += size
             self._on_file(done, all_)
         trashed = {file.name.partition(".")[0] for file in (self._data / "trash").glob("*/*.wav")}
         for how, sample_ids in unlike.items():
             back = trashed.intersection(sample_ids)
             for ids, text, step in (
-                (sorted(back), "It lies in the trash.", _REBUILD),
-                ([each for each in sample_ids if each not in back], "It is made again when it is asked for.", _RESTORE),
+                (sorted(back), "It lies in the trash.", self._rebuild),
+                (
+                    [each for each in sample_ids if each not in back],
+                    "It is made again when it is asked for.",
+                    self._restore,
+                ),
             ):
                 if ids:
-                    yield Finding(MASTERS, "problem", f"The audio of {_named(ids, listed)} is {how}. {text}", step)
+                    yield Finding(MASTERS, "problem", f"The audio of {named(ids, listed)} is {how}. {text}", step)
         unknown = self._unknown(files, listed)
         if unknown:
             count = f"{len(unknown)} sound {'file is' if len(unknown) == 1 else 'files are'}"
             text = f"{count} not in the catalogue. They can be brought back under the names that they carry."
-            yield Finding(MASTERS, "problem", text, _REBUILD)
-        odd = [file for file in (self._data / MASTERS).rglob("*") if not file.is_dir() and file.stem not in files]
-        if odd:
-            yield Finding(MASTERS, "note", f"{odd[0].relative_to(self._data)} is not a sound file of ours.")
-        if not any(unlike.values()) and not unknown:
+            yield Finding(MASTERS, "problem", text, self._rebuild)
+        yield from odd_masters(odd, listed, self._data)
+        yield from self._strange({*files, *listed.samples})
+        if not any(unlike.values()) and not unknown and not odd:
             yield Finding(
                 MASTERS, "ok", f"{len(listed.samples)} sound files, {all_ / 1e6:.1f} MB, each as it was made."
             )
+
+    def _strange(self, known: set[str]) -> Iterator[Finding]:
+        strange = [file for file in all_below(self._data / MASTERS) if file.stem not in known]
+        for file in strange[:1]:
+            name = file.relative_to(self._data).as_posix()
+            if file.parent.name == MASTERS and _TWO.fullmatch(file.name):
+                text = f"{name} is not a folder, so no sound can be kept in it. Move it away."
+                yield Finding(MASTERS, "problem", text, move_away(file, self._data))
+            else:
+                yield Finding(MASTERS, "note", f"{name} is not a sound file of ours.")
 
     def _still(self, sample_id: str, size: int, digest: str) -> bool:
         """Does the catalogue still say that? A server changes and removes masters, too."""
@@ -236,11 +275,9 @@ class Checks:
             unknown = {each for each in unknown - set(fresh.samples if fresh else ()) if files[each].exists()}
         return unknown
 
-    def _masters_alone(self, part: Part, path: Path) -> Iterator[Finding]:
+    def _masters_alone(self, part: Part, path: Path) -> Iterator[Finding]:  # noqa: ARG002  see _looks
         """What the catalogue has to say of them was said with it."""
-        if not path.is_dir():
-            yield Finding(part.name, "problem", "It is not a folder.", _RESTORE)
-        elif not (self._data / CATALOGUE).exists():
+        if not (self._data / CATALOGUE).is_file():
             yield Finding(part.name, "note", f"{len(self._master_files())} sound files, which no catalogue names.")
         else:
             yield Finding(part.name, "ok", "Compared with the catalogue.")
@@ -258,7 +295,7 @@ class Checks:
         if found:
             loss = LOSSES[part.name].lost if part.name in LOSSES else ""
             text = f"It is damaged ({found[0]}). The next start sets it aside and begins a new one. {loss}"
-            yield Finding(part.name, "problem", text.strip(), _SERVE)
+            yield Finding(part.name, "problem", text.strip(), self._serve)
         elif newest is not None and version > newest:
             text = f"It has version {version}, and this program knows versions up to {newest}. Update the program."
             yield Finding(part.name, "problem", text, "pip install --upgrade sample-bridge")
@@ -266,20 +303,28 @@ class Checks:
     def _deliveries(self, part: Part, path: Path) -> Iterator[Finding]:
         index = path / "cache.db"
         found = []
+        if odd := oddity(index, "file"):
+            text = f"Their index {odd.text}. Move them away: they are made again from the masters."
+            step = give_right(index) if odd.right else move_away(path, self._data)
+            yield Finding(part.name, "problem", text, step)
+            return
         if index.exists():
             try:
                 with open_quietly(index, self._data) as con:
                     found = complaints(con)
             except sqlite3.Error as error:
                 found = [str(error)]
-        if found or not path.is_dir():
-            why = found[0] if found else "not a folder"
-            text = f"Their index is damaged ({why}). They are made again from the masters."
-            yield Finding(part.name, "problem", text, _SERVE)
+        if found:
+            text = f"Their index is damaged ({found[0]}). They are made again from the masters."
+            yield Finding(part.name, "problem", text, self._serve)
 
     def _copies(self, part: Part, path: Path) -> Iterator[Finding]:
         whole = 0
         for file in sorted(path.glob("*.sqlite3")):
+            if odd := oddity(file, "file"):
+                step = give_right(file) if odd.right else move_away(file, self._data)
+                yield Finding(part.name, "problem", f"The copy {file.name} {odd.text}.", step)
+                continue
             try:
                 with open_quietly(file, path) as con:
                     found = catalogue_complaints(con)
@@ -288,7 +333,7 @@ class Checks:
                 found = [str(error)]
             if found:
                 text = f"The copy {file.name} is damaged ({found[0]}). Others are used instead of it."
-                yield Finding(part.name, "problem", text, f"rm {file}")
+                yield Finding(part.name, "problem", text, _line("rm", file))
             whole += not found
         if whole:
             yield Finding(part.name, "ok", f"{whole} whole {'copy' if whole == 1 else 'copies'} of the catalogue.")
@@ -310,7 +355,9 @@ class Checks:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            yield Finding(part.name, "problem", "It is damaged. It is written anew when it is missing.", f"rm {path}")
+            yield Finding(
+                part.name, "problem", "It is damaged. It is written anew when it is missing.", _line("rm", path)
+            )
 
     def _lines(self, part: Part, path: Path) -> Iterator[Finding]:
         with path.open("rb") as file:
@@ -322,39 +369,38 @@ class Checks:
                     good = not line.endswith(b"\n") and self._holder is not None
                 if not good:
                     text = f"Line {number} cannot be read. The lines before and after it, and all sounds, stay."
-                    yield Finding(part.name, "problem", text, f"sed -i {number}d {path}")
+                    yield Finding(part.name, "problem", text, _line("sed", "-i", f"{number}d", path))
                     return
 
     def _tree(self, part: Part, path: Path) -> Iterator[Finding]:
-        if not path.is_dir():
-            yield Finding(part.name, "problem", "It is not a folder.", f"rm {path}")
+        for file in all_below(path):
+            if odd := oddity(file, "file"):
+                step = give_right(path, below=True) if odd.right else move_away(file, self._data)
+                yield Finding(part.name, "problem", f"{file.relative_to(self._data)} {odd.text}.", step)
+                return
 
-    def _other(self, part: Part, path: Path) -> Iterator[Finding]:
-        if part.name == "lock" and not path.is_file():
-            yield Finding(part.name, "problem", "It is not a file.", f"rm -r {path}")
+    def _other(self, part: Part, path: Path) -> Iterator[Finding]:  # noqa: ARG002  see _looks
+        """Whether it is a file or a folder is all that can be said of it."""
+        yield from ()
 
 
-def _with_besides(part: Part) -> tuple[str, ...]:
-    return (part.name,)
+def _line(*words: str | Path) -> str:
+    return shlex.join(map(str, words))
 
 
-def _compare(file: Path, size: int, digest: str) -> str | None:
+def _compare(file: Path, size: int, digest: str) -> str | Odd | None:
     """What is wrong with a master, None when nothing is."""
+    if odd := oddity(file, "file"):
+        return odd
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError):
-        return "missing"
+    except OSError as error:
+        gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
+        return "missing" if gone else Odd(f"cannot be read ({error.strerror or error})")
     with os.fdopen(handle, "rb") as content:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            return "missing"
-        if found.st_size != size:
+        if os.fstat(handle).st_size != size:
             return "cut or of another size"
-        return None if hashlib.file_digest(content, "sha256").hexdigest() == digest else "changed"
-
-
-def _named(sample_ids: list[str], listed: Listing) -> str:
-    names = sorted({name for each in sample_ids for name in listed.names.get(each, ())})
-    if not names:
-        return f"{len(sample_ids)} deleted {'sample' if len(sample_ids) == 1 else 'samples'}"
-    return ", ".join(names[:_MANY]) + (f" and {len(names) - _MANY} more sounds" if len(names) > _MANY else "")
+        try:
+            return None if hashlib.file_digest(content, "sha256").hexdigest() == digest else "changed"
+        except OSError as error:
+            return Odd(f"cannot be read ({error.strerror or error})")

@@ -24,7 +24,13 @@ class Part:
     backed_up: bool = False
     """False: it can be made again, or it says something about this machine alone."""
 
+    @property
+    def folder(self) -> bool:
+        """Is it a folder?"""
+        return self.kind == "tree" or self.name in _FOLDERS
 
+
+_FOLDERS: Final = ("deliveries", "copies", "trash", "incoming", "musicgen")
 CATALOGUE: Final = "catalogue.sqlite3"
 FORMAT: Final = "format.json"
 MASTERS: Final = "masters"
@@ -53,7 +59,7 @@ PARTS: Final = (
     Part("musicgen-speed.json", "json", "the measured speed of MusicGen"),
 )
 BY_NAME: Final = {part.name: part for part in PARTS}
-_BESIDES: Final = ("-wal", "-shm", "-journal")
+BESIDES: Final = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a database."""
 
 _MASTER: Final = re.compile(r"masters/([0-9a-f]{2})/\1[0-9a-f]{14,62}\.wav")
@@ -72,7 +78,7 @@ def is_backup_path(path: str) -> bool:
 def part_of(name: str) -> Part | None:
     """The part that a name directly below the data folder belongs to, None for a stranger's."""
     name = name.partition(MARK)[0]
-    for beside in _BESIDES:
+    for beside in BESIDES:
         owner = BY_NAME.get(name.removesuffix(beside))
         if owner is not None and (owner.name == name or owner.kind == "database"):
             return owner

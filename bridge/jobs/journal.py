@@ -279,8 +279,9 @@ def _drop_unused(con: sqlite3.Connection) -> None:
 
 
 def _entries(con: sqlite3.Connection, condition: str, *values: Any) -> list[Entry]:
-    """Read tickets; those whose row is damaged are dropped, and the log says so."""
+    """Read tickets; those whose row is damaged are dropped, and the log says how many, with the first of them."""
     entries: list[Entry] = []
+    unreadable: list[str] = []
     works: dict[str, Mapping[str, Any]] = {}
     for row in con.execute(f"SELECT {_COLUMNS} FROM tickets WHERE {condition}", values).fetchall():  # noqa: S608  our own words
         try:
@@ -290,8 +291,13 @@ def _entries(con: sqlite3.Connection, condition: str, *values: Any) -> list[Entr
                 works[digest] = json.loads(found[0])
             entries.append(_entry(row, works[digest] if digest is not None else {}))
         except (ValueError, TypeError, AttributeError) as error:
-            logger.warning("ticket %s cannot be read (%s): its sound has to be asked for again", row[0], error)
+            unreadable.append(f"{row[0]}: {error}")
             con.execute("DELETE FROM tickets WHERE id = ?", (row[0],))
+    if unreadable:
+        text = (
+            "tickets in the journal that cannot be read: %d, the first is %s; their sounds have to be asked for again"
+        )
+        logger.warning(text, len(unreadable), unreadable[0])
     return entries
 
 

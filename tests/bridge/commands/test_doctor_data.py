@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.commands import _oddities
 from bridge.commands._data_files import PARTS, part_of
 from bridge.service import open_service
 from bridge.settings import Settings
@@ -51,6 +53,18 @@ def stranger(data: Path) -> None:
     """A sound file that the catalogue does not know."""
     (data / "masters" / "ab").mkdir()
     shutil.copy(master(data), data / "masters" / "ab" / f"{'ab' * 16}.wav")
+
+
+def swapped(place: Path, put: Callable[[Path], object]) -> None:
+    """Put something else in the place of a file or folder."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.unlink(missing_ok=True)
+    put(place)
+
+
+def to_nowhere(place: Path) -> None:
+    place.symlink_to("nowhere")
 
 
 def master(data: Path) -> Path:
@@ -97,6 +111,27 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "engines.json of nonsense": ("engines.json", lambda data: (data / "engines.json").write_text("{")),
     "a damaged index of deliveries": (
         "deliveries", lambda data: (data / "deliveries" / "cache.db").write_bytes(b"x" * 9000)),
+    "nothing but masters and copies": ("catalogue.sqlite3", lambda data: (
+        (data / "format.json").unlink(), (data / "catalogue.sqlite3").unlink())),
+    "nothing but masters": ("catalogue.sqlite3", lambda data: (
+        (data / "format.json").unlink(), (data / "catalogue.sqlite3").unlink(), shutil.rmtree(data / "copies"))),
+    "a folder as a master": ("masters", lambda data: swapped(master(data), Path.mkdir)),
+    "a pipe as a master": ("masters", lambda data: swapped(master(data), os.mkfifo)),
+    "a link to nowhere as a master": ("masters", lambda data: swapped(master(data), to_nowhere)),
+    "a link to nowhere as the catalogue": (
+        "catalogue.sqlite3", lambda data: swapped(data / "catalogue.sqlite3", to_nowhere)),
+    "a folder as the catalogue": ("catalogue.sqlite3", lambda data: swapped(data / "catalogue.sqlite3", Path.mkdir)),
+    "a pipe as the usage log": ("usage.jsonl", lambda data: swapped(data / "usage.jsonl", os.mkfifo)),
+    "a folder as the usage log": ("usage.jsonl", lambda data: swapped(data / "usage.jsonl", Path.mkdir)),
+    "a folder as the journal": ("jobs.sqlite3", lambda data: swapped(data / "jobs.sqlite3", Path.mkdir)),
+    "a pipe beside the journal": ("jobs.sqlite3", lambda data: swapped(data / "jobs.sqlite3-wal", os.mkfifo)),
+    "a link to nowhere as format.json": ("format.json", lambda data: swapped(data / "format.json", to_nowhere)),
+    "a pipe as engines.json": ("engines.json", lambda data: swapped(data / "engines.json", os.mkfifo)),
+    "a pipe as server.json": ("server.json", lambda data: swapped(data / "server.json", os.mkfifo)),
+    "a folder as the ballast": ("ballast", lambda data: swapped(data / "ballast", Path.mkdir)),
+    "a file as copies": ("copies", lambda data: swapped(data / "copies", Path.touch)),
+    "a file as trash": ("trash", lambda data: swapped(data / "trash", Path.touch)),
+    "a pipe as a copy": ("copies", lambda data: swapped(min((data / "copies").iterdir()), os.mkfifo)),
     "what was set aside": ("jobs.sqlite3.damaged-20261130T190000Z",
                            lambda data: (data / "jobs.sqlite3.damaged-20261130T190000Z").touch()),
 }  # fmt: skip
@@ -151,6 +186,8 @@ async def test_damage_is_found_and_what_it_says_to_type_mends_it(typed, data: Pa
     assert found["text"].endswith(".")
     assert traces(data) == before
     assert found["next"] in document["next"]
+    if part not in ("masters", "catalogue.sqlite3"):
+        assert "restore" not in " ".join(document["next"]), "one small file never asks for all of a backup"
 
     for _ in range(4):  # one thing mended may bring the next to light, such as what was set aside
         if not document["next"]:
@@ -161,13 +198,16 @@ async def test_damage_is_found_and_what_it_says_to_type_mends_it(typed, data: Pa
     assert document["problems"] == []
     with SampleStore.open(data, undo_seconds=1e9) as store:
         assert store.verify() == {}
-        assert {*old_folder.SOUNDS, "gen_new"} <= {sound.name for sound in store.sounds()}
+        if how == "nothing but masters":  # those of the old version do not carry their names
+            assert len(store.sounds()) > len(old_folder.SOUNDS)
+        else:
+            assert {*old_folder.SOUNDS, "gen_new"} <= {sound.name for sound in store.sounds()}
 
 
 async def follow(typed, data: Path, step: str) -> None:
     """Type what was said."""
     words = shlex.split(step)
-    if words == ["sample-bridge", "serve"]:
+    if words[:2] == ["sample-bridge", "serve"]:
         await started(data)
     elif words[:2] == ["sample-bridge", "restore"]:
         with SampleStore.open(data, undo_seconds=1e9) as store:
@@ -197,6 +237,22 @@ def test_a_folder_without_a_library_is_no_error(typed, tmp_path: Path, there: st
     report = typed("doctor", "--data", "--json", "--data-dir", str(place))
     assert report.code == (1 if there == "a file" else 0)
     assert place.exists() == (there != "nothing")
+
+
+@pytest.mark.parametrize("barred", ["catalogue.sqlite3", "masters", "one master", "usage.jsonl"])
+def test_a_right_that_lacks_is_told_as_a_right_and_never_as_damage(
+    typed, data: Path, monkeypatch: pytest.MonkeyPatch, barred: str
+) -> None:
+    place = master(data) if barred == "one master" else data / barred
+    real = os.access
+    monkeypatch.setattr(_oddities.os, "access", lambda path, mode: Path(path) != place and real(path, mode))
+    document = typed("doctor", "--data", "--json").json()
+    assert len(document["problems"]) == 1
+    assert "does not have the right" in document["problems"][0]
+    below = ["-R"] if barred in ("masters", "one master") else []
+    where = data / "masters" if below else place
+    assert shlex.split(document["next"][0]) == ["chmod", *below, "u+rwX", str(where)]
+    assert len(document["next"]) == 1
 
 
 def test_names_of_the_sounds_that_are_concerned_are_told(typed, data: Path) -> None:

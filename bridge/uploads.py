@@ -190,7 +190,10 @@ class Uploads:
     async def _known(self, audio_id: str) -> Upload | None:
         def look() -> Upload | None:
             try:
-                features = json.loads((self._folder / f"{audio_id}.json").read_bytes())
+                facts = self._folder / f"{audio_id}.json"
+                if not facts.is_file():
+                    return None
+                features = json.loads(facts.read_bytes())
             except (FileNotFoundError, ValueError):
                 return None
             return Upload(audio_id, features) if _touched(self._folder / f"{audio_id}.flac") else None

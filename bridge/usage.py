@@ -199,7 +199,7 @@ def mend_usage(data_dir: Path) -> None:
             continue
         with on_disk(data_dir), _ALONE:
             try:
-                lines, damaged = _lines(file)
+                lines, damaged = _lines(file) if file.is_file() else ([], 1)
             except (IsADirectoryError, PermissionError, FileNotFoundError):
                 lines, damaged = [], 1
             if damaged:
@@ -248,7 +248,9 @@ def _write_lines(file: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
 def _append(file: Path, line: bytes) -> None:
     """Write a line whole or not at all: half a line would spoil the next one."""
-    with file.open("ab") as log:
+    # A pipe in the place of the file is an error, and nobody waits for who reads from it.
+    handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
+    with os.fdopen(handle, "ab") as log:
         size = log.tell()
         try:
             log.write(line)

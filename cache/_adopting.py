@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import stat
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -12,8 +13,9 @@ from typing import Literal, TypeAlias
 from cache import _events, _reading
 from cache._deliveries import Deliveries
 from cache._errors import NotStorable
-from cache._folder import Folder, check_format, check_id, sync
+from cache._folder import Folder, check_format, check_id
 from cache._model import NewSample
+from cache._plain import sync
 from cache._trash import Trash
 
 Plan: TypeAlias = Literal["known", "shared", "new"]
@@ -52,8 +54,9 @@ def plan(con: sqlite3.Connection, new: NewSample, folder: Folder) -> Plan:
 def whole(master: Path, size: int) -> bool:
     """Is the file there, in its full length?"""
     try:
-        return master.stat().st_size == size
-    except FileNotFoundError:
+        found = master.stat()
+        return found.st_size == size and stat.S_ISREG(found.st_mode)
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

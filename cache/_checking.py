@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cache import _schema
+from cache._plain import oddity
 
 EMPTY = "it is empty"
 _HEADER = b"SQLite format 3\0"
@@ -46,6 +47,14 @@ class Unreadable(Exception):
     """The file is not a whole catalogue of ours; the text says why, as a part of a sentence."""
 
 
+def _refuse_odd(file: Path) -> None:
+    if found := oddity(file):
+        raise Unreadable(f"it is {found}")
+    for beside in (Path(f"{file}{ending}") for ending in ("-wal", "-shm", "-journal")):
+        if found := oddity(beside):
+            raise Unreadable(f"{beside.name} is {found}")
+
+
 @contextmanager
 def reading(file: Path) -> Iterator[sqlite3.Connection]:
     """Open a catalogue to read only: nothing in it or beside it is changed."""
@@ -57,6 +66,7 @@ def reading(file: Path) -> Iterator[sqlite3.Connection]:
 
 def look(file: Path, *, thorough: bool = True) -> Seen:
     """Look at a catalogue. ``thorough``: read every page of it. Raises Unreadable, OSError, sqlite3.Error."""
+    _refuse_odd(file)
     with file.open("rb") as stream:
         start = stream.read(20)
     if not start:

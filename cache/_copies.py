@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cache._errors import StoreDamaged
-from cache._folder import Folder, sync
+from cache._folder import Folder
+from cache._plain import remove, sync
 
 KEPT = 7
 _NAME = re.compile(r"(\d{6,})-\d{8}T\d{6}Z\.sqlite3")
@@ -53,7 +54,7 @@ def write(folder: Folder, con: sqlite3.Connection, now: float, *, kept: int = KE
     finally:
         _remove(part)
     for old in before[kept - 1 :]:
-        old.unlink(missing_ok=True)
+        _remove(old)
     return copy_path
 
 
@@ -69,5 +70,4 @@ def _number(path: Path) -> int:
 
 def _remove(part: Path) -> None:
     for left in (part, part.with_name(f"{part.name}-journal"), part.with_name(f"{part.name}-wal")):
-        with suppress(OSError):
-            left.unlink(missing_ok=True)
+        remove(left)

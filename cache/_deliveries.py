@@ -16,7 +16,8 @@ import diskcache
 from diskcache.core import MODE_BINARY, UNKNOWN
 
 from cache._errors import NotStorable, StorageFull, StoreClosed, StoreError, from_os_error, from_sqlite_error, is_damage
-from cache._folder import Folder, files_under, sync
+from cache._folder import Folder, files_under
+from cache._plain import sync
 from cache._private import keep_private, write_private
 
 _log = logging.getLogger(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import re
 import shlex
@@ -13,8 +14,11 @@ from pathlib import Path
 
 from cache import _recognising, _schema
 from cache._errors import FormatTooNew, NotStorable, StoreDamaged, StoreLocked, from_os_error, not_writable
+from cache._plain import check_rights, in_the_way, is_file, oddity, remove, sync
 from cache._private import keep_private, write_private
+from cache._replacing import set_aside
 
+_log = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f]{16,64}")
 _FORMAT_NAME = re.compile(r"[a-z0-9_]{1,16}")
 
@@ -45,6 +49,7 @@ class Folder:
         self.incoming = path / "incoming"
         self.trash = path / "trash"
         self.copies = path / "copies"
+        self.ballast = path / "ballast"
         self._lock: int | None = None
 
     def master(self, sample_id: str) -> Path:
@@ -70,6 +75,8 @@ class Folder:
             self._take_lock()
             try:
                 self._refuse_newer()
+                self._check_things()
+                self._clear_places()
                 keep_private(self.path)
                 for folder in (self.masters, self.deliveries, self.incoming):
                     folder.mkdir(mode=0o700, exist_ok=True)
@@ -87,7 +94,33 @@ class Folder:
             os.close(self._lock)
             self._lock = None
 
+    def _check_things(self) -> None:
+        """Refuse to begin without the right to write, and where the audio's folder is something else."""
+        if found := oddity(self.masters, folder=True):
+            raise in_the_way(self.masters, found, "the folder with the sound files")
+        for file in (Path(f"{self.catalogue}{ending}") for ending in ("", "-wal", "-shm")):
+            if is_file(file):
+                if file != self.catalogue and not os.access(file, os.R_OK | os.W_OK):
+                    with contextlib.suppress(OSError):  # it was made while the catalogue could not be written
+                        file.chmod(0o600)
+                check_rights(file)
+        for folder in (self.masters, self.deliveries, self.incoming, self.trash, self.copies):
+            if oddity(folder, folder=True) is None:
+                check_rights(folder, folder=True)
+
+    def _clear_places(self) -> None:
+        """Set aside what lies in the place of folders and files that can be made again."""
+        folders = (self.deliveries, self.incoming, self.trash, self.copies)
+        found = [*((each, oddity(each, folder=True)) for each in folders), (self.ballast, oddity(self.ballast))]
+        for path, kind in found:
+            if kind:
+                _log.warning("%s was %s; it is %s now, and a new one is begun", path, kind, set_aside(path).name)
+        for part in ("ballast.part", "catalogue.part"):
+            remove(self.path / part)
+
     def _take_lock(self) -> None:
+        if found := oddity(self.path / "lock"):
+            raise in_the_way(self.path / "lock", found, "a file")
         lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,6 +153,8 @@ class Folder:
     def _version(self) -> int:
         file = self.path / "format.json"
         try:
+            if found := oddity(file):
+                raise ValueError(f"it is {found}")
             version = json.loads(file.read_bytes())["version"]
             if type(version) is int and version >= 1:
                 return version
@@ -140,7 +175,7 @@ class Folder:
                 f"file, or choose another folder with --data-dir. If it is ours, type: {self._make_ours()}"
             )
         for ours in (self.catalogue, self.masters, self.deliveries, self.incoming):
-            if ours.exists():
+            if os.path.lexists(ours):
                 raise StoreDamaged(
                     f"{self.path} contains {ours.name} but no format.json, so it is no data folder of ours. "
                     f"Choose another folder with --data-dir. If it is ours, type: {self._make_ours()}"
@@ -154,10 +189,13 @@ class Folder:
     def write_version(self, version: int) -> None:
         """Write which version the folder has, unless it says so already. Raises OSError."""
         file, text = self.path / "format.json", json.dumps({"version": version}) + "\n"
+        if oddity(file):
+            set_aside(file)
         with contextlib.suppress(OSError):
             if file.read_bytes() == text.encode():
                 return
         part = self.path / "format.json.part"
+        remove(part)
         write_private(part, text.encode())
         sync(part)
         part.replace(file)
@@ -176,15 +214,6 @@ def is_master_name(name: str) -> bool:
     """Is a file named as masters are, ``<sample_id>.wav``?"""
     stem, dot, ending = name.partition(".")
     return bool(dot) and ending == "wav" and bool(_ID.fullmatch(stem))
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's entries, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def files_under(top: Path) -> Iterator[list[os.DirEntry[str]]]:

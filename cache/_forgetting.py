@@ -11,8 +11,9 @@ from typing import Any
 
 from cache import _adopting, _events, _reading, _writing
 from cache._errors import NotStorable
-from cache._folder import Folder, sync
+from cache._folder import Folder
 from cache._model import Event, Facts, Sound
+from cache._plain import sync
 
 
 @dataclass(frozen=True, slots=True)

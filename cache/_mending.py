@@ -20,7 +20,8 @@ from pathlib import Path
 from cache import _copies, _schema
 from cache._checking import EMPTY, Seen, Unreadable, look
 from cache._errors import FormatTooNew, rebuild_advice
-from cache._folder import Folder, sync, too_new
+from cache._folder import Folder, too_new
+from cache._plain import oddity, sync
 from cache._replacing import set_aside
 
 _log = logging.getLogger(__name__)
@@ -114,8 +115,12 @@ def _said(folder: Folder, why: str, now: float) -> str:
 
 def _replace(folder: Folder, why: str, now: float) -> Path | None:
     """Put the newest whole copy into the catalogue's place, or a new one: return the copy."""
+    for beside in (Path(f"{folder.catalogue}{ending}") for ending in ("-wal", "-shm", "-journal")):
+        if oddity(beside):
+            set_aside(beside)  # the catalogue can be learned from without it
     if any(os.path.lexists(f"{folder.catalogue}{ending}") for ending in ("", "-wal", "-shm")):
-        folder.catalogue.touch(mode=0o600)  # a log alone is set aside as well: a new catalogue would be read with it
+        if not os.path.lexists(folder.catalogue):
+            folder.catalogue.touch(mode=0o600)  # a log alone is set aside as well: a new one would be read with it
         set_aside(folder.catalogue)
     copy = newest_whole(_copies.copies(folder))
     part = folder.path / "catalogue.part"

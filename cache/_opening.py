@@ -27,7 +27,7 @@ from cache._errors import (
     is_full,
     is_read_only,
 )
-from cache._folder import sync
+from cache._plain import is_file, sync
 
 Step: TypeAlias = str | Callable[[sqlite3.Connection], None]
 """Brings a database from one version to the next: statements, or a function that is called within a transaction."""
@@ -86,6 +86,8 @@ def open_database(
 def newer_than(path: Path, application: int, version: int) -> int | None:
     """The version of a database when it is ours and newer than ``version``, else None. Only the header is read."""
     try:
+        if not is_file(path):
+            return None
         with path.open("rb") as file:
             header = file.read(_HEADER)
     except OSError:

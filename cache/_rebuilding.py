@@ -175,7 +175,7 @@ class _Rebuild:
     def _sources(self) -> list[Path]:
         """Whole catalogues to learn from: copies and those that were set aside, the newest first."""
         found = [*_copies.copies(self._folder), *reversed(aside(self._folder.path, self._folder.catalogue.name))]
-        return sorted(found, key=lambda file: -file.stat().st_mtime)
+        return sorted(found, key=lambda file: -file.lstat().st_mtime)
 
     def _unknown(self, con: sqlite3.Connection) -> dict[str, Path]:
         """Masters without a row, in ``masters`` and in the trash: sample id -> file."""

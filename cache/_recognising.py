@@ -32,7 +32,7 @@ def version(path: Path) -> int | None:
 
 def _is_ours(file: Path, masters: Path) -> bool:
     found = _MASTER.fullmatch(file.relative_to(masters).as_posix())
-    if found is None or file.is_symlink() or file.parent.name != found[1][:2]:
+    if found is None or file.is_symlink() or not file.is_file() or file.parent.name != found[1][:2]:
         return False
     with file.open("rb") as stream:
         head = stream.read(12)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cache._errors import from_os_error
-from cache._folder import sync
+from cache._plain import sync
 
 MARK = ".damaged-"
 """Stands between the name of a file that was set aside and the moment when it was."""

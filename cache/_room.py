@@ -33,7 +33,7 @@ class Ballast:
         """Take the room, if there is enough. Never raises: without it only a full disk is worse."""
         part = self._file.with_name("ballast.part")
         try:
-            if not self._size or (self._file.exists() and self._file.stat().st_size >= self._size):
+            if not self._size or (self._file.is_file() and self._file.stat().st_size >= self._size):
                 return
             if missing(self._folder, self._size, self._size):
                 return
@@ -47,7 +47,7 @@ class Ballast:
 
     def lacking(self) -> int:
         """Return how many bytes are needed to fill it. Raises OSError."""
-        return 0 if not self._size or self._file.exists() else self._size
+        return 0 if not self._size or self._file.is_file() else self._size
 
     def drop(self) -> bool:
         """Give the room up; False: there was none. Raises OSError."""

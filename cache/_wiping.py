@@ -11,8 +11,9 @@ from pathlib import Path
 from cache import _carrying, _copies, _forgetting
 from cache._carrying import Place
 from cache._checking import Unreadable, look
-from cache._folder import Folder, sync
+from cache._folder import Folder
 from cache._forgetting import Forgetting, Found
+from cache._plain import sync
 from cache._replacing import aside
 from cache._trash import Trash
 

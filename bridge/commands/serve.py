@@ -91,10 +91,12 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _stop_opening, stop)
     listener = _listen(settings.host, settings.port)
     also = _listen_also(settings)
     async with open_service(settings) as service:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
         app = create_app(service)
         runner = Runner(app, access_log=None, shutdown_timeout=_GRACE_SECONDS)
         await runner.setup()
@@ -108,24 +110,32 @@ async def serve(settings: Settings) -> None:
                     logger.warning("%s", warned.text)
                 await stop.wait()
                 logger.info("Stopping.")
-                _end_in_any_case()
+                _end_in_any_case(_LONGEST_STOP)
         finally:
             await runner.cleanup()
 
 
-def _end_in_any_case() -> None:
+def _stop_opening(stop: asyncio.Event) -> None:
+    """Stop as soon as the data folder is open, and end if that does not come soon: a thread that waits for the disk
+    cannot be interrupted.
+    """
+    if not stop.is_set():
+        stop.set()
+        logger.info("Stopping.")
+        _end_in_any_case(_GRACE_SECONDS)
+
+
+def _end_in_any_case(seconds: float) -> None:
     """Let the process end when a disk that hangs keeps it from stopping cleanly.
 
     Nothing that was promised is lost by it: databases and journal are whole after any end.
     """
 
     def end() -> None:
-        logger.error(
-            "The bridge could not stop cleanly within %.0f s: a disk does not answer. It ends now.", _LONGEST_STOP
-        )
+        logger.error("The bridge could not stop cleanly within %.0f s: a disk does not answer. It ends now.", seconds)
         os._exit(1)
 
-    timer = threading.Timer(_LONGEST_STOP, end)
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
 

@@ -144,6 +144,8 @@ class EngineRoom:
 
     def _read_known(self) -> dict[str, EngineInfo]:
         try:
+            if not self._known_file.is_file():
+                return {}
             document = json.loads(self._known_file.read_text())
             known = {key: EngineInfo(**info) for key, info in document.items()}
             return {key: info for key, info in known.items() if _is_whole(info)}

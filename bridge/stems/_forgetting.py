@@ -20,7 +20,7 @@ def forget_words(data_dir: Path, sample_ids: Collection[str] | None) -> None:
     Waits for the disk. Files in object storage are their owner's. Raises StorageFull, BridgeError.
     """
     for path in (data_dir / FOLDER).glob("*/*.wav"):
-        if sample_ids is None or path.stem.rpartition("-")[2] in sample_ids:
+        if path.is_file() and (sample_ids is None or path.stem.rpartition("-")[2] in sample_ids):
             data = path.read_bytes()
             without = tags.without_prompt(data)
             if without != data:

@@ -78,7 +78,7 @@ def forget(data_dir: Path) -> None:
 
 def _read(data_dir: Path) -> dict[str, Any]:
     try:
-        document = json.loads((data_dir / FILE).read_text("utf-8"))
+        document = json.loads((data_dir / FILE).read_text("utf-8")) if (data_dir / FILE).is_file() else None
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

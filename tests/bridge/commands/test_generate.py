@@ -76,12 +76,18 @@ def test_an_engine_that_fails_is_told_in_its_own_words_both_ways(served: Command
     assert served(*words, "--json").error()["code"] == "engine_failed"
 
 
-def test_the_key_of_the_server_comes_from_the_settings(command: Command, tmp_path: Path) -> None:
-    with serving(tmp_path / "data", BRIDGE_API_KEY="right"):
-        wrong = command("generate", "tone 300 hz", "--json", BRIDGE_API_KEY="wrong")
+def test_the_servers_user_needs_no_key_and_whoever_lacks_its_file_takes_that_of_the_settings(
+    command: Command, tmp_path: Path
+) -> None:
+    with serving(tmp_path / "data", BRIDGE_API_KEY="right key"):
+        assert command("generate", "tone 300 hz", BRIDGE_API_KEY="wrong key").code == 0
+        announced = tmp_path / "data" / "server.json"
+        document = json.loads(announced.read_text())
+        announced.write_text(json.dumps(document | {"key": ""}))
+        wrong = command("generate", "tone 300 hz", "--json", BRIDGE_API_KEY="wrong key")
         assert wrong.error()["code"] == "key_required"
-        assert command("generate", "tone 300 hz", BRIDGE_API_KEY="right").code == 0
-        assert command("batch", "-", stdin="tone 310 hz", BRIDGE_API_KEY="right").code == 0
+        assert command("generate", "tone 300 hz", BRIDGE_API_KEY="right key").code == 0
+        assert command("batch", "-", stdin="tone 310 hz", BRIDGE_API_KEY="right key").code == 0
 
 
 def test_a_server_that_was_killed_is_no_obstacle(command: Command, tmp_path: Path) -> None:

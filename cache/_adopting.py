@@ -47,8 +47,14 @@ def plan(con: sqlite3.Connection, new: NewSample, folder: Folder) -> Plan:
     taken = _reading.take(con, new.spec_id)
     if taken is not None and whole(folder.master(taken.sample_id), taken.bytes):
         return "known"
-    row = con.execute("SELECT bytes FROM samples WHERE id = ?", (new.sample_id,)).fetchone()
-    return "shared" if row is not None and whole(folder.master(new.sample_id), row[0]) else "new"
+    row = con.execute(
+        "SELECT bytes, digest, EXISTS (SELECT 1 FROM takes WHERE sample_id = id AND lost) FROM samples WHERE id = ?",
+        (new.sample_id,),
+    ).fetchone()
+    master = folder.master(new.sample_id)
+    # Of the right length, and lost all the same: it is another sound's.
+    shared = row is not None and whole(master, row[0]) and (not row[2] or measure(master)[0] == row[1])
+    return "shared" if shared else "new"
 
 
 def whole(master: Path, size: int) -> bool:

@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cache import _adopting, _carrying, _copies, _events, _mending, _reading, _schema, _writing
+from cache import _adopting, _carrying, _copies, _events, _lost, _mending, _misplaced, _reading, _schema, _writing
 from cache._carrying import Carried, Place
 from cache._checking import Unreadable, damage, look, reading
 from cache._database import Database
@@ -124,7 +124,8 @@ class _Rebuild:
                 with database.read() as con:
                     self._named = dict.fromkeys(_live_names(con))
             with database.write() as con:
-                self._bring_back_lost(con)
+                for name in _misplaced.bring_back(con, folder, self._trash):
+                    self._named[name] = None
                 unknown = self._unknown(con)
                 if unknown:
                     for file in self._sources():
@@ -183,15 +184,6 @@ class _Rebuild:
         found = dict(self._trash.masters())
         found.update((file.stem, file) for file in self._folder.master_files())
         return {sample_id: file for sample_id, file in found.items() if sample_id not in known}
-
-    def _bring_back_lost(self, con: sqlite3.Connection) -> None:
-        """Move masters back that a row names, and that lie in the trash."""
-        trashed = self._trash.masters()
-        for sample_id, size in con.execute("SELECT id, bytes FROM samples").fetchall():
-            file = trashed.get(sample_id)
-            if file and not _adopting.whole(self._folder.master(sample_id), size) and _adopting.whole(file, size):
-                self._move_in(sample_id, file)
-                con.execute("UPDATE takes SET lost = 0 WHERE sample_id = ?", (sample_id,))
 
     def _move_in(self, sample_id: str, file: Path) -> Path:
         master = self._folder.master(sample_id)
@@ -367,8 +359,17 @@ class _Rebuild:
         rows = con.execute(
             "SELECT name, samples.id, bytes FROM sounds JOIN slots ON sound = sounds.id"
             " JOIN samples ON samples.id = sample_id WHERE removed IS NULL ORDER BY name"
-        )
-        gone = [name for name, sample_id, size in rows if not _adopting.whole(self._folder.master(sample_id), size)]
+        ).fetchall()
+        masters = {each.sample_id: each for each in _lost.known(con)}
+        gone = [
+            name
+            for name, sample_id, size in rows
+            if not (
+                _lost.is_right(con, self._folder.master(sample_id), masters[sample_id])
+                if sample_id in masters
+                else _adopting.whole(self._folder.master(sample_id), size)
+            )
+        ]
         return tuple(dict.fromkeys(gone))
 
 

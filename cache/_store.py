@@ -20,6 +20,7 @@ from cache import (
     _events,
     _eviction,
     _forgetting,
+    _lost,
     _mending,
     _reading,
     _room,
@@ -93,6 +94,7 @@ class SampleStore:
             self._folder.open()
             note = self._mend()
             self._notes: list[str] = []
+            self._lost: str | None = None
             self._note(note)
             self._db = Database(self._folder.catalogue, durable=self._durable)
             undo.callback(self._db.close)
@@ -167,7 +169,7 @@ class SampleStore:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was found to be wrong, and what to type, in sentences; empty when all is well."""
-        return (*self._notes, *filter(None, [self.damaged]))
+        return (*self._notes, *filter(None, [self._lost, self.damaged]))
 
     @property
     def damaged(self) -> str | None:
@@ -507,6 +509,9 @@ class SampleStore:
             swept = _sweeping.sweep(self._folder, self._db, self._deliveries, self._trash)
         with self._db.read() as con:
             self._note(_mending.due(con))
+            self._lost = _lost.sentence(con, self.path)
+            if self._lost:
+                _log.warning("%s", self._lost)
             wrong = _checking.damage(con)
         if wrong and not self._db.damage:
             self._db.damage = wrong
@@ -596,6 +601,8 @@ class SampleStore:
                     [(when, name) for name, when in touched.items()],
                 )
                 yield con
+                if self._lost:
+                    self._lost = _lost.sentence(con, self.path)
             with self._memory_lock:
                 self._words = None
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from cache import _adopting, _mending
+from cache import _adopting, _lost, _mending
 from cache._database import Database
 from cache._deliveries import Deliveries
 from cache._errors import rebuild_advice
@@ -95,16 +95,17 @@ def _known(database: Database, sample_ids: set[str]) -> set[str]:
 
 def _mark_lost(folder: Folder, database: Database) -> None:
     with database.read() as con:
-        rows = con.execute(
-            "SELECT id, bytes, max(lost) FROM samples JOIN takes ON sample_id = id GROUP BY id"
-        ).fetchall()
-    for sample_id, size, was_lost in rows:
-        if _adopting.whole(folder.master(sample_id), size) == bool(was_lost):
+        masters = _lost.known(con)
+    for said in masters:
+        with database.read() as con:
+            as_said = _lost.is_right(con, folder.master(said.sample_id), said) != said.lost
+        if not as_said:
             # Look again under the lock: it may have been evicted, or published anew, a moment ago.
             with database.write() as con:
-                row = con.execute("SELECT bytes FROM samples WHERE id = ?", (sample_id,)).fetchone()
+                row = con.execute("SELECT bytes, digest FROM samples WHERE id = ?", (said.sample_id,)).fetchone()
                 if row is not None:
-                    lost = not _adopting.whole(folder.master(sample_id), row[0])
-                    con.execute("UPDATE takes SET lost = ? WHERE sample_id = ?", (lost, sample_id))
+                    now = _lost.Known(said.sample_id, row[0], row[1], said.lost)
+                    lost = not _lost.is_right(con, folder.master(said.sample_id), now)
+                    con.execute("UPDATE takes SET lost = ? WHERE sample_id = ?", (lost, said.sample_id))
                     if lost:
-                        _log.warning("the master file of sample %s is lost; it will be made again", sample_id)
+                        _log.warning("the master file of sample %s is lost; it will be made again", said.sample_id)

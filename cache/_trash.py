@@ -21,7 +21,8 @@ class Trash:
     """``trash/<date>/<file>``. The caller holds the store's lock."""
 
     def __init__(self, folder: Folder, *, days: float, limit: int, clock: Callable[[], float]) -> None:
-        self._top = folder.trash
+        self.top = folder.trash
+        """The folder."""
         self._days = days
         self._limit = limit
         self._clock = clock
@@ -30,7 +31,7 @@ class Trash:
 
     def take(self, file: Path) -> Path | None:
         """Move a file in; None when it stays where it is, because the trash lies on another disk."""
-        group = self._top / f"{self._today():%Y-%m-%d}"
+        group = self.top / f"{self._today():%Y-%m-%d}"
         group.mkdir(mode=0o700, parents=True, exist_ok=True)
         place, number = group / file.name, 1
         while os.path.lexists(place):
@@ -90,9 +91,9 @@ class Trash:
         return freed
 
     def _groups(self) -> list[Path]:
-        if not self._top.is_dir():
+        if not self.top.is_dir():
             return []
-        return sorted(each for each in self._top.iterdir() if each.is_dir() and _is_date(each.name))
+        return sorted(each for each in self.top.iterdir() if each.is_dir() and _is_date(each.name))
 
     def _tidy(self) -> None:
         for group in self._groups():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge import walls
+from bridge.commands._advice import command
 from bridge.commands._progress import Progress
 from bridge.commands.settings import add_options, from_arguments
 from bridge.errors import BridgeError, StartupError
@@ -265,14 +266,15 @@ def _next(report: dict[str, Any]) -> list[str]:
     """Commands that make sense now, the most useful first."""
     musicgen = next((engine for engine in report["engines"] if engine["name"] == "musicgen"), None)
     steps = []
+    data = Path(report["data"]["path"])
     if report["data"]["warnings"] or report["data"]["state"] not in _WELL:
-        steps.append("sample-bridge doctor --data")
+        steps.append(command("doctor", "--data", data=data))
     if report["data"]["url"]:
-        steps.append(f"sample-bridge check {report['data']['url']}")
+        steps.append(command("check", report["data"]["url"]))
     elif not report["problems"]:
-        steps.append("sample-bridge serve")
+        steps.append(command("serve", data=data))
     if not report["problems"]:
-        steps.append('sample-bridge generate "dusty vinyl break, 92 bpm"')
+        steps.append(command("generate", "dusty vinyl break, 92 bpm", data=data))
     if musicgen and not musicgen["available"]:
         steps.append("make run ENGINE=musicgen")
     elif musicgen:

@@ -294,9 +294,7 @@ def _entries(con: sqlite3.Connection, condition: str, *values: Any) -> list[Entr
             unreadable.append(f"{row[0]}: {error}")
             con.execute("DELETE FROM tickets WHERE id = ?", (row[0],))
     if unreadable:
-        text = (
-            "tickets in the journal that cannot be read: %d, the first is %s; their sounds have to be asked for again"
-        )
+        text = "%d tickets of the journal cannot be read, the first is %s; their sounds have to be asked for again"
         logger.warning(text, len(unreadable), unreadable[0])
     return entries
 

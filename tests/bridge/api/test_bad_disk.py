@@ -107,7 +107,8 @@ async def comes_to_be(client: TestClient, wanted: tuple[int, str | None]) -> Non
 async def is_ready_again(client: TestClient) -> None:
     await comes_to_be(client, (200, None))
     async with client.get("/health") as response:
-        assert (await response.json())["status"] == "healthy"
+        document = await response.json()
+        assert (document["status"], document["warnings"]) == ("healthy", [])
 
 
 @pytest.mark.parametrize("fault", sorted(CODES))
@@ -123,6 +124,7 @@ async def test_a_disk_that_takes_nothing_is_told_and_forgiven(client, disk, capl
             health = await response.json()
         assert (health["status"], health["sounds"]) == ("degraded", 1)
         assert any(word in health["engine_reason"] for word in ("disk", "data folder"))
+        assert health["warnings"] == [health["engine_reason"]]
         await kept_sounds_play(client, url)
         for method, path, body in WRITES:
             async with client.request(method, path, **(body if "json" in body else {"data": form()})) as response:

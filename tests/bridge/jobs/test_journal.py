@@ -251,7 +251,9 @@ async def test_old_tickets_of_a_kind_are_migrated_or_dropped_and_the_work_of_man
     assert path.stat().st_size < size / 5
 
 
-async def test_a_row_that_cannot_be_read_does_not_take_the_others_along(tmp_path: Path) -> None:
+async def test_rows_that_cannot_be_read_take_no_others_along_and_are_one_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "jobs"
     queue = open_queue(path, Work())
     tickets = [await ask(queue, f"key{number}") for number in range(4)]
@@ -266,3 +268,6 @@ async def test_a_row_that_cannot_be_read_does_not_take_the_others_along(tmp_path
         queue = open_queue(path, Work())
         assert [ticket.id for ticket in await queue.resume()] == [tickets[3].id]
         await queue.close()
+    said = [each for each in caplog.messages if "cannot be read" in each]
+    assert len(said) == 1
+    assert said[0].startswith("3 tickets")

@@ -107,7 +107,8 @@ def _report(target: Path, data: Path, taken: Taken, seconds: float) -> dict[str,
         names = sorted({name for each in alike for name in taken.names.get(each, ())})
         shown = ", ".join(names[:_MANY]) + (f" and {len(names) - _MANY} more" if len(names) > _MANY else "")
         left = "" if what.endswith("as it is") else ", so it could not be copied"
-        problems.append(f"The audio of {shown or f'{len(alike)} deleted samples'} {what}{left}.")
+        deleted = f"{len(alike)} deleted {'sample' if len(alike) == 1 else 'samples'}"
+        problems.append(f"The audio of {shown or deleted} {what}{left}.")
     if problems:
         problems.append(f"To see what to do, type: {command('doctor', '--data', data=data)}")
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sqlite3
 import stat
@@ -16,10 +17,11 @@ from typing import IO, BinaryIO, Final, TypeAlias, cast
 from bridge.commands._advice import command, give_right, move_away
 from bridge.commands._backups.manifest import Entry, Manifest, now
 from bridge.commands._backups.writing import Target
-from bridge.commands._data_files import CATALOGUE, MASTERS, PARTS, Part, is_backup_path, strangers
+from bridge.commands._data_files import CATALOGUE, FORMAT, MASTERS, PARTS, Part, is_backup_path, strangers
 from bridge.commands._oddities import all_below, oddity
 from bridge.commands._quiet import holder, open_quietly
 from bridge.errors import StartupError
+from bridge.ledgers import refuse_newer
 from cache import (
     Listing,
     StoreDamaged,
@@ -38,6 +40,8 @@ _PAUSES: Final = (0.0, 0.1, 0.4)
 """Seconds after which the catalogue is asked again, while somebody may be changing it."""
 _OF_THIS_PROCESS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
 """Errors that say nothing about the file that was to be opened."""
+_LONGEST_FORMAT: Final = 10_000
+"""Bytes of format.json that are read."""
 _ROUNDS: Final = 5
 """How often the catalogue is copied anew because sounds went away while their masters were copied."""
 
@@ -77,6 +81,7 @@ def look(data: Path) -> int:
                 code="no_catalogue",
             )
         raise StartupError(f"{data} holds no sounds yet, so there is nothing to back up.", code="no_data_folder")
+    _refuse_newer_parts(data)
     return sum(_size(file) for part in PARTS if part.backed_up for file in _files_of(data, part))
 
 
@@ -124,6 +129,8 @@ class _Taking:
 
         A sound that goes away meanwhile takes its master along; then the catalogue is copied anew.
         """
+        if odd := oddity(self._data / MASTERS, "folder"):
+            self._warnings.append(f"{MASTERS}, the folder of all audio, {odd.text}.")
         for _ in range(_ROUNDS):
             self._done = 0
             catalogue, listed = self._catalogue()
@@ -290,6 +297,23 @@ def _refuse_newer(con: sqlite3.Connection, data: Path) -> None:
         raise StartupError(
             f"The catalogue in {data} has version {version}, and this program knows versions up to {known_format()}: "
             "it could not restore the backup. Update the program, then back up again.",
+            code="format_too_new",
+        )
+
+
+def _refuse_newer_parts(data: Path) -> None:
+    """Refuse what restore would refuse: a folder, or a ledger in it, of a newer version."""
+    refuse_newer(data)
+    try:
+        handle = os.open(data / FORMAT, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            version = json.loads(file.read(_LONGEST_FORMAT))["version"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return  # the catalogue tells it, too
+    if type(version) is int and version > known_format():
+        raise StartupError(
+            f"{data} has version {version}, and this program knows versions up to {known_format()}: it could not "
+            "restore the backup. Update the program, then back up again.",
             code="format_too_new",
         )
 

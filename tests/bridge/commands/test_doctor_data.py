@@ -129,6 +129,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a pipe as engines.json": ("engines.json", lambda data: swapped(data / "engines.json", os.mkfifo)),
     "a pipe as server.json": ("server.json", lambda data: swapped(data / "server.json", os.mkfifo)),
     "a folder as the ballast": ("ballast", lambda data: swapped(data / "ballast", Path.mkdir)),
+    "a pipe as the masters": ("masters", lambda data: swapped(data / "masters", os.mkfifo)),
     "a file as copies": ("copies", lambda data: swapped(data / "copies", Path.touch)),
     "a file as trash": ("trash", lambda data: swapped(data / "trash", Path.touch)),
     "a pipe as a copy": ("copies", lambda data: swapped(min((data / "copies").iterdir()), os.mkfifo)),
@@ -213,8 +214,8 @@ async def follow(typed, data: Path, step: str) -> None:
         with SampleStore.open(data, undo_seconds=1e9) as store:
             spare = {each: store.master(each) for each in store.verify()}
         for sample_id, file in spare.items():  # as it is in the backup that everybody has
-            with contextlib.suppress(FileNotFoundError):
-                file.unlink()
+            file.unlink(missing_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(next(data.parent.glob(f"spare/masters/*/{sample_id}.wav")), file)
     elif words[0] == "sample-bridge":
         assert typed(*words[1:]).code in (0, 1)

@@ -22,6 +22,7 @@ from cache import Schema, Step, StoreDamaged, StoreError
 
 logger = logging.getLogger(__name__)
 
+CATALOGUE: Final = "catalogue.sqlite3"
 JOURNAL: Final = "jobs.sqlite3"
 STEMS: Final = "stems.sqlite3"
 SPENDING: Final = "spending.sqlite3"
@@ -46,8 +47,6 @@ class Loss:
     """What may be lost and what to do, as sentences."""
     sounds: bool
     """May sounds be missing?"""
-    words: bool
-    """Can words that people asked with stand in the file?"""
 
 
 LOSSES: Final[Mapping[str, Loss]] = MappingProxyType(
@@ -56,26 +55,21 @@ LOSSES: Final[Mapping[str, Loss]] = MappingProxyType(
             "journal of jobs",
             "Sounds that were waiting to be made may be missing: ask for them again.",
             sounds=True,
-            words=True,
         ),
         STEMS: Loss(
             "list of requests for stems",
             "Stems that were not finished and callbacks that were not delivered may be missing: "
             "the program that wants them has to ask again.",
             sounds=True,
-            words=True,
         ),
         SPENDING: Loss(
             "list of what cloud engines cost",
             "What was spent before is unknown. Where BRIDGE_CLOUD_DAILY_LIMIT is set, this day (UTC) counts as spent "
             "in full.",
             sounds=False,
-            words=False,
         ),
-        USAGE: Loss("usage log", "Lines about who asked for what may be missing.", sounds=False, words=True),
-        USAGE_BEFORE: Loss(
-            "older usage log", "Lines about who asked for what may be missing.", sounds=False, words=True
-        ),
+        USAGE: Loss("usage log", "Lines about who asked for what may be missing.", sounds=False),
+        USAGE_BEFORE: Loss("older usage log", "Lines about who asked for what may be missing.", sounds=False),
     }
 )
 
@@ -126,14 +120,13 @@ def set_aside_in(folder: Path) -> list[Warned]:
 
 
 def forget_set_aside(folder: Path) -> None:
-    """Remove damaged files that were set aside and may hold people's words: nobody can take them out of there.
+    """Remove all that was set aside, whatever its name: words may stand in it, and nobody can take them out of there.
 
     The catalogue's are the store's. Raises DiskFailed.
     """
     with as_ours(folder):
-        for place in cache.aside(folder):
-            loss = LOSSES.get(place.name.partition(cache.MARK)[0])
-            if loss is not None and loss.words:
+        for place in list(folder.glob(f"*{cache.MARK}*")):
+            if not place.name.startswith(f"{CATALOGUE}{cache.MARK}"):
                 cache.remove_aside(place)
 
 

@@ -15,6 +15,7 @@ from cache._errors import (
     UnknownTake,
     from_os_error,
     from_sqlite_error,
+    full,
     is_of_disk,
 )
 from cache._events import sound_data
@@ -71,6 +72,7 @@ __all__ = [
     "explained",
     "from_os_error",
     "from_sqlite_error",
+    "full",
     "is_of_disk",
     "known_format",
     "listing",

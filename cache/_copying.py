@@ -15,6 +15,8 @@ from cache._errors import StoreError
 from cache._folder import Folder
 
 _log = logging.getLogger(__name__)
+_LEAST = 4 * 2**20
+"""Bytes that stay free when it is copied. The reserve is for this too: what was deleted stays so only by a copy."""
 
 
 class Copier:
@@ -39,10 +41,12 @@ class Copier:
             if (self._copied == changes and not anew) or self._database.damage:
                 return None
             try:
-                if _room.missing(self._folder.path, self._reserve, self._folder.catalogue.stat().st_size):
-                    _log.warning("the catalogue is not copied, since the disk is nearly full")
-                    return None
                 with self._database.read() as con:
+                    # Of the connection: the file may have been taken away, and is whole for who has it open.
+                    pages, size = (con.execute(f"PRAGMA {each}").fetchone()[0] for each in ("page_count", "page_size"))
+                    if _room.missing(self._folder.path, min(self._reserve, _LEAST), pages * size):
+                        _log.warning("the catalogue is not copied, since the disk is nearly full")
+                        return None
                     if _mending.due(con) is not None:
                         return None
                     copied = _copies.write(self._folder, con, self._clock())

@@ -205,9 +205,25 @@ def read_only(path: Path) -> StoreNotWritable:
     )
 
 
-def full(path: Path) -> StorageFull:
-    """Build the sentence for a full disk."""
-    return StorageFull(f"The disk of the data folder {path} is full. Free some space or delete sounds, then try again.")
+def full(path: Path, lacking: int = 0) -> StorageFull:
+    """Build the sentence for a full disk; ``lacking``: bytes that have to be freed until something new fits."""
+    free = ""
+    try:
+        disk = os.statvfs(path)
+        left = disk.f_bavail * disk.f_frsize
+        free = f": {_mib(left)} are free there"
+        if lacking:
+            free += f", and {_mib(left + lacking)} have to be, so that sounds can be deleted and forgotten at any time"
+    except OSError:  # it is not there any more
+        pass
+    return StorageFull(
+        f"The disk of the data folder {path} is full{free}. Free some space on that disk or delete sounds, then try "
+        "again."
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
 
 
 def _primary_code(error: sqlite3.Error) -> int:

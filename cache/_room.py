@@ -51,8 +51,7 @@ class Ballast:
 
     def drop(self) -> bool:
         """Give the room up; False: there was none. Raises OSError."""
-        try:
-            self._file.unlink()
-        except FileNotFoundError:
+        if not self._file.is_file():
             return False
+        self._file.unlink(missing_ok=True)
         return True

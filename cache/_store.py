@@ -406,7 +406,12 @@ class SampleStore:
         Returns the sounds concerned, also others that show the same take. Raises UnknownSound, NotStorable,
         StorageFull.
         """
-        self.check_room()
+        # The reserve is for what is new; to forget it is used, and so is the ballast.
+        with suppress(StorageFull):
+            self.check_room()
+        if self._missing():
+            with self._files():
+                self._ballast.drop()
         with self._db.read() as con:
             done = _forgetting.find(con, name).sample_ids
         for sample_id in done:
@@ -424,6 +429,7 @@ class SampleStore:
         self.drop_deliveries(found.sample_ids)
         self._db.maintain(_forgetting.clean)
         self._wipe(before, found, name, how)
+        self._ballast.fill()
         return Published(tuple(sounds), events=tuple(events))
 
     def _wipe(self, before: Collection[str], found: _forgetting.Found, name: str | None, how: Forgetting) -> None:
@@ -487,8 +493,8 @@ class SampleStore:
             if (short := self._missing(size)) and not self._waiting():
                 with self._files(), self._db.lock:
                     self._trash.free(short)
-            if self._missing(size):
-                raise full(self.path)
+            if short := self._missing(size):
+                raise full(self.path, short)
 
     def copy_catalogue(self) -> Path | None:
         """Copy the catalogue into ``copies`` when it has changed since; None: no copy was made, the log says why.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ from cache._checking import Unreadable, look
 from cache._folder import Folder
 from cache._forgetting import Forgetting, Found
 from cache._plain import sync
-from cache._replacing import aside
+from cache._replacing import MARK, aside, remove_aside
 from cache._trash import Trash
 
 _log = logging.getLogger(__name__)
@@ -51,11 +52,12 @@ def wipe_loose(
     ``known``: ids of the samples that have a row. A file that is not a whole master is removed, since nobody can say
     what stands in it. The caller holds the store's lock. Raises OSError.
     """
-    known_names = {f"{sample_id}.wav" for sample_id in known}
-    loose = [file for file in folder.masters.rglob("*") if file.name not in known_names and not file.is_dir()]
-    for file in [*trash.files(), *loose]:
-        if not _wipe(file, names, change):
-            file.unlink(missing_ok=True)
+    in_place = {folder.master(sample_id) for sample_id in known}
+    for top in (trash.top, folder.masters):
+        for file in list(top.rglob("*")):
+            a_folder = file.is_dir() and not file.is_symlink()
+            if file not in in_place and not a_folder and not _wipe(file, names, change):
+                file.unlink(missing_ok=True)
 
 
 def wipe_copies(folder: Folder, found: Found, name: str | None, how: Forgetting, now: float, *, keep: bool) -> None:
@@ -66,8 +68,10 @@ def wipe_copies(folder: Folder, found: Found, name: str | None, how: Forgetting,
     """
     for file in list(_files(folder)):
         if not keep or not _forget_in(file, found, name, how, now):
-            for beside in ("-wal", "-shm", "-journal", ""):
-                file.with_name(file.name + beside).unlink(missing_ok=True)
+            remove_aside(file)
+    for left in folder.path.glob(f"{folder.catalogue.name}{MARK}*-*"):
+        if left not in aside(folder.path) and not os.path.lexists(f"{left}".rpartition("-")[0]):
+            remove_aside(left)  # what lay beside a catalogue that somebody has taken away
     _copies.drop_part(folder)
 
 
@@ -78,7 +82,7 @@ def _files(folder: Folder) -> Iterator[Path]:
 
 def _wipe(file: Path, names: Collection[str] | None, change: Callable[[bytes], bytes]) -> bool:
     """Wipe one file; False: it is not a whole master."""
-    if file.is_symlink():
+    if file.is_symlink() or not file.is_file():
         return False
     before = file.read_bytes()
     after = _carrying.rewritten(

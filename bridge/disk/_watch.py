@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import cache
 from bridge.disk._errors import as_ours
 from bridge.errors import BridgeError, DiskFailed, StorageFull
 from bridge.threads import Lane
@@ -23,7 +24,8 @@ HANGS_SECONDS: Final = 3.0
 """A disk that has not answered for so long hangs."""
 _TIDY_SECONDS: Final = 60.0
 _LOCK: Final = "lock"
-_MARK: Final = "catalogue.sqlite3"
+_CATALOGUE: Final = "catalogue.sqlite3"
+_MASTERS: Final = "masters"
 
 
 class DiskWatch:
@@ -47,7 +49,7 @@ class DiskWatch:
         self._ended = float("-inf")
         self._found: BridgeError | None = None
         self._suspected = False
-        self._mark = _identity(folder / _MARK)
+        self._marks = {name: _identity(folder / name) for name in (_CATALOGUE, _MASTERS)}
 
     @property
     def trouble(self) -> BridgeError | None:
@@ -99,14 +101,27 @@ class DiskWatch:
             self._looking = None
             self._ended = time.monotonic()
 
-    def _try(self, suspected: bool) -> None:
-        now = _identity(self._folder / _MARK)
-        if now is None or now != self._mark:
-            raise DiskFailed(
-                f"The data folder {self._folder} has been removed or replaced while the bridge runs. Put it back, or "
-                "start the bridge again.",
-                code="data_folder_gone",
+    def _look_for_marks(self) -> None:
+        """Raise DiskFailed when what the bridge has opened is not in its place any more."""
+        gone = [name for name, mark in self._marks.items() if (_identity(self._folder / name) or 0) != mark]
+        if not gone:
+            return
+        if len(gone) == len(self._marks):
+            what = f"The data folder {self._folder} has"
+            then = "Put it back, or start the bridge again."
+        elif gone == [_MASTERS]:
+            what = f"The folder of the sound files, {self._folder / _MASTERS}, has"
+            then = "Put it back: what is in it cannot be played until then. Or start the bridge again."
+        else:
+            what = f"The catalogue, {self._folder / _CATALOGUE}, has"
+            then = (
+                "Put it back with the files that begin with its name, or stop the bridge cleanly: it still knows the "
+                "catalogue and keeps a copy, and goes on from that at the next start."
             )
+        raise DiskFailed(f"{what} been removed or replaced while the bridge runs. {then}", code="data_folder_gone")
+
+    def _try(self, suspected: bool) -> None:
+        self._look_for_marks()
         handle = os.open(self._folder / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(handle, b"")
@@ -117,10 +132,7 @@ class DiskWatch:
                 self._tidied = time.monotonic()
                 self._make_room()
             if self._missing():
-                raise StorageFull(
-                    f"The disk of the data folder {self._folder} is full. Free some space or delete sounds, then try "
-                    "again."
-                )
+                raise StorageFull(str(cache.full(self._folder, self._missing())))
         if suspected:
             handle, name = tempfile.mkstemp(prefix="look-", dir=self._folder / "incoming")
             try:

@@ -47,7 +47,22 @@ async def test_a_forgotten_word_is_gone_from_every_file(tmp_path: Path) -> None:
             place = put_aside(tmp_path / name)
             place.rename(tmp_path / f"{name}.damaged-20261130T191300Z")
             (tmp_path / name).write_bytes(whole)
+        master = next((tmp_path / "masters").rglob("*.wav"))
+        planted = [
+            *(f"{name}.damaged-20261130T191300Z" for name in ("engines.json", "spending.sqlite3", "what.ever")),
+            "jobs.sqlite3.damaged-20251130T191300Z-wal",
+            "catalogue.sqlite3.damaged-20251130T191300Z-wal",
+            "copies.damaged-20261130T191300Z/a/000001-20261130T191300Z.sqlite3",
+            "trash/20261130T200000Z/x.wav",
+            "trash/loose.wav",
+            "trash/2026-11-30/a/b",
+            f"masters/zz/{master.name}",
+        ]
+        for place in planted:
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place).write_bytes(master.read_bytes() if place.endswith(".wav") else WORD.encode())
         there = found(tmp_path)
+        assert set(planted) <= set(there)
         assert {"catalogue.sqlite3", JOURNAL, STEMS, USAGE} <= {name.partition(".damaged")[0] for name in there}
         assert any("copies" in name for name in there), "the clean stop has copied the catalogue"
         await forgetting.forget(service)

@@ -66,3 +66,16 @@ def test_a_copy_that_fails_never_stops_the_stop(folder, make, monkeypatch, caplo
     assert not list(folder.glob("copies/*.part*"))
     monkeypatch.undo()
     SampleStore.open(folder).close()
+
+
+def test_a_catalogue_that_is_taken_away_while_it_is_open_is_copied_at_the_end_and_nothing_is_lost(folder, make):
+    with SampleStore.open(folder, durable=False) as store:
+        store.publish(make(store, "one"), [Target("gen_one")])
+        store.copy_catalogue()
+        for each in folder.glob("catalogue.sqlite3*"):
+            each.unlink()
+        store.publish(make(store, "two"), [Target("gen_two")])
+        store.delete("gen_one")
+    with SampleStore.open(folder, durable=False) as store:
+        assert [sound.name for sound in store.sounds()] == ["gen_two"]
+        assert store.take(store.sound("gen_two").slot.spec_id) is not None

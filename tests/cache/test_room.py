@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cache import SampleStore, StorageFull, Target, UnknownSound, _room
+from cache import Forgetting, SampleStore, StorageFull, Target, UnknownSound, _room, rebuild
 
 BIG = 1_000_000
 
@@ -161,3 +161,28 @@ def test_on_a_disk_that_is_full_to_the_last_byte_deleting_works_and_frees_room(t
         store.delete("b")
         store.delete("c")
         assert store.count() == 0
+
+
+def test_what_is_short_of_the_reserve_is_told_in_figures_and_forgetting_goes_on(store, fill, disk):
+    fill(store, "gen_a")
+    disk.leave(2**20)
+    with pytest.raises(StorageFull, match=r"1\.0 MiB are free there, and 1\.9 MiB have to be"):
+        store.check_room(0)
+    store.forget("gen_a", Forgetting(facts=lambda _: {}, file=bytes, terms=lambda *_: {}))
+    assert store.sound("gen_a").facts == {}
+    with pytest.raises(StorageFull):
+        store.check_room(3 * BIG)
+
+
+def test_what_was_deleted_on_a_nearly_full_disk_stays_deleted_when_the_catalogue_is_lost(store, fill, disk, folder):
+    fill(store, "gen_a", "gen_b")
+    store.copy_catalogue()
+    disk.leave(BIG)
+    store.delete("gen_a")
+    disk.leave(6 * 2**20)  # more than a copy needs, less than a large reserve
+    store.close()
+    for each in folder.glob("catalogue.sqlite3*"):
+        each.unlink()
+    rebuild(folder)
+    with SampleStore.open(folder, durable=False) as again:
+        assert [sound.name for sound in again.sounds()] == ["gen_b"]

@@ -191,3 +191,17 @@ async def test_a_data_folder_that_goes_and_comes_back_is_told_and_used_again(cli
     assert (await make(client, "snare"))[0] == 200
     async with client.get(url) as response:
         assert response.status == 200
+
+
+@pytest.mark.parametrize(("place", "sentence"), [("masters", "sound files"), ("catalogue.sqlite3", "catalogue")])
+async def test_masters_and_catalogue_that_go_are_told_of_by_their_own_names(client, service, tmp_path, place, sentence):
+    await make(client, "kick")
+    there = service.settings.data_dir / place
+    there.rename(tmp_path / "away")
+    await comes_to_be(client, (503, "data_folder_gone"))
+    async with client.get("/health") as response:
+        health = await response.json()
+    assert health["status"] == "degraded"
+    assert any(sentence in each and str(there) in each for each in health["warnings"])
+    (tmp_path / "away").rename(there)
+    await is_ready_again(client)

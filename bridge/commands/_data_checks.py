@@ -117,7 +117,7 @@ class Checks:
             loss = LOSSES.get(file.name.partition(MARK)[0])
             text = f"It was damaged and set aside. {loss.lost if loss else ''} Delete it when you do not need it."
             text = " ".join(text.split())
-            yield Finding(file.name, "problem", text, f"{_line('rm', file)}*")
+            yield Finding(file.name, "problem", text, f"{_line('rm', '-r', file)}*")
 
     # --- one part
 
@@ -225,6 +225,8 @@ class Checks:
                     unlike[how].append(sample_id)
             done += size
             self._on_file(done, all_)
+        yield from self._strange({*files, *listed.samples})  # what is in the way first
+        yield from odd_masters(odd, listed, self._data)
         trashed = {file.name.partition(".")[0] for file in (self._data / "trash").glob("*/*.wav")}
         for how, sample_ids in unlike.items():
             back = trashed.intersection(sample_ids)
@@ -243,8 +245,6 @@ class Checks:
             count = f"{len(unknown)} sound {'file is' if len(unknown) == 1 else 'files are'}"
             text = f"{count} not in the catalogue. They can be brought back under the names that they carry."
             yield Finding(MASTERS, "problem", text, self._rebuild)
-        yield from odd_masters(odd, listed, self._data)
-        yield from self._strange({*files, *listed.samples})
         if not any(unlike.values()) and not unknown and not odd:
             yield Finding(
                 MASTERS, "ok", f"{len(listed.samples)} sound files, {all_ / 1e6:.1f} MB, each as it was made."

@@ -68,6 +68,8 @@ KEPT_LANE = "kept"
 PROGRESS_SECONDS = 0.2
 """Progress of one job is told at most five times a second."""
 _NO_LIMIT = 2**62
+_QUICKLY_LOOKED_FOR = 2000
+"""Sounds whose files are looked at before the first answer."""
 
 
 class SampleService:
@@ -540,6 +542,15 @@ def _open_journal(store: SampleStore) -> tuple[Journal, list[str]]:
         raise StartupError(error.message, code=error.code) from None
 
 
+def _look_for_lost(store: SampleStore) -> None:
+    """Know what is lost from the first answer on, where the look is quick; otherwise the sweep tells it."""
+    try:
+        if store.count() <= _QUICKLY_LOOKED_FOR:
+            store.look_for_lost()
+    except StoreError as error:
+        logger.warning("The sound files could not be looked at: %s", error)
+
+
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
     """Open the store, the engines and the queue of one data folder, and close them again.
@@ -559,6 +570,7 @@ async def open_service(settings: Settings) -> AsyncIterator[SampleService]:
     except StoreError as error:
         raise StartupError(str(error), code=error.code) from None
     try:
+        await WRITES.run(_look_for_lost, store)
         await WRITES.run(check_spending, settings.data_dir)
         engines = EngineRoom(settings, store.incoming)
         journal, notes = await WRITES.run(_open_journal, store)

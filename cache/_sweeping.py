@@ -38,7 +38,7 @@ def sweep(folder: Folder, database: Database, deliveries: Deliveries, trash: Tra
         with database.lock:
             gone += deliveries.sweep_files(files, _known(database, {file.name.partition(".")[0] for file in files}))
     deliveries.sweep_rows()
-    _mark_lost(folder, database)
+    mark_lost(folder, database)
     with database.lock, database.read() as con:
         if _mending.due(con) is None:
             trash.purge()
@@ -93,7 +93,8 @@ def _known(database: Database, sample_ids: set[str]) -> set[str]:
         return {row[0] for row in rows}
 
 
-def _mark_lost(folder: Folder, database: Database) -> None:
+def mark_lost(folder: Folder, database: Database) -> None:
+    """Mark the takes whose master is not what the catalogue says, and those whose master is there again."""
     with database.read() as con:
         masters = _lost.known(con)
     for said in masters:

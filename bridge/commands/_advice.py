@@ -33,6 +33,10 @@ def move_away(path: Path, data: Path) -> str:
 def give_right(path: Path, *, below: bool = False) -> str:
     """Write down how this user gets the right to read and write a path. ``below``: and everything below it."""
     path = path.absolute()
+    for folder in reversed(path.parents):
+        if folder.is_dir() and not os.access(folder, os.X_OK):  # the way to it is barred
+            path, below = folder, False
+            break
     try:
         ours = path.lstat().st_uid == os.geteuid()
     except OSError:

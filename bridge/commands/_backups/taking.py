@@ -69,7 +69,12 @@ def look(data: Path) -> int:
         raise StartupError(f"There is no data folder at {data}. Name it with --data-dir.", code="no_data_folder")
     catalogue = data / CATALOGUE
     if odd := oddity(catalogue, "file"):
-        step = give_right(catalogue) if odd.right else f"{move_away(catalogue, data)} && {_rebuild(data)}"
+        if odd.right:
+            raise StartupError(
+                f"The catalogue {catalogue} {odd.text}. Back up again after: {give_right(catalogue)}",
+                code="not_readable",
+            )
+        step = f"{move_away(catalogue, data)} && {_rebuild(data)}"
         raise StartupError(
             f"The catalogue {catalogue} {odd.text}. Stop the server, and back up again after: {step}",
             code="catalogue_damaged",

@@ -254,6 +254,12 @@ def test_a_right_that_lacks_is_told_as_a_right_and_never_as_damage(
     where = data / "masters" if below else place
     assert shlex.split(document["next"][0]) == ["chmod", *below, "u+rwX", str(where)]
     assert len(document["next"]) == 1
+    made = typed("backup", "b.tar", "--json")
+    if barred == "catalogue.sqlite3":
+        assert made.error()["code"] == "not_readable"
+        assert made.error()["message"].endswith(document["next"][0])
+    elif barred == "masters":
+        assert "does not have the right" in made.json()["problems"][0]
 
 
 def test_names_of_the_sounds_that_are_concerned_are_told(typed, data: Path) -> None:

@@ -108,7 +108,7 @@ def from_os_error(error: OSError, path: Path) -> StoreError:
         return full(path)
     if error.errno == errno.EROFS:
         return read_only(path)
-    if error.errno in _GONE and not path.exists():
+    if error.errno == errno.ENOENT and not path.exists():
         return StoreNotWritable(f"The data folder {path} is not there. Put it back, and start the bridge again.")
     if error.errno in _NOT_WRITABLE | _GONE:
         return not_writable(error, path)

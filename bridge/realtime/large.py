@@ -78,7 +78,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         if not isinstance(data, list) or not data or not isinstance(data[0], str):
             raise ValueError("an event is a list that begins with its name")
         if data[0] in _THE_SERVERS_OWN:
-            raise ValueError("no client sends an event of that name")
+            return  # else a client could tell the hub that it has gone, and stay
         while self._handling[eio_sid] >= MOST_AT_ONCE and not self._is_gone(eio_sid):  # noqa: ASYNC110 - rare, and it ends with many
             # Nothing more is read of this client meanwhile: what it has sent waits at its own end.
             await asyncio.sleep(_REST_SECONDS)

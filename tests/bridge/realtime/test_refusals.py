@@ -52,9 +52,7 @@ async def test_binary_data_ends_the_connection(bridge_url: str, message: str | b
         assert await ended(socket)
 
 
-@pytest.mark.parametrize(
-    "message", ["42[1]", '42[""', "42[null]", "42{}", "4", "49", '42["disconnect"]', '427["connect",{}]', "42"]
-)
+@pytest.mark.parametrize("message", ["42[1]", '42[""', "42[null]", "42{}", "4", "49", "42"])
 async def test_a_packet_that_cannot_be_read_ends_the_connection_without_a_traceback(
     bridge_url: str, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,6 +8,7 @@ as it is.
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import struct
 from collections.abc import Callable, Mapping
@@ -127,8 +128,8 @@ def damaged(path: Path, why: str) -> StoreDamaged:
 
 def _make(path: Path, schema: Schema) -> None:
     """Make a file that is whole when it gets its name: whoever is killed in between leaves no empty one."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
+    # A name of its own for each call: two threads that make it at a time must not link each other's half.
+    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         con = sqlite3.connect(part, isolation_level=None)

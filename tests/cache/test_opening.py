@@ -6,7 +6,9 @@ import os
 import shutil
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,22 @@ def test_a_new_file_is_for_its_owner_alone_and_appears_with_its_tables(tmp_path:
     con.close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["new.sqlite3"], "nothing else is left"
+
+
+def test_many_threads_that_make_one_file_at_a_time_all_find_it_whole(tmp_path: Path) -> None:
+    def opened(number: int) -> int:
+        together.wait()
+        con = open_database(tmp_path / f"{number // 8}.sqlite3", TWO)
+        try:
+            return int(con.execute("PRAGMA application_id").fetchone()[0])
+        finally:
+            con.close()
+
+    together = threading.Barrier(8)
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(opened, range(8 * 20)))
+    assert found == {TWO.application}
+    assert list(tmp_path.glob("*.part*")) == []
 
 
 def test_an_older_version_and_a_file_without_a_version_are_brought_forward(file: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import stat
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -159,7 +160,13 @@ def _look_at_header(path: Path, schema: Schema) -> None:
     if not path.is_file():
         raise damaged(path, "it is a folder" if path.is_dir() else "it is not a file")
     for beside in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        if os.path.lexists(beside) and not beside.is_file():
+        try:
+            kind = beside.stat().st_mode  # asked once: whoever closes the database last takes the log away
+        except FileNotFoundError:
+            if not beside.is_symlink():
+                continue
+            kind = 0
+        if not stat.S_ISREG(kind):
             raise damaged(path, f"{beside.name} is not a file")
     try:
         with path.open("rb") as file:

@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import stat
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,18 +43,16 @@ def test_a_new_file_is_for_its_owner_alone_and_appears_with_its_tables(tmp_path:
     assert [each.name for each in tmp_path.iterdir()] == ["new.sqlite3"], "nothing else is left"
 
 
-def test_many_threads_that_make_one_file_at_a_time_all_find_it_whole(tmp_path: Path) -> None:
-    def opened(number: int) -> int:
-        together.wait()
-        con = open_database(tmp_path / f"{number // 8}.sqlite3", TWO)
+def test_threads_that_make_and_close_one_file_at_a_time_all_find_it_whole(tmp_path: Path) -> None:
+    def opened(path: Path) -> int:
+        con = open_database(path, TWO)
         try:
             return int(con.execute("PRAGMA application_id").fetchone()[0])
         finally:
             con.close()
 
-    together = threading.Barrier(8)
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(opened, range(8 * 20)))
+        found = set(pool.map(opened, [tmp_path / f"{number // 8}.sqlite3" for number in range(8 * 20)]))
     assert found == {TWO.application}
     assert list(tmp_path.glob("*.part*")) == []
 

@@ -134,7 +134,7 @@ class Callbacks:
         return list(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
     def _public_socket(self, address: Any) -> socket.socket:
-        """Make the socket that aiohttp connects; the address is the very one that it connects to."""
+        """Make the socket that aiohttp connects; the address is the one that it connects to."""
         if not self._table.is_public(str(address[4][0])):
             raise NotPublic("not an address of the public internet")
         return _any_socket(address)

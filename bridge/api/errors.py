@@ -131,7 +131,7 @@ def _unforeseen(request: web.Request, error: Exception) -> web.Response:
 
 
 def _check_request(request: web.Request) -> None:
-    """Raise InvalidRequest for an address or a header that is no text: aiohttp hands on bytes as surrogates."""
+    """Raise InvalidRequest when an address or a header is not text: aiohttp passes such bytes on as surrogates."""
     check_texts((request.path, request.query_string), "address")
     check_texts(request.query.keys(), "address")
     check_texts(request.query.values(), "address")

@@ -48,7 +48,7 @@ def in_container() -> bool:
 
 
 def host_name(host: str) -> str | None:
-    """Take the name out of a Host header, lower case, without port, brackets and final dot; None: it is no host."""
+    """Return the lower-case name in a Host header, without port, brackets and final dot; None when it is not a host."""
     name, port = split_port(host.lower())
     if port and not (port.isascii() and port.isdigit()):
         return None

@@ -245,7 +245,7 @@ def sample_map(pieces: dict[str, Piece], names: frozenset[str] | None = None) ->
             taken[offered] = name
     yield b"{"
     for number, (entry, name) in enumerate(sorted(taken.items())):
-        if number % 1000 == 999:
+        if number % 500 == 499:
             time.sleep(REST_SECONDS)
         yield (b"," if number else b"") + _encoded(entry) + b":" + pieces[name].urls
     yield b"}"

@@ -28,6 +28,10 @@ _LONGEST_STOP = 30.0
 """Seconds that stopping may take."""
 _OPEN_FILES = 65536
 
+_SWITCH_SECONDS = 0.001
+"""How long a thread may keep the interpreter while others wait. Python's 5 ms make a read of one kept sample, which
+changes threads several times, wait for each of the turns of a thread that builds the map of a large library."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Describe the command."""
@@ -59,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     for note in settings.notes:
         logger.warning("%s", note)
     allow_open_files()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     asyncio.run(serve(settings))
     return 0
 

@@ -121,9 +121,13 @@ class Snapshots:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def warm(self) -> None:
-        """Read the library before somebody asks; a store that cannot be read is told to who asks."""
+        """Read the library and the tables that a search reads words with, and make the map, before somebody asks.
+
+        A store that cannot be read is told to whoever asks.
+        """
         with contextlib.suppress(BridgeError):
-            await self._loaded()
+            await self._library.search("kick", limit=1)
+            await self.sample_map()
 
     async def everything(self, *, redacted: bool = False) -> Everything:
         """All sounds as pages get them. ``redacted``: for pages of other origins, which read no prompts.

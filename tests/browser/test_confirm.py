@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
-from playwright.async_api import TimeoutError
+from playwright.async_api import TimeoutError as TooLate
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Frame, Page
@@ -139,7 +139,7 @@ async def answer(page: Page, *keys: str) -> None:
             await frame.hover("#yes")
             await page.wait_for_timeout(350)  # a hand takes as long
             await frame.click("#yes")
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TooLate):
             return await dialog.wait_for(state="detached", timeout=5000)
     raise AssertionError("the dialog takes no answer")
 

@@ -21,6 +21,7 @@ FULL = os.environ.get("RELIABILITY") == "full"
 SOUNDS = 20_000 if FULL else 1_000
 HELLOS, MAPS = 20, 30
 BURSTS = 10 if FULL else 1
+ROOT = str(Path(__file__).parents[2])
 READY_MADE = os.environ.get("WHOLE_LIBRARY")
 """A folder with so many sounds, where one lies ready: to fill it takes minutes."""
 
@@ -103,11 +104,14 @@ async def test_who_asks_for_everything_again_and_again_makes_nobody_wait(tmp_pat
     server = served.processes()[0]
     async with aiohttp.ClientSession() as session, session.get(served.url + "/sounds?limit=1") as answer:
         sample = (await answer.json())["sounds"][0]["urls"][0]
+    code = (
+        "import asyncio, sys; from tests.reliability import test_whole_library as test; "
+        "asyncio.run(test.greedy(sys.argv[1]))"
+    )
+    pipe = asyncio.subprocess.PIPE
     client = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", "import asyncio, sys; from tests.reliability import test_whole_library as test; "
-          "asyncio.run(test.greedy(sys.argv[1]))", served.url),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable, "-P", "-c", code, served.url, stdin=pipe, stdout=pipe, env={**os.environ, "PYTHONPATH": ROOT}
+    )
     assert client.stdin is not None
     assert client.stdout is not None
     hello = json.loads(await client.stdout.readline())
@@ -138,7 +142,8 @@ async def test_who_asks_for_everything_again_and_again_makes_nobody_wait(tmp_pat
         f"{SOUNDS} sounds; {BURSTS} times {HELLOS} hellos of {hello['size'] / 2**20:.1f} MiB and {MAPS} maps of one "
         f"client, which took {min(bursts):.1f} to {max(bursts):.1f} s each; meanwhile, 99 % of keyword reads within "
         f"{at(times['keyword'], 0.99):.0f} ms, cached samples {at(times['sample'], 0.99):.0f} ms, /health "
-        f"{at(times['health'], 0.99):.0f} ms ({sum(map(len, times.values()))} reads). One hello {hello['second']:.0f} ms, "
+        f"{at(times['health'], 0.99):.0f} ms ({sum(map(len, times.values()))} reads). "
+        f"One hello {hello['second']:.0f} ms, "
         f"the first after a start {hello['first']:.0f} ms. Memory +{grew:.0f} MiB, {kept:+.0f} MiB afterwards.",
     )
     assert grew < 100

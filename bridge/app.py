@@ -9,25 +9,25 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from bridge.api import similar, stems
-from bridge.api.confirm.asking import CONFIRMATIONS, confirming
-from bridge.api.confirm.pending import Confirmations
-from bridge.api.connection import name_server, with_continue
 from bridge.api.errors import answer_errors
-from bridge.api.guard import guard
-from bridge.api.keys import CALLERS, METRICS, SERVICE, SETTINGS, SNAPSHOTS, STREAMS, TURNS
+from bridge.api.keys import CALLERS, METRICS, ROUTE_TABLE, SERVICE, SETTINGS, SNAPSHOTS, STREAMS, TURNS
 from bridge.api.metrics import observed
 from bridge.api.routes import ROUTES
-from bridge.metrics import Metrics
-from bridge.pregeneration import pregenerate
+from bridge.api.security.confirm.asking import CONFIRMATIONS, confirming
+from bridge.api.security.confirm.pending import Confirmations
+from bridge.api.security.connection import name_server, with_continue
+from bridge.api.security.guard import guard
+from bridge.monitoring.metrics import Metrics
+from bridge.monitoring.usage_log import UsageLog
 from bridge.realtime.hub import Hub
 from bridge.realtime.job_socket import JobSocket
 from bridge.realtime.streams import StreamSocket
 from bridge.rights import Callers
-from bridge.service import SampleService
-from bridge.snapshots import Snapshots
+from bridge.sounds.pregeneration import pregenerate
+from bridge.sounds.service import SampleService
+from bridge.sounds.snapshots import Snapshots
+from bridge.sounds.turns import Turns
 from bridge.streaming import Streams
-from bridge.turns import Turns
-from bridge.usage import UsageLog
 
 
 def create_app(service: SampleService) -> web.Application:
@@ -53,6 +53,7 @@ def create_app(service: SampleService) -> web.Application:
     app[SNAPSHOTS] = Snapshots(service.library)
     app[TURNS] = Turns()
     app.on_response_prepare.append(name_server)
+    app[ROUTE_TABLE] = tuple(ROUTES)
     app.add_routes(with_continue(ROUTES))
     Hub(service, metrics, callers, app[SNAPSHOTS], app[TURNS]).attach(app)
     JobSocket(service, metrics).attach(app)

@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bridge.audio import tags
+from bridge.audio.files import tags
 from bridge.errors import BridgeError
-from bridge.facts import search_terms
-from bridge.ledgers import forget_set_aside
-from bridge.service import SampleService
-from bridge.stems import forget_words
-from bridge.threads import FILES, WRITES
-from bridge.usage import forget_usage
+from bridge.exchange.stems import forget_words
+from bridge.monitoring.usage_log import forget_usage
+from bridge.sounds.facts import search_terms
+from bridge.sounds.service import SampleService
+from bridge.system.ledgers import forget_set_aside
+from bridge.system.threads import FILES, WRITES
 from cache import Facts, Forgetting, Sound
 from prompts import sound_name
 

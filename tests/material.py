@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter, sosfilt
 
-from bridge.audio.clip import Clip
+from bridge.plugins.clip import Clip
 
 Signal = npt.NDArray[np.float64]
 

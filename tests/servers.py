@@ -16,17 +16,17 @@ import pytest
 import socketio
 
 from bridge.events import JobMessage
-from bridge.requests import Order, generate_order
-from bridge.service import SampleService
 from bridge.settings import Settings
+from bridge.sounds.orders import Order, generate_order
+from bridge.sounds.service import SampleService
 from cache import Event
 
 ENGINES = '''
 """Engines that a stranger installed: scripted by the words of the prompt."""
 import os, sys, time
 import numpy as np
-from bridge.audio.clip import Clip
-from bridge.engines import EngineInfo, in_background
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import EngineInfo, in_background
 from bridge.engines.tone import ToneEngine
 
 GATE = os.environ.get("SCRIPTED_GATE", "")
@@ -211,7 +211,7 @@ def hosts() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):
-            if not is_gone(child.pid) and "bridge.engines.host" in child.cmdline():
+            if not is_gone(child.pid) and "bridge.engines.hosting.host" in child.cmdline():
                 found.append(child)
     return found
 

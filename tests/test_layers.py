@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 from bridge.app import create_app
-from bridge.service import open_service
+from bridge.sounds.service import open_service
 from bridge.settings import Settings
 
 async def main():
@@ -100,3 +103,89 @@ assert threading.active_count() == 1, threading.enumerate()
 print(json.dumps(sorted(sys.modules)))
 """
     assert "bridge" in loaded(script)
+
+
+def contract() -> list[str]:
+    """The rooms of ``bridge``, the highest first, as the import contract names them."""
+    (layers,) = (
+        each["layers"]
+        for each in tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+            "contracts"
+        ]
+        if each["type"] == "layers"
+    )
+    return [name.strip().removeprefix("bridge.") for layer in layers for name in layer.split("|")]
+
+
+def test_the_contract_names_every_room_of_the_bridge_and_no_other():
+    rooms = {
+        path.stem
+        for path in (REPOSITORY / "bridge").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    assert sorted(contract()) == sorted(rooms - {"__init__"})
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    grimp = pytest.importorskip("grimp")
+    graph = grimp.build_graph("bridge", "prompts", "cache", cache_dir=None)
+    left = {name: graph.find_modules_directly_imported_by(name) - {name} for name in graph.modules}
+    while ends := {name for name, imported in left.items() if not imported & left.keys()}:
+        left = {name: imported for name, imported in left.items() if name not in ends}
+    used = {name for imported in left.values() for name in imported}
+    assert sorted(left.keys() & used) == []
+
+
+def test_what_plug_ins_import_is_apache_and_imports_only_itself():
+    ours = ("bridge", "prompts", "cache", "tests")
+    files = [REPOSITORY / "bridge" / "__init__.py", *(REPOSITORY / "bridge" / "plugins").glob("*.py")]
+    assert len(files) > 5
+    for path in files:
+        text = path.read_text("utf-8")
+        assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n"), path
+        for node in ast.walk(ast.parse(text)):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                assert name is not None, f"{path}: no relative imports, since they say less"
+                assert not name.startswith(ours) or name.startswith("bridge.plugins"), f"{path} imports {name}"
+    for path in (REPOSITORY / "examples").rglob("*.py"):
+        for line in path.read_text("utf-8").splitlines():
+            if line.startswith(("from ", "import ")) and line.split()[1].startswith(ours):
+                assert line.startswith("from bridge.plugins import "), line
+
+
+def test_what_the_documentation_taught_goes_on_and_says_where_it_is_now():
+    from bridge.plugins import Clip, EngineInfo
+
+    with pytest.warns(DeprecationWarning, match=r"bridge\.plugins\.clip"):
+        old = importlib.import_module("bridge.audio.clip")
+    assert old.Clip is Clip
+    with pytest.warns(DeprecationWarning, match=r"bridge\.plugins"):
+        assert importlib.import_module("bridge.engines").EngineInfo is EngineInfo
+    for name in ("bridge.audio.clip", "bridge.engines._base"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("bridge.service", "bridge.sounds.service"),
+        ("bridge.requests", "bridge.sounds.orders"),
+        ("bridge.stems._worker", "bridge.exchange.stems"),
+        ("bridge.commands._makers", "bridge.client.maker"),
+        ("bridge.engines._notes", "bridge.plugins.engine"),
+        ("bridge.audio.codecs", "bridge.audio.files.codecs"),
+    ],
+)
+def test_any_other_old_path_is_refused_with_the_new_one(old: str, new: str):
+    with pytest.raises(ImportError, match=rf"is now {new}"):
+        importlib.import_module(old)
+
+
+def test_every_new_place_of_an_old_path_exists():
+    from bridge.plugins._moved import TAUGHT, _moved
+
+    for name in {*TAUGHT.values(), *_moved().values()}:
+        path = REPOSITORY.joinpath(*name.split("."))
+        assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), name

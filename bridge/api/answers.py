@@ -15,10 +15,10 @@ from bridge.api.samplefile import SampleFile
 from bridge.audio.formats import FORMATS
 from bridge.errors import InvalidRequest
 from bridge.events import sample_url
-from bridge.placing import Placed
 from bridge.rights import current_caller
-from bridge.service import SampleService
-from bridge.threads import SERVING
+from bridge.sounds.placing import Placed
+from bridge.sounds.service import SampleService
+from bridge.system.threads import SERVING
 
 BASE64 = "base64"
 _ACCEPTED = {f"audio/{name}": extension for name, extension in {

@@ -13,12 +13,12 @@ from bridge.api.body import json_response, query_number, read_json
 from bridge.api.generate import ask_once
 from bridge.api.keys import SERVICE
 from bridge.errors import InvalidRequest
+from bridge.exchange.job_status import job_status, utc
 from bridge.jobs import Priority, State, Ticket
-from bridge.requests import Words, generate_order
 from bridge.rights import current_caller
-from bridge.service import SampleService
-from bridge.status import job_status, utc
-from bridge.tickets import cancel_ticket, visible_ticket
+from bridge.sounds.orders import Words, generate_order
+from bridge.sounds.service import SampleService
+from bridge.sounds.tickets import cancel_ticket, visible_ticket
 from prompts import structured_prompt
 
 DEFAULT_LIMIT = 50

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from bridge import errors
 from bridge.api.keys import SERVICE
-from bridge.disk import of_disk
 from bridge.incoming import check_texts
-from bridge.requests import from_validation
+from bridge.sounds.orders import from_validation
+from bridge.system.disk import of_disk
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from bridge.api.body import dropping, json_response, read_json
 from bridge.api.keys import SERVICE
 from bridge.api.similar import UPLOADS
 from bridge.errors import InvalidRequest, MalformedBody, NotFound, TooLarge
-from bridge.service import SampleService
-from bridge.uploads import Uploads
+from bridge.exchange.uploads import Uploads
+from bridge.sounds.service import SampleService
 
 MEASURES = ("snr", "harmonic_percussive_ratio", "tempo_stability", "pitch_stability", "loudness_lufs")
 WHY_NULL = (

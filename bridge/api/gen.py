@@ -16,9 +16,9 @@ from bridge.engines.choice import PROCEDURAL
 from bridge.errors import BridgeError, InvalidKeywords, InvalidRequest
 from bridge.events import Urls, by_root, sample_url
 from bridge.jobs import Ticket
-from bridge.placing import Placed
-from bridge.requests import GenerateBody, Order
-from bridge.service import SampleService
+from bridge.sounds.orders import GenerateBody, Order
+from bridge.sounds.placing import Placed
+from bridge.sounds.service import SampleService
 from prompts import InvalidKeyword, Keyword, SampleSpec, parse_keywords
 
 WAIT_SECONDS = 1.5

@@ -15,11 +15,11 @@ from bridge.api.stems import STEMS, post_stems, wants_stems
 from bridge.errors import NotFound
 from bridge.events import sample_url
 from bridge.jobs import Priority, State, Ticket
-from bridge.placing import Placed
-from bridge.requests import GenerateBody, Order, generate_order, stem_order
 from bridge.rights import current_caller
-from bridge.service import SampleService
-from bridge.tickets import visible_ticket
+from bridge.sounds.orders import GenerateBody, Order, generate_order, stem_order
+from bridge.sounds.placing import Placed
+from bridge.sounds.service import SampleService
+from bridge.sounds.tickets import visible_ticket
 
 _MESSAGES = {
     State.QUEUED: "Waiting for its turn.",

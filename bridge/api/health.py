@@ -14,7 +14,7 @@ from bridge.api.keys import SERVICE
 from bridge.api.stems import STEMS
 from bridge.errors import EngineUnavailable
 from bridge.jobs import State
-from bridge.service import SampleService
+from bridge.sounds.service import SampleService
 
 
 async def get_health(request: web.Request) -> web.StreamResponse:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bridge.metrics import Metrics
+from bridge.monitoring.metrics import Metrics
 from bridge.rights import Callers
-from bridge.service import SampleService
 from bridge.settings import Settings
-from bridge.snapshots import Snapshots
+from bridge.sounds.service import SampleService
+from bridge.sounds.snapshots import Snapshots
+from bridge.sounds.turns import Turns
 from bridge.streaming import Streams
-from bridge.turns import Turns
 
 SETTINGS = web.AppKey("settings", Settings)
 SERVICE = web.AppKey("service", SampleService)
@@ -19,3 +19,4 @@ CALLERS = web.AppKey("callers", Callers)
 METRICS = web.AppKey("metrics", Metrics)
 SNAPSHOTS = web.AppKey("snapshots", Snapshots)
 TURNS = web.AppKey("turns", Turns)
+ROUTE_TABLE = web.AppKey("route_table", tuple[web.RouteDef, ...])

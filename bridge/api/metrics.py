@@ -10,13 +10,13 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from bridge.access import is_exposed
 from bridge.api.errors import ErrorResponse
 from bridge.api.keys import METRICS, SETTINGS
 from bridge.errors import Forbidden
 from bridge.logs import request_id_from, working_for
-from bridge.metrics import Metrics
+from bridge.monitoring.metrics import Metrics
 from bridge.rights import current_caller
+from bridge.rights.keys import is_exposed
 
 logger = logging.getLogger(__name__)
 

@@ -6,14 +6,12 @@ from aiohttp import web
 
 from bridge.api import (
     daw,
-    docs,
     evaluate,
     forget,
     gen,
     generate,
     health,
     metrics,
-    openapi,
     page,
     samples,
     session,
@@ -23,7 +21,8 @@ from bridge.api import (
     stream,
     strudel,
 )
-from bridge.api.confirm import asking
+from bridge.api.description import docs, served
+from bridge.api.security.confirm import asking
 
 ROUTES = (
     # the page and Strudel's own conventions
@@ -75,7 +74,7 @@ ROUTES = (
     web.get("/health/ready", health.get_ready),
     web.get("/metrics", metrics.get_metrics),
     # what the API is
-    web.get("/openapi.json", openapi.get_openapi),
+    web.get("/openapi.json", served.get_openapi),
     web.get("/asyncapi.json", docs.get_asyncapi),
     web.get("/docs", docs.get_docs),
     web.get("/redoc", docs.get_redoc),

@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict, istr
 
 from bridge.audio.formats import FORMATS
-from bridge.threads import SERVING
+from bridge.system.threads import SERVING
 
 YEAR = "public, max-age=31536000, immutable"
 

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 
 from bridge.api.keys import SERVICE
 from bridge.api.samplefile import YEAR, SampleFile, is_known
-from bridge.api.strangers import is_stranger, refusal
+from bridge.api.security.strangers import is_stranger, refusal
 from bridge.audio.formats import BY_SUFFIX
 from bridge.errors import NotFound
 

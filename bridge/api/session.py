@@ -8,13 +8,13 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from bridge.access import key_name
 from bridge.api.body import json_response, read_json
-from bridge.api.guard import local_port
 from bridge.api.keys import CALLERS, SETTINGS
+from bridge.api.security.guard import local_port
 from bridge.errors import Forbidden, InvalidRequest
 from bridge.rights import Caller, current_caller
 from bridge.rights.callers import cookie_name
+from bridge.rights.keys import key_name
 from bridge.rights.page_sessions import SESSION_SECONDS
 
 

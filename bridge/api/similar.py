@@ -15,11 +15,11 @@ from bridge.api.keys import SERVICE, SETTINGS
 from bridge.api.samplefile import SampleFile
 from bridge.errors import EngineUnavailable, InvalidRequest, MalformedBody, TooLarge, UnsupportedMedia
 from bridge.events import ErrorBody
+from bridge.exchange.job_status import MESSAGES, job_status
+from bridge.exchange.likeness import NO_EMBEDDING, RATE, similar_order, wav_of
+from bridge.exchange.uploads import Uploads, too_large
 from bridge.jobs import Priority, State
-from bridge.similar import NO_EMBEDDING, RATE, similar_order, wav_of
-from bridge.status import MESSAGES, job_status
-from bridge.tickets import visible_ticket
-from bridge.uploads import Uploads, too_large
+from bridge.sounds.tickets import visible_ticket
 
 UPLOADS = web.AppKey("uploads", Uploads)
 

@@ -15,11 +15,11 @@ from bridge.api.keys import SERVICE
 from bridge.api.licence import licence_filter
 from bridge.errors import InvalidRequest, NotFound
 from bridge.events import sample_url, sound_message
-from bridge.library import Library
-from bridge.placing import Placed
-from bridge.redacting import for_caller
-from bridge.requests import SoundName
-from bridge.service import SampleService
+from bridge.rights.redacting import for_caller
+from bridge.sounds.library import Library
+from bridge.sounds.orders import SoundName
+from bridge.sounds.placing import Placed
+from bridge.sounds.service import SampleService
 from cache import Slot, Sound, sound_data
 from prompts import Kind, canonical_key
 

@@ -11,10 +11,10 @@ from aiohttp import web
 from bridge.api.body import json_response
 from bridge.api.keys import SERVICE, SETTINGS
 from bridge.api.samplefile import YEAR, SampleFile, is_known
-from bridge.callbacks import Callbacks
 from bridge.errors import NotFound
-from bridge.stems import Stems
-from bridge.storage import FOLDER, LocalFolder, open_storage
+from bridge.exchange.callbacks import Callbacks
+from bridge.exchange.object_storage import FOLDER, LocalFolder, open_storage
+from bridge.exchange.stems import Stems
 
 STEMS = web.AppKey("stems", Stems)
 

@@ -11,8 +11,8 @@ from aiohttp.payload import Payload
 
 from bridge.api.keys import TURNS
 from bridge.rights import current_caller
-from bridge.snapshots import Document
-from bridge.turns import Turns, client_of
+from bridge.sounds.snapshots import Document
+from bridge.sounds.turns import Turns, client_of
 
 STUCK_SECONDS = 10.0
 """A client that takes nothing for so long is dropped: others of the same address may be waiting."""

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0 (other people's effects import this file; the rest is AGPL-3.0-or-later)
 """Effects of somebody else's: whatever registers in the entry point group ``bridge.processors``.
 
 A spec names them in ``effects``; they are applied in that order, after a sound has been cut and before it is levelled.
@@ -9,29 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from bridge.errors import EngineError, EngineUnavailable, InvalidRequest
+from bridge.plugins.processor import AudioProcessor
 
 if TYPE_CHECKING:  # the server asks for names alone, and gets by without numpy
-    import numpy as np
-    import numpy.typing as npt
-
-    from bridge.audio.clip import Clip
+    from bridge.plugins.clip import Clip
 
 GROUP = "bridge.processors"
-
-
-@runtime_checkable
-class AudioProcessor(Protocol):
-    """Changes audio. Built by its class or factory without arguments, once a process; several threads call it.
-
-    The same audio has to give the same result: what is made of one spec is one sound.
-    """
-
-    def process(self, audio: npt.NDArray[np.float32], sample_rate: int) -> npt.NDArray[np.float32]:
-        """Return ``audio`` changed: the same shape (channels, frames), float32, nominally -1..1, ``sample_rate`` Hz."""
-        ...
 
 
 def names() -> list[str]:
@@ -60,7 +45,7 @@ def process(name: str, clip: Clip) -> Clip:
     """
     import numpy as np
 
-    from bridge.audio.clip import Clip
+    from bridge.plugins.clip import Clip
 
     processor = _build(name)
     try:

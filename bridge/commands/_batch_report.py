@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.commands._makers import MadeSound
+from bridge.client.maker import MadeSound
 from bridge.commands._progress import Progress, clock, printable
 from bridge.errors import BridgeError
 

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.client.server_file import running_server
 from bridge.commands._advice import command, give_right, move_away
 from bridge.commands._data_files import CATALOGUE, FORMAT, MASTERS, PARTS, Part, is_backup_path, strangers
 from bridge.commands._data_odd import named, odd_masters, odd_part
 from bridge.commands._data_report import Finding
 from bridge.commands._oddities import Odd, all_below, oddity
 from bridge.commands._quiet import holder, open_quietly
-from bridge.ledgers import LOSSES, VERSIONS
-from bridge.server_file import running_server
+from bridge.system.ledgers import LOSSES, VERSIONS
 from cache import MARK, Listing, aside, catalogue_complaints, complaints, known_format, listing, rebuild_due
 
 LEAST_FREE_MB: Final = 200

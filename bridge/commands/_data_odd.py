@@ -11,7 +11,7 @@ from bridge.commands._advice import give_right, move_away
 from bridge.commands._data_files import BESIDES, CATALOGUE, MASTERS, Part
 from bridge.commands._data_report import Finding
 from bridge.commands._oddities import Odd, oddity
-from bridge.ledgers import LOSSES
+from bridge.system.ledgers import LOSSES
 from cache import Listing
 
 _MANY: Final = 5

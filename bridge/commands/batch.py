@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.audio.formats import FORMATS
+from bridge.client.maker import Maker
+from bridge.client.opening import open_maker
+from bridge.client.wishes import Wish, add_spec_options, read_wish, spec_fields, wish_of_spec
 from bridge.commands._batch_report import Failure, Report, Tally
-from bridge.commands._makers import Maker, open_maker
 from bridge.commands._output import check_folder, write_whole
 from bridge.commands._start import begin
-from bridge.commands._wishes import Wish, add_spec_options, read_wish, spec_fields, wish_of_spec
 from bridge.commands.settings import add_options
 from bridge.errors import BridgeError, StartupError
 from bridge.settings import Settings

@@ -16,14 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge import walls
 from bridge.commands._advice import command
 from bridge.commands._progress import Progress
 from bridge.commands.settings import add_options, from_arguments
 from bridge.errors import BridgeError, StartupError
-from bridge.ledgers import set_aside_in
 from bridge.settings import Settings
-from bridge.warnings import warnings_of
+from bridge.sounds.warnings import warnings_of
+from bridge.system import walls
+from bridge.system.ledgers import set_aside_in
 from cache import SampleStore, StoreError, StoreLocked
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ def _device(torch: str | None) -> dict[str, Any]:
 
 
 def _engines(problems: list[str], settings: Settings) -> list[dict[str, Any]]:
-    from bridge.engines import _cloud, registry
+    from bridge.engines import registry
+    from bridge.engines.cloud import keys as _cloud
 
     names = registry.names()
     with _cloud.told(settings):
@@ -362,7 +363,7 @@ def _measure(args: argparse.Namespace) -> int:
 
 
 async def _started(settings: Settings) -> None:
-    from bridge.engines.room import EngineRoom
+    from bridge.engines.hosting.engines import EngineRoom
 
     with tempfile.TemporaryDirectory() as incoming:
         engines = EngineRoom(settings, Path(incoming))

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bridge.commands._makers import open_maker
+from bridge.client.opening import open_maker
 from bridge.commands._start import begin
 from bridge.commands.settings import add_options
 from bridge.errors import StartupError

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.commands._makers import MadeSound, open_maker
+from bridge.client.maker import MadeSound
+from bridge.client.opening import open_maker
+from bridge.client.wishes import Wish, add_spec_options, read_wish, spec_fields
 from bridge.commands._output import check_file, numbered, write_whole
 from bridge.commands._progress import Progress
 from bridge.commands._start import begin
-from bridge.commands._wishes import Wish, add_spec_options, read_wish, spec_fields
 from bridge.commands.settings import add_options
 from bridge.settings import Settings
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from bridge.audio import tags
-from bridge.audio.c2pa_signing import read_signature
+from bridge.audio.files import tags
+from bridge.audio.files.c2pa_signing import read_signature
 from bridge.errors import StartupError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _unchanged(
     """Is the audio still the very one that was made? None: this format cannot tell."""
     if audio is None or provenance is None or (form, audio["encoding"]) not in _LOSSLESS:
         return None
-    from bridge.audio import codecs
+    from bridge.audio.files import codecs
 
     return codecs.sample_id(*codecs.read_pcm(path)) == provenance.get("sample_id")
 

@@ -9,11 +9,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.commands._makers import MadeSound, Maker, open_maker
+from bridge.client.maker import MadeSound, Maker
+from bridge.client.opening import open_maker
+from bridge.client.wishes import Wish, add_spec_options, read_wish, spec_fields
 from bridge.commands._output import check_file, write_whole
 from bridge.commands._progress import Progress
 from bridge.commands._start import begin
-from bridge.commands._wishes import Wish, add_spec_options, read_wish, spec_fields
 from bridge.commands.generate import describe
 from bridge.commands.settings import add_options
 from bridge.errors import BridgeError, StartupError

@@ -36,7 +36,7 @@ def add_parser(subparsers: SubParsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rebuild, and say what came back; 1 when a sound file is missing or cannot be read. Raises StartupError."""
-    from bridge.rebuilding import rebuild
+    from bridge.sounds.rebuilding import rebuild
 
     data = begin(args).data_dir
     refuse_while_used(data, command("rebuild", data=data))

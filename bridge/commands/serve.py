@@ -84,12 +84,12 @@ async def serve(settings: Settings) -> None:
     """Listen, open the service, answer. Ports are taken before the data folder is touched."""
     from aiohttp import web
 
-    from bridge.access import check_key_lengths, exposure_notice
-    from bridge.api.connection import Runner
     from bridge.api.keys import CALLERS
+    from bridge.api.security.connection import Runner
     from bridge.app import create_app
-    from bridge.server_file import announced
-    from bridge.service import open_service
+    from bridge.client.server_file import announced
+    from bridge.rights.keys import check_key_lengths, exposure_notice
+    from bridge.sounds.service import open_service
 
     if weak := check_key_lengths(settings):
         logger.warning("%s", weak)

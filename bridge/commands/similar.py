@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from bridge.commands._makers import open_maker
+from bridge.client.opening import open_maker
+from bridge.client.wishes import read_wish
 from bridge.commands._output import check_folder, write_whole
 from bridge.commands._start import begin
-from bridge.commands._wishes import read_wish
 from bridge.commands.settings import add_options
 from bridge.errors import StartupError
-from bridge.requests import from_validation
+from bridge.exchange.likeness import NO_EMBEDDING, RATE, SimilarBody
 from bridge.settings import Settings
-from bridge.similar import NO_EMBEDDING, RATE, SimilarBody
+from bridge.sounds.orders import from_validation
 
 if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse names it no other way

@@ -1,7 +1,8 @@
 """Several engines make the same sound, and the one that the quality gate likes best is kept.
 
-The score is that of ``bridge.audio.quality.judge``, of the finished sound: half the mean of all marks of its kind, half
-the worst one; what carries a flag comes behind everything that carries none. Of equals the engine named first wins.
+The score is that of ``bridge.audio.finishing.gate.judge``, of the finished sound: half the mean of all marks of its
+kind, half the worst one; what carries a flag comes behind everything that carries none. Of equals the engine named
+first wins.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bridge.audio.clip import Clip
-from bridge.audio.finishing import RATE, Finished, finish, needed_seconds
-from bridge.audio.resample import resample, resample_ring
+from bridge.audio.finishing.chains import RATE, Finished, finish, needed_seconds
+from bridge.audio.finishing.resample import resample, resample_ring
 from bridge.engines import registry
-from bridge.engines._base import Engine, EngineInfo, Report, heeding, remark
 from bridge.errors import BadAudio, EngineError, EngineUnavailable
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import Engine, EngineInfo, Report, heeding, remark
 from prompts import Kind, SampleSpec
 
 logger = logging.getLogger(__name__)

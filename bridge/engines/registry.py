@@ -6,8 +6,8 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
-from bridge.engines._base import Engine
 from bridge.errors import EngineUnavailable
+from bridge.plugins.engine import Engine
 
 GROUP = "bridge.engines"
 

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridge.audio.clip import Clip
-from bridge.engines._base import EngineInfo, Report
 from bridge.engines._midi import DRUMS, PROGRAMS, Score
 from bridge.engines.procedural.asking import guess, main_instrument, root_of, scored
 from bridge.engines.procedural.dsp.envelopes import faded
@@ -27,6 +25,8 @@ from bridge.engines.procedural.polish import polished, trimmed
 from bridge.engines.procedural.theory import hertz, tonality
 from bridge.engines.procedural.words import Wish, read
 from bridge.errors import EngineError, EngineTimeout, EngineUnavailable
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import EngineInfo, Report
 
 if TYPE_CHECKING:
     from prompts import SampleSpec

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bridge.audio.clip import Clip
-from bridge.engines._base import EngineInfo, Report
 from bridge.errors import EngineError
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import EngineInfo, Report
 from prompts import SampleSpec
 
 _RATE = 44100

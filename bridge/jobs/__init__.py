@@ -1,10 +1,10 @@
 """Jobs: the making of one spec, waited for by any number of tickets."""
 
-from bridge.jobs._job import TERMINAL, Job, Priority, Progress, State, Ticket
-from bridge.jobs._queue import JobQueue, Run, Watch
 from bridge.jobs.book import Book
 from bridge.jobs.embedded import STOPPING, EmbeddedQueue
+from bridge.jobs.job import TERMINAL, Job, Priority, Progress, State, Ticket
 from bridge.jobs.journal import Journal
+from bridge.jobs.queue import JobQueue, Run, Watch
 
 __all__ = [
     "STOPPING",

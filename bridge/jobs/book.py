@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from bridge.errors import BridgeError, Busy
-from bridge.jobs._job import Job, Progress, State, Ticket
+from bridge.jobs.job import Job, Progress, State, Ticket
 from bridge.jobs.journal import Entry, Journal
-from bridge.ledgers import LedgerDamaged, failure
-from bridge.threads import Lane
+from bridge.system.ledgers import LedgerDamaged, failure
+from bridge.system.threads import Lane
 
 logger = logging.getLogger(__name__)
 

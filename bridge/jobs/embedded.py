@@ -24,9 +24,9 @@ from bridge.errors import (
     JobCancelled,
     NotFound,
 )
-from bridge.jobs._job import TERMINAL, Job, Priority, Progress, State, Ticket
-from bridge.jobs._queue import Run, Watch
 from bridge.jobs.book import Book
+from bridge.jobs.job import TERMINAL, Job, Priority, Progress, State, Ticket
+from bridge.jobs.queue import Run, Watch
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.jobs._job import TERMINAL, State
-from bridge.ledgers import JOURNAL, LedgerFile, ledger_schema
+from bridge.jobs.job import TERMINAL, State
+from bridge.system.ledgers import JOURNAL, LedgerFile, ledger_schema
 from cache import statements
 
 logger = logging.getLogger(__name__)

@@ -14,27 +14,27 @@ from aiohttp import hdrs, web
 from pydantic import ValidationError
 
 from bridge import __version__
-from bridge.disk import of_disk
 from bridge.errors import BridgeError, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
 from bridge.incoming import checked
 from bridge.logs import current_request, working_for
-from bridge.metrics import Metrics
-from bridge.placing import job_message
+from bridge.monitoring.metrics import Metrics
 from bridge.realtime.clients import LISTENERS, STRANGERS, Clients
 from bridge.realtime.driver import use_our_driver
 from bridge.realtime.fanout import fan_out
 from bridge.realtime.large import LargeAnswer, Server
-from bridge.realtime.sessions import Sessions
 from bridge.realtime.slow import cut, drop_slow_clients
 from bridge.realtime.sync import events_reply, missed, reset_reply, wire
-from bridge.redacting import blank_job, without_words
-from bridge.requests import from_validation, generate_order
 from bridge.rights import Caller, Callers, calling, owner_of
-from bridge.service import SampleService
-from bridge.snapshots import Snapshots
-from bridge.tickets import cancel_ticket
-from bridge.turns import Turns, client_of
+from bridge.rights.redacting import blank_job, without_words
+from bridge.sounds.orders import from_validation, generate_order
+from bridge.sounds.placing import job_message
+from bridge.sounds.service import SampleService
+from bridge.sounds.snapshots import Snapshots
+from bridge.sounds.tickets import cancel_ticket
+from bridge.sounds.turns import Turns, client_of
+from bridge.stage.sessions import Sessions
+from bridge.system.disk import of_disk
 from cache import Event
 
 logger = logging.getLogger(__name__)

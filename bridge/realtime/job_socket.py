@@ -10,16 +10,16 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from bridge.access import SUBPROTOCOL
 from bridge.errors import BridgeError, Busy, InvalidRequest
 from bridge.events import JobMessage
+from bridge.exchange.job_status import job_status
 from bridge.jobs import STOPPING, TERMINAL, Job, Ticket
-from bridge.metrics import Metrics
+from bridge.monitoring.metrics import Metrics
 from bridge.realtime.messages import read_message
 from bridge.rights import current_caller
-from bridge.service import SampleService
-from bridge.status import job_status
-from bridge.tickets import visible_ticket
+from bridge.rights.keys import SUBPROTOCOL
+from bridge.sounds.service import SampleService
+from bridge.sounds.tickets import visible_ticket
 from cache import Event
 
 logger = logging.getLogger(__name__)

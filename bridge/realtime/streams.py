@@ -13,15 +13,15 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from bridge.access import SUBPROTOCOL
 from bridge.errors import BridgeError, Busy, Conflict, InvalidRequest
 from bridge.jobs import State
-from bridge.metrics import Metrics
+from bridge.monitoring.metrics import Metrics
+from bridge.monitoring.usage_log import UsageLog
 from bridge.realtime.messages import read_message
 from bridge.rights import Callers, Scope, current_caller, require
-from bridge.service import SampleService
+from bridge.rights.keys import SUBPROTOCOL
+from bridge.sounds.service import SampleService
 from bridge.streaming import Chunk, Stream, Streams
-from bridge.usage import UsageLog
 
 logger = logging.getLogger(__name__)
 

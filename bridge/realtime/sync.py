@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bridge.events import wire_event
-from bridge.snapshots import Everything, in_chunks
+from bridge.sounds.snapshots import Everything, in_chunks
 from cache import Event, SampleStore
 
 MOST_MISSED = 2000

@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bridge.access import is_exposed, key_name
 from bridge.rights.caller import EVERYTHING, MAKES, OWNS, READS, Caller
 from bridge.rights.guesses import Guesses
+from bridge.rights.keys import is_exposed, key_name
 from bridge.rights.page_sessions import PageSessions, digest
 from bridge.settings import Settings
 

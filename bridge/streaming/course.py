@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bridge.engines import EngineInfo
+from bridge.plugins.engine import EngineInfo
 from prompts import Kind, SampleSpec
 
 OVERLAP_SECONDS: Final = 0.25

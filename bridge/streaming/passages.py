@@ -9,10 +9,10 @@ import json
 import logging
 from dataclasses import dataclass, field
 
-from bridge.engines import EngineInfo
-from bridge.engines.passages import Passage
-from bridge.engines.pool import EnginePool
+from bridge.engines.hosting.passages import Passage
+from bridge.engines.hosting.pool import EnginePool
 from bridge.errors import BridgeError, EngineError, JobCancelled
+from bridge.plugins.engine import EngineInfo
 from prompts import SampleSpec
 
 logger = logging.getLogger(__name__)

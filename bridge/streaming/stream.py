@@ -11,14 +11,14 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from bridge.engines import EngineInfo
-from bridge.engines.passages import Passage
-from bridge.engines.pool import EnginePool
-from bridge.engines.spending import work_of
+from bridge.engines.cloud.spending import work_of
+from bridge.engines.hosting.passages import Passage
+from bridge.engines.hosting.pool import EnginePool
 from bridge.errors import InvalidRequest
-from bridge.requests import from_validation, generate_order
+from bridge.plugins.engine import EngineInfo
 from bridge.rights import Caller, current_caller
-from bridge.service import SampleService
+from bridge.sounds.orders import from_validation, generate_order
+from bridge.sounds.service import SampleService
 from prompts import SampleSpec
 
 from .course import CONTEXT_SECONDS, OVERLAP_SECONDS, step

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bridge.audio.clip import Clip
-from bridge.engines import EngineInfo, Report
-from prompts import PITCH_CLASSES, SampleSpec
+from bridge.plugins import Clip, EngineInfo, Report, Spec
 
 RATE = 44100
+NOTES = ("c", "c#", "d", "d#", "e", "f", "f#", "g", "g#", "a", "a#", "b")
 
 
 class HumEngine:
@@ -26,10 +25,10 @@ class HumEngine:
         """What it is, can and costs."""
         return self._info
 
-    def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
+    def stream(self, spec: Spec, seconds: float | None, report: Report) -> Iterator[Clip]:
         """Yield one clip."""
         report(0.0)
-        note = PITCH_CLASSES.index((spec.key or "c").removesuffix("m"))
+        note = NOTES.index((spec.key or "c").removesuffix("m"))
         time = np.arange(round((seconds or 2.0) * RATE)) / RATE
         phase = 2 * np.pi * 130.81 * 2 ** (note / 12) * (time + 0.0004 * np.sin(2 * np.pi * 5 * time))
         yield Clip.of(sum(np.sin(k * phase) / k**2 for k in range(1, 6)) / 2, RATE)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bridge.engines.hosted import HostedEngine
+from bridge.engines.hosting.client import HostedEngine
 from prompts import Kind, SampleSpec
 from tests.benchmarks._musicgen_model import PROMPT, say
 from tests.benchmarks._quiet import Watch, wait_for_quiet

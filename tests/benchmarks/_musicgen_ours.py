@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from bridge.engines._base import Engine
 from bridge.engines.musicgen import MusicGenEngine
 from bridge.engines.musicgen.decoder.kernel import KernelDecoder
+from bridge.plugins.engine import Engine
 from prompts import Kind, SampleSpec
 from tests.benchmarks._figure import median
 from tests.benchmarks._musicgen_model import PROMPT, SIZES, RandomWeights, say

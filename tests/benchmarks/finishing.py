@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bridge.audio.clip import Clip
-from bridge.audio.finishing import finish
-from bridge.audio.grid import Grid, fit_grid
-from bridge.audio.key import find_key
-from bridge.audio.loop import cut_loop, loop_frames, seam_z
-from bridge.audio.onset import trim_onset, trim_tail
-from bridge.audio.pitch import find_pitch, tune
-from bridge.audio.stretch import has_signalsmith
+from bridge.audio.analysis.grid import Grid, fit_grid
+from bridge.audio.analysis.key import find_key
+from bridge.audio.analysis.onset import trim_onset, trim_tail
+from bridge.audio.analysis.pitch import find_pitch, tune
+from bridge.audio.finishing.chains import finish
+from bridge.audio.finishing.loop import cut_loop, loop_frames, seam_z
+from bridge.audio.finishing.stretch import has_signalsmith
+from bridge.plugins.clip import Clip
 from prompts import SampleSpec
 from tests.benchmarks._figure import Figure, median, percentile, skipped
 from tests.material import RATE, Played, clean_set, drum, hard_set, note

@@ -15,7 +15,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from bridge.audio.finishing import finish
+from bridge.audio.finishing.chains import finish
 from bridge.engines import soundfont
 from bridge.engines._midi import DRUMS, PROGRAMS
 from bridge.engines.procedural import ProceduralEngine

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bridge import foreign
-from bridge.engines._cloud import VARIABLE, environment
+from bridge.engines.cloud.keys import VARIABLE, environment
+from bridge.exchange.object_storage import LocalFolder, open_storage
 from bridge.settings import FIELDS, Settings, load
-from bridge.storage import LocalFolder, open_storage
 from tests.provider import Stage, say, stage, wav  # noqa: F401  a fixture
 
 ADDRESSES = {

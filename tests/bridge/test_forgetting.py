@@ -10,10 +10,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge import forgetting
 from bridge.app import create_app
 from bridge.errors import DiskFailed
-from bridge.ledgers import JOURNAL, STEMS, USAGE, put_aside
-from bridge.service import SampleService, open_service
+from bridge.exchange.stems.ledger import Ledger
 from bridge.settings import Settings
-from bridge.stems._ledger import Ledger
+from bridge.sounds.service import SampleService, open_service
+from bridge.system.ledgers import JOURNAL, STEMS, USAGE, put_aside
 from tests.servers import until
 
 WORD = "xylophonist"

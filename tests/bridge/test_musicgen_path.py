@@ -13,8 +13,8 @@ from aiohttp import FormData, WSMsgType
 from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
-from bridge.service import open_service
 from bridge.settings import Settings
+from bridge.sounds.service import open_service
 
 pytestmark = pytest.mark.torch
 

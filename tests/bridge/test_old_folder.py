@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.engines.spending import Spending
+from bridge.engines.cloud.spending import Spending
 from bridge.errors import BridgeError
+from bridge.exchange.stems.ledger import Ledger
 from bridge.jobs import State
-from bridge.service import open_service
 from bridge.settings import Settings
-from bridge.stems._ledger import Ledger
+from bridge.sounds.service import open_service
 from tests import old_folder
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from bridge.requests import generate_order
-from bridge.server_file import announced
-from bridge.service import open_service
+from bridge.client.server_file import announced
+from bridge.exchange.uploads import Uploads
 from bridge.settings import Settings
-from bridge.uploads import Uploads
+from bridge.sounds.orders import generate_order
+from bridge.sounds.service import open_service
 from cache import SampleStore
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.engines import EngineInfo
-from bridge.engines.passages import Passage
-from bridge.service import SampleService, open_service
+from bridge.engines.hosting.passages import Passage
+from bridge.plugins.engine import EngineInfo
 from bridge.settings import Settings
+from bridge.sounds.service import SampleService, open_service
 from bridge.streaming import Chunk, Stream, Streams
 from bridge.streaming import course as courses
 from bridge.streaming.course import step

@@ -9,7 +9,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from bridge.audio import _id3
+from bridge.audio.files import _id3
 from bridge.audio.formats import FORMATS
 
 if TYPE_CHECKING:

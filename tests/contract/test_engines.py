@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from bridge.audio.clip import Clip
-from bridge.engines import Engine, EngineInfo, registry
+from bridge.engines import registry
 from bridge.engines.soundfont import SoundFontEngine
 from bridge.errors import JobCancelled
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import Engine, EngineInfo
 from prompts import SampleSpec
 
 Build = Callable[[], Engine]

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.api.asyncapi import describe_sockets
-from bridge.api.openapi import build
-from bridge.api.operations import OPERATIONS, PARTS_OF_PAGES, SOCKETS
+from bridge.api.description.asyncapi import describe_sockets
+from bridge.api.description.openapi import build
+from bridge.api.description.operations import OPERATIONS, PARTS_OF_PAGES, SOCKETS
 from bridge.api.routes import ROUTES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -46,7 +46,7 @@ def test_the_description_is_the_one_that_was_agreed_on(name: str) -> None:
 def test_every_route_is_described(route: Any) -> None:
     if route.path in PARTS_OF_PAGES | SOCKETS:
         return
-    assert (route.method, route.path) in OPERATIONS, "Describe it in bridge/api/operations.py."
+    assert (route.method, route.path) in OPERATIONS, "Describe it in bridge/api/description/operations.py."
     assert (route.handler.__doc__ or "").strip(), "Its handler's description is the call's summary."
     named = set(re.findall(r"{(\w+)}", route.path))
     parameters = OPERATIONS[route.method, route.path].parameters

@@ -18,10 +18,10 @@ import pytest
 
 from bridge.commands._data_checks import Checks
 from bridge.errors import StartupError
-from bridge.rebuilding import rebuild
-from bridge.service import open_service
+from bridge.exchange.stems.ledger import Ledger
 from bridge.settings import Settings
-from bridge.stems._ledger import Ledger
+from bridge.sounds.rebuilding import rebuild
+from bridge.sounds.service import open_service
 from cache import SampleStore, StoreError, catalogue_complaints
 from tests import old_folder
 from tests.bridge.commands.conftest import clean_environment

@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from bridge.client.server_file import running_server
 from bridge.commands._backups.manifest import broken
 from bridge.commands._backups.reading import Backup
 from bridge.commands._data_files import SPENDING
 from bridge.commands._quiet import holder, open_quietly
 from bridge.errors import StartupError
-from bridge.ledgers import refuse_newer
-from bridge.server_file import running_server
+from bridge.system.ledgers import refuse_newer
 from cache import FormatTooNew, SampleStore, StoreError, complaints
 
 _RESERVE: Final = 64 << 20

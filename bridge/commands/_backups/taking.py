@@ -21,7 +21,7 @@ from bridge.commands._data_files import CATALOGUE, FORMAT, MASTERS, PARTS, Part,
 from bridge.commands._oddities import all_below, oddity
 from bridge.commands._quiet import holder, open_quietly
 from bridge.errors import StartupError
-from bridge.ledgers import refuse_newer
+from bridge.system.ledgers import refuse_newer
 from cache import (
     Listing,
     StoreDamaged,

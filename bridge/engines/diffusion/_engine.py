@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 
-from bridge.audio.clip import Clip
-from bridge.engines._base import EngineInfo, Report
 from bridge.errors import BadAudio, EngineError, EngineUnavailable
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import EngineInfo, Report
 from prompts import Kind, SampleSpec, SourceUse
 
 _NEEDED: Final = ("torch", "transformers", "diffusers")

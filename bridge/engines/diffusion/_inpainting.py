@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bridge.audio.clip import Clip
+from bridge.plugins.clip import Clip
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.engines._cloud import spoken_key
+from bridge.engines.cloud.keys import spoken_key
 from bridge.engines.diffusion._engine import DiffusionEngine
 
 if TYPE_CHECKING:

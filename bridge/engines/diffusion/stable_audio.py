@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from bridge.audio.clip import Clip
-from bridge.audio.resample import resample
-from bridge.engines._base import Report
+from bridge.audio.finishing.resample import resample
 from bridge.engines.diffusion._engine import DiffusionEngine, Stepped
 from bridge.errors import EngineError
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import Report
 
 if TYPE_CHECKING:
     from prompts import SampleSpec

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.engines._base import ConditionedEngine, Engine, EngineInfo, Report
 from bridge.engines.musicgen.models import SIZES, ModelRef, ModelSize, resolve_model
 from bridge.engines.musicgen.speed import forget as forget_speed
 from bridge.engines.musicgen.weights import download, find, local_folder, weights_present
 from bridge.errors import BridgeError, EngineError, EngineUnavailable
+from bridge.plugins.engine import ConditionedEngine, Engine, EngineInfo, Report
 
 if TYPE_CHECKING:
-    from bridge.audio.clip import Clip
-    from prompts import SampleSpec
+    from bridge.plugins.clip import Clip
+    from bridge.plugins.spec import Spec
 
 __all__ = [
     "SIZES",
@@ -102,11 +102,11 @@ class MusicGenEngine:
         """What it is, can and costs."""
         return self._engine.info
 
-    def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
+    def stream(self, spec: Spec, seconds: float | None, report: Report) -> Iterator[Clip]:
         """Yield the clip in pieces; see ``Engine.stream``."""
         return self._engine.stream(spec, seconds, report)
 
-    def stream_from(self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
+    def stream_from(self, spec: Spec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
         """Yield a clip made from audio; see ``ConditionedEngine.stream_from``."""
         if not isinstance(self._engine, ConditionedEngine):
             raise EngineError("The reference engine takes words alone: set BRIDGE_PRECISION=auto.")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from bridge.audio.clip import Clip
-from bridge.audio.resample import resample
+from bridge.audio.finishing.resample import resample
 from bridge.engines.musicgen.decoder._base import Floats
 from bridge.errors import EngineError
+from bridge.plugins.clip import Clip
 
 if TYPE_CHECKING:
     from bridge.engines.musicgen.decoder._base import Decoder

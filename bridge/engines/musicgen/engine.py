@@ -16,8 +16,6 @@ from typing import Final
 
 import numpy as np
 
-from bridge.audio.clip import Clip, Samples
-from bridge.engines._base import EngineInfo, Report, in_background
 from bridge.engines.musicgen import speed
 from bridge.engines.musicgen.batching import Conditioning, Sampling
 from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint
@@ -38,6 +36,9 @@ from bridge.engines.musicgen.text import PromptEncoder
 from bridge.engines.musicgen.weights import revision
 from bridge.engines.musicgen.windows import OVERLAP_SECONDS, generate
 from bridge.errors import BadAudio, EngineError, EngineUnavailable
+from bridge.plugins.clip import Clip, Samples
+from bridge.plugins.engine import EngineInfo, Report, in_background
+from bridge.plugins.spec import Spec
 from prompts import Kind, SampleSpec, SourceUse
 
 log = logging.getLogger(__name__)
@@ -139,14 +140,14 @@ class OwnEngine:
         """What it is, can and costs."""
         return self._info
 
-    def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
+    def stream(self, spec: Spec, seconds: float | None, report: Report) -> Iterator[Clip]:
         """Yield the clip in pieces: half a second first, then a second each; exactly as long as wanted.
 
         Raises EngineError, BadAudio; JobCancelled out of ``report``, within a step.
         """
         return self._stream(spec, seconds, report, None)
 
-    def stream_from(self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
+    def stream_from(self, spec: Spec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
         """Yield a clip that continues ``source``, or follows its melody; see ``ConditionedEngine``."""
         return self._stream(spec, seconds, report, source)
 
@@ -163,9 +164,9 @@ class OwnEngine:
             )
 
     def _stream(
-        self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip | None
+        self, spec: Spec, seconds: float | None, report: Report, source: Clip | None
     ) -> Generator[Clip, None, None]:
-        wanted = seconds if seconds is not None else NATURAL_SECONDS.get(spec.kind or Kind.RAW, OTHER_SECONDS)
+        wanted = seconds if seconds is not None else NATURAL_SECONDS.get(Kind(spec.kind or Kind.RAW), OTHER_SECONDS)
         if wanted > LONGEST_SECONDS:
             raise EngineError(
                 f"MusicGen makes at most {LONGEST_SECONDS:g} seconds at once and this sound is {wanted:g} seconds "
@@ -192,9 +193,7 @@ class OwnEngine:
                 report(1.0)
                 return
 
-    def _timed(
-        self, spec: SampleSpec, seconds: float, report: Report, source: Clip | None
-    ) -> Generator[Clip, None, None]:
+    def _timed(self, spec: Spec, seconds: float, report: Report, source: Clip | None) -> Generator[Clip, None, None]:
         """Yield the pieces, and measure the speed of this machine with a sound that is made alone."""
         begun = time.monotonic()
         with self._lock:
@@ -211,9 +210,7 @@ class OwnEngine:
         if alone and usual and seconds >= _WORTH_KEEPING:
             self._keep_speed(seconds / max(time.monotonic() - begun, 1e-3), self._decoders.of(self._usual).description)
 
-    def _pieces(
-        self, spec: SampleSpec, seconds: float, report: Report, source: Clip | None
-    ) -> Generator[Clip, None, None]:
+    def _pieces(self, spec: Spec, seconds: float, report: Report, source: Clip | None) -> Generator[Clip, None, None]:
         rate = self._checkpoint.rate
         # the rounding keeps 0.1 s * 32000 = 3200.0000000000005 from being a frame more
         left = math.ceil(round(seconds * rate, 6))
@@ -230,20 +227,20 @@ class OwnEngine:
                 if samples.shape[1]:
                     yield Clip(np.ascontiguousarray(samples), rate)
 
-    def _prompt(self, spec: SampleSpec, source: Clip | None) -> Codes | None:
+    def _prompt(self, spec: Spec, source: Clip | None) -> Codes | None:
         """Turn the audio that the sound continues into codes (P, K)."""
         if source is None or spec.source_as != "continuation":
             return None
         return as_prompt(source, self._codec, self._overlap * self._checkpoint.hop)
 
-    def _conditioning(self, spec: SampleSpec, source: Clip | None, begins: float) -> Conditioning:
+    def _conditioning(self, spec: Spec, source: Clip | None, begins: float) -> Conditioning:
         """Return the conditioning of a window that begins at second ``begins``."""
         if source is None or spec.source_as != "melody":
             return self._text.conditioning(spec.prompt)
         return self._text.conditioning(spec.prompt, as_tune(source, begins))
 
     def _codes(
-        self, spec: SampleSpec, frames: int, prompt: Codes | None, report: Report, source: Clip | None
+        self, spec: Spec, frames: int, prompt: Codes | None, report: Report, source: Clip | None
     ) -> Generator[Codes, None, None]:
         mode = mode_of(spec.quality_mode, self._usual, self._device)
         batch = self._decoders.of(mode.precision).batch

@@ -18,14 +18,15 @@ import numpy as np
 import torch
 import transformers
 
-from bridge.audio.clip import Clip
-from bridge.engines._base import EngineInfo, Report
 from bridge.engines.musicgen.licences import licence_of
 from bridge.engines.musicgen.loading import load, pick_device, quiet
 from bridge.engines.musicgen.models import ModelRef
 from bridge.engines.musicgen.weights import revision
 from bridge.errors import BadAudio, EngineError
-from prompts import Kind, SampleSpec
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import EngineInfo, Report
+from bridge.plugins.spec import Spec
+from prompts import Kind
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +77,12 @@ class TransformersEngine:
         """What it is, can and costs."""
         return self._info
 
-    def stream(self, spec: SampleSpec, seconds: float | None, report: Report) -> Iterator[Clip]:
+    def stream(self, spec: Spec, seconds: float | None, report: Report) -> Iterator[Clip]:
         """Yield the whole clip once: whole codes, so up to 20 ms more than wanted.
 
         Raises EngineError for more seconds than the model's window; JobCancelled out of ``report``, within a step.
         """
-        wanted = seconds if seconds is not None else NATURAL_SECONDS.get(spec.kind or Kind.RAW, OTHER_SECONDS)
+        wanted = seconds if seconds is not None else NATURAL_SECONDS.get(Kind(spec.kind or Kind.RAW), OTHER_SECONDS)
         if wanted > self._info.max_seconds:
             raise EngineError(
                 f"MusicGen makes at most {self._info.max_seconds:g} seconds at once and this sound is {wanted:g} "
@@ -97,7 +98,7 @@ class TransformersEngine:
         report(1.0)
         yield Clip(samples, self._loaded.rate)
 
-    def _generate(self, spec: SampleSpec, seconds: float, report: Report) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _generate(self, spec: Spec, seconds: float, report: Report) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return the audio, (channels, frames)."""
         loaded = self._loaded
         # the rounding keeps 0.1 s * 32000 / 640 = 5.000000000000001 from being six codes
@@ -136,11 +137,11 @@ def seeded(seed: int, device: str) -> Iterator[None]:
         yield
 
 
-def generation_options(spec: SampleSpec, steps: int) -> dict[str, Any]:
+def generation_options(spec: Spec, steps: int) -> dict[str, Any]:
     """Return the options of ``generate()`` for a spec.
 
     Every option is given, also where it is off: what is left out comes from the checkpoint's generation_config.json.
-    ``num_beams`` is not among them: MusicGen has no beam search, see bridge/engines/candidates.py.
+    ``num_beams`` is not among them: MusicGen has no beam search, see bridge/engines/hosting/best_of.py.
     """
     return {
         "max_new_tokens": steps,

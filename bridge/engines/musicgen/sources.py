@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bridge.audio.clip import Clip, Samples
-from bridge.audio.resample import resample
+from bridge.audio.finishing.resample import resample
 from bridge.engines.musicgen.chroma import chroma_of
 from bridge.engines.musicgen.codec import StreamingCodec
 from bridge.engines.musicgen.decoder import Codes, Floats
 from bridge.errors import EngineError
+from bridge.plugins.clip import Clip, Samples
 
 SHORTEST_SECONDS = 0.1
 """Less than this says nothing."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridge.audio.clip import Clip
-from bridge.engines._base import EngineInfo, Report
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import EngineInfo, Report
 
 from .asking import note_played
 from .dsp.signal import RATE, stereo

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft, rfft
 
-from bridge.audio.features import BANDS_HZ, octave_levels
+from bridge.audio.analysis.features import BANDS_HZ, octave_levels
 
 from .dsp.signal import RATE, Signal, mono, peak_normalised
 from .polish import PEAK

@@ -20,7 +20,7 @@ from .theory import hertz, tonality, voiced
 from .words import Wish, read
 
 if TYPE_CHECKING:
-    from bridge.engines._base import Report
+    from bridge.plugins.engine import Report
     from prompts import SampleSpec
 
 _TILE = 24.0

@@ -9,8 +9,8 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
-from bridge.service import SampleService, open_service
 from bridge.settings import Settings
+from bridge.sounds.service import SampleService, open_service
 
 
 @pytest.fixture

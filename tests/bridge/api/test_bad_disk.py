@@ -14,10 +14,10 @@ import soundfile
 from aiohttp import FormData
 from aiohttp.test_utils import TestClient
 
-from bridge import threads
 from bridge.app import create_app
-from bridge.disk import _watch
-from bridge.service import SampleService, open_service
+from bridge.sounds.service import SampleService, open_service
+from bridge.system import threads
+from bridge.system.disk import _watch
 from tests.faults import FaultyDisk
 from tests.servers import Listener, settings_for
 

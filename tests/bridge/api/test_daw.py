@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bridge.app import create_app
-from bridge.service import open_service
+from bridge.sounds.service import open_service
 from tests.servers import settings_for, until
 
 CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bridge.api.asyncapi import describe_sockets
+from bridge.api.description.asyncapi import describe_sockets
 
 
 async def test_the_served_description_is_of_this_very_server(client) -> None:

@@ -14,11 +14,11 @@ from aiohttp.test_utils import TestClient
 
 from bridge.api.answers import chosen_format
 from bridge.app import create_app
-from bridge.audio import riff, tags
+from bridge.audio.files import riff, tags
 from bridge.audio.formats import FORMATS
 from bridge.errors import InvalidRequest
-from bridge.service import open_service
 from bridge.settings import Settings
+from bridge.sounds.service import open_service
 
 LOOP = {"prompt": "tone 110 hz «loop»", "kind": "loop", "bars": 1, "bpm": 120, "name": "gen_loop"}
 

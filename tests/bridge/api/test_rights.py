@@ -15,18 +15,18 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from pydantic import ValidationError
 
-from bridge.access import check_key_lengths
-from bridge.api.hosts import Hosts
 from bridge.api.keys import CALLERS, SERVICE
+from bridge.api.security.hosts import Hosts
 from bridge.app import create_app
+from bridge.client.server_file import NAME, announced, run_key
 from bridge.errors import StartupError
 from bridge.rights import Callers, Guesses, PageSessions, Scope
 from bridge.rights.guesses import MOST_HELD, MOST_SECONDS
+from bridge.rights.keys import check_key_lengths
 from bridge.rights.page_sessions import SESSION_SECONDS
 from bridge.rights.table import MESSAGES, RIGHTS
-from bridge.server_file import NAME, announced, run_key
-from bridge.service import open_service
 from bridge.settings import Settings
+from bridge.sounds.service import open_service
 from tests.servers import Listener, order, settings_for, until
 
 Client: TypeAlias = TestClient[web.Request, web.Application]

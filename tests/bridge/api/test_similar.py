@@ -16,13 +16,13 @@ from aiohttp import FormData
 from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
-from bridge.audio.clip import Clip
-from bridge.audio.features import octave_levels
-from bridge.audio.key import mirex_score
+from bridge.audio.analysis.features import octave_levels
+from bridge.audio.analysis.key import mirex_score
 from bridge.engines.procedural import ProceduralEngine
-from bridge.service import SampleService, open_service
+from bridge.exchange.likeness import NO_EMBEDDING
+from bridge.plugins.clip import Clip
 from bridge.settings import Settings
-from bridge.similar import NO_EMBEDDING
+from bridge.sounds.service import SampleService, open_service
 from prompts import SampleSpec
 
 RATE = 44_100

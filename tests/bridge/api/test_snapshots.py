@@ -12,10 +12,10 @@ import pytest
 
 from bridge.app import create_app
 from bridge.events import sound_message
-from bridge.library import Library
 from bridge.realtime import large, sync
-from bridge.snapshots import Snapshots, sample_map
-from bridge.turns import Turns
+from bridge.sounds.library import Library
+from bridge.sounds.snapshots import Snapshots, sample_map
+from bridge.sounds.turns import Turns
 from cache import SampleStore, Target, sound_data
 from tests.benchmarks._kept import fill
 from tests.servers import order

@@ -23,11 +23,10 @@ from bridge.api.keys import CALLERS, SERVICE
 from bridge.api.stems import STEMS
 from bridge.app import create_app
 from bridge.errors import EngineError, InvalidRequest
-from bridge.requests import from_validation
-from bridge.service import open_service
+from bridge.exchange.stems import read_request, worker
 from bridge.settings import Settings
-from bridge.stems import _worker as worker
-from bridge.stems import read_request
+from bridge.sounds.orders import from_validation
+from bridge.sounds.service import open_service
 from tests.object_storage import CONTAINER, free_port
 from tests.servers import until
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bridge.audio.clip import Clip
+from bridge.plugins.clip import Clip
 
 
 def test_a_clip_knows_its_shape():

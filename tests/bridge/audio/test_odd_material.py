@@ -7,15 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from bridge.audio.clip import Clip
-from bridge.audio.grid import fit_grid
-from bridge.audio.key import find_key
-from bridge.audio.loop import cut_loop, loop_frames
-from bridge.audio.onset import onsets, trim_onset, trim_tail
-from bridge.audio.pitch import find_pitch, tune
-from bridge.audio.slices import cuts, retime
-from bridge.audio.stretch import stretch
-from bridge.audio.texture import seamless
+from bridge.audio.analysis.grid import fit_grid
+from bridge.audio.analysis.key import find_key
+from bridge.audio.analysis.onset import onsets, trim_onset, trim_tail
+from bridge.audio.analysis.pitch import find_pitch, tune
+from bridge.audio.finishing.loop import cut_loop, loop_frames
+from bridge.audio.finishing.slices import cuts, retime
+from bridge.audio.finishing.stretch import stretch
+from bridge.audio.finishing.texture import seamless
+from bridge.plugins.clip import Clip
 from tests.material import pad, play
 
 DRUMS = play("break", 120, seconds=3, lead=0.1).clip.samples[0]

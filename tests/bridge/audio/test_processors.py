@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from bridge.audio import processors
-from bridge.audio.clip import Clip
-from bridge.audio.finishing import finish
-from bridge.audio.loudness import decibels, true_peak
+from bridge.audio.analysis.loudness import decibels, true_peak
+from bridge.audio.finishing.chains import finish
 from bridge.audio.processors import AudioProcessor, check_names, names, process
 from bridge.errors import EngineError, EngineUnavailable, InvalidRequest
+from bridge.plugins.clip import Clip
 from prompts import SampleSpec
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "audio_processor"

@@ -6,7 +6,7 @@ import hashlib
 import struct
 from pathlib import Path
 
-from bridge.rebuilding import tell
+from bridge.sounds.rebuilding import tell
 from cache import NewSample, Published, SampleStore, Target
 
 

@@ -23,7 +23,7 @@ import pytest
 
 from bridge.commands._backups import placing, reading, taking, writing
 from bridge.commands._backups.manifest import NAME, Manifest
-from bridge.engines.spending import Spending
+from bridge.engines.cloud.spending import Spending
 from bridge.jobs import Journal
 from cache import SampleStore
 from tests import old_folder

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.client.wishes import read_wish
 from bridge.commands import batch
 from bridge.commands._batch_report import Report, Tally
-from bridge.commands._wishes import read_wish
 from bridge.settings import Settings
 from prompts import common_stems, example_prompts
 from tests.bridge.commands.conftest import PROGRAM, SECONDS, Command, clean_environment, serving

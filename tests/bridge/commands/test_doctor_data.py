@@ -16,9 +16,9 @@ import pytest
 
 from bridge.commands import _oddities
 from bridge.commands._data_files import PARTS, part_of
-from bridge.service import open_service
+from bridge.exchange.stems.ledger import Ledger
 from bridge.settings import Settings
-from bridge.stems._ledger import Ledger
+from bridge.sounds.service import open_service
 from cache import SampleStore
 from tests import old_folder
 from tests.bridge.commands.conftest import serving

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from bridge.audio import tags
+from bridge.audio.files import tags
 from cache import SampleStore
 from tests.bridge.commands.conftest import Server, serving
 

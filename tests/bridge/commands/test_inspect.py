@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bridge.audio import provenance, riff
+from bridge.audio.files import provenance, riff
 
 SUFFIXES = ("wav", "24.wav", "flac", "ogg", "mp3")
 
@@ -19,9 +19,9 @@ SUFFIXES = ("wav", "24.wav", "flac", "ogg", "mp3")
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One sound of the tone engine in every format, made as the bridge makes it."""
-    from bridge.audio import codecs, files
-    from bridge.audio.clip import Clip
+    from bridge.audio.files import codecs, delivery
     from bridge.audio.formats import FORMATS
+    from bridge.plugins.clip import Clip
 
     folder = tmp_path_factory.mktemp("files")
     pcm = codecs.to_pcm(Clip.of(np.random.default_rng(0).uniform(-0.5, 0.5, 4410), 44100))
@@ -42,12 +42,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "decisions": ["stretched by 1.01"],
         "spec": {"guidance": 3.0},
     }
-    sample = files.Described(codecs.sample_id(pcm, 44100), 44100, 1, 4410, facts)
+    sample = delivery.Described(codecs.sample_id(pcm, 44100), 44100, 1, 4410, facts)
     codecs.write_master(folder / "master.wav", pcm, 44100)
     found = {}
     for name, form in FORMATS.items():
         found[form.suffix] = folder / f"break.{form.suffix}"
-        found[form.suffix].write_bytes(files.FileMaker().deliver(folder / "master.wav", name, sample))
+        found[form.suffix].write_bytes(delivery.FileMaker().deliver(folder / "master.wav", name, sample))
     return found
 
 

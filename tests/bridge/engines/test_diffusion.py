@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.audio.clip import Clip
-from bridge.engines import ConditionedEngine, FillingEngine, registry
+from bridge.engines import registry
 from bridge.engines.diffusion import AceStepEngine, AudioLdm2Engine, StableAudioEngine
 from bridge.engines.diffusion._engine import DiffusionEngine
 from bridge.errors import EngineError, EngineUnavailable, JobCancelled
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import ConditionedEngine, FillingEngine
 from prompts import SampleSpec
 
 ENGINES = {each.name: each for each in (StableAudioEngine, AudioLdm2Engine, AceStepEngine)}

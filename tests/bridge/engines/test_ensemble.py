@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.audio.clip import Clip
-from bridge.engines import EngineInfo, Report
-from bridge.engines._base import heeding
 from bridge.engines.ensemble import EnsembleEngine
 from bridge.engines.tone import ToneEngine
 from bridge.errors import EngineError, EngineUnavailable, JobCancelled
-from bridge.requests import generate_order
-from bridge.service import open_service
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import EngineInfo, Report, heeding
 from bridge.settings import Settings
+from bridge.sounds.orders import generate_order
+from bridge.sounds.service import open_service
 from prompts import SampleSpec
 
 INFO = ToneEngine().info

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bridge.engines import hosted as hosted_module
-from bridge.engines.hosted import ATTEMPTS, HostedEngine
+from bridge.engines.hosting import client as hosted_module
+from bridge.engines.hosting.client import ATTEMPTS, HostedEngine
 from bridge.errors import EngineUnavailable
 from prompts import SampleSpec
 from tests.servers import hosts, until

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.engines.diffusion._trust import refuse_code
 from bridge.errors import EngineUnavailable
-from bridge.prompt_filter import Prompts
+from bridge.sounds.prompt_filter import Prompts
 
 INDEX = {
     "_class_name": "StableAudioPipeline",

@@ -2,8 +2,9 @@
 
 import pytest
 
-from bridge.engines import Engine, registry
+from bridge.engines import registry
 from bridge.errors import EngineUnavailable
+from bridge.plugins.engine import Engine
 
 OURS = {"musicgen", "procedural", "tone"}
 

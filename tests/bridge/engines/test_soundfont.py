@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bridge.engines import Engine, registry, soundfont
+from bridge.engines import registry, soundfont
 from bridge.engines._midi import DRUMS, PROGRAMS, Score
 from bridge.engines.procedural.instruments import TABLE
 from bridge.errors import EngineError, EngineUnavailable, JobCancelled
+from bridge.plugins.engine import Engine
 from prompts import SampleSpec
 
 RATE = 44_100

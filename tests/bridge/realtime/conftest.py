@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridge.app import create_app
-from bridge.service import SampleService, open_service
 from bridge.settings import Settings
+from bridge.sounds.service import SampleService, open_service
 from tests.servers import Listener, settings_for
 
 Connect = Callable[..., Awaitable[Listener]]

@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
 from bridge.realtime import streams
-from bridge.service import SampleService, open_service
 from bridge.settings import Settings
+from bridge.sounds.service import SampleService, open_service
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-/** What the quality gate noticed of a sound, in words: the sentences are those of bridge/audio/quality.py. */
+/** What the quality gate noticed of a sound, in words: the sentences are those of bridge/audio/finishing/gate.py. */
 
 export interface FlagText {
   label: string;

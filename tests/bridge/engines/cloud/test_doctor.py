@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.commands.doctor import _engines
-from bridge.engines._cloud import VARIABLE
+from bridge.engines.cloud.keys import VARIABLE
 from bridge.settings import Settings
 
 

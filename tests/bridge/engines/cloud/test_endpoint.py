@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.audio.clip import Clip
-from bridge.engines import _http
-from bridge.engines._cloud import CloudOptions, filled
-from bridge.engines.endpoint import EndpointEngine
+from bridge.engines.cloud import http
+from bridge.engines.cloud.endpoint import EndpointEngine
+from bridge.engines.cloud.keys import CloudOptions, filled
 from bridge.errors import BadAudio, BridgeError, EngineError, EngineTimeout, EngineUnavailable, JobCancelled
+from bridge.plugins.clip import Clip
 from tests.provider import Stage, asked, break_off, hang, hang_up, nothing, say, wav
 
 TEXT = base64.b64encode(wav()).decode()
@@ -35,7 +35,7 @@ def made(stage: Stage, **options: Any) -> Clip:
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pauses that are noted and not kept."""
     waits: list[float] = []
-    monkeypatch.setattr(_http.Patience, "sleep", lambda _, seconds: waits.append(seconds))
+    monkeypatch.setattr(http.Patience, "sleep", lambda _, seconds: waits.append(seconds))
     return waits
 
 
@@ -87,7 +87,7 @@ def test_another_body_is_filled_with_what_was_asked() -> None:
 
 
 def test_a_token_never_goes_to_another_host_nor_over_plain_http(stage: Stage) -> None:
-    provider = _http.Provider("It", "http://studio.example.org/make", "secret", setting="X")
+    provider = http.Provider("It", "http://studio.example.org/make", "secret", setting="X")
     assert not provider._trusted
     stage.script = [say(json={"url": stage.url.replace("127.0.0.1", "localhost") + "/other.wav"}), say(body=wav())]
     with pytest.raises(EngineError, match="not https"):
@@ -164,9 +164,9 @@ def test_it_is_not_asked_for_ever_nor_waited_for_too_long(stage: Stage, quick: l
 
 def test_a_retry_after_may_be_a_date_or_nonsense() -> None:
     now = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
-    assert _http.retry_after("Fri, 20 Nov 2026 12:00:30 GMT", now) == 30
-    assert _http.retry_after("Fri, 20 Nov 2020 12:00:30 GMT", now) == 0
-    assert [_http.retry_after(text) for text in ("soon", "", None, "-5", "1e9")] == [None] * 5
+    assert http.retry_after("Fri, 20 Nov 2026 12:00:30 GMT", now) == 30
+    assert http.retry_after("Fri, 20 Nov 2020 12:00:30 GMT", now) == 0
+    assert [http.retry_after(text) for text in ("soon", "", None, "-5", "1e9")] == [None] * 5
 
 
 def test_nobody_there_is_told_after_some_tries(stage: Stage, quick: list[float]) -> None:
@@ -196,7 +196,7 @@ def test_one_that_takes_too_long_is_given_up(stage: Stage) -> None:
 
 
 def test_more_than_fits_into_memory_is_not_read(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(http, "MOST_BYTES", 1 << 20)
     stage.script = [say(body=bytes(3 << 20))]
     with pytest.raises(EngineError, match="more than"):
         made(stage)

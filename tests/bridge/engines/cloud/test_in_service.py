@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.engines._cloud import VARIABLE, environment
+from bridge.engines.cloud.keys import VARIABLE, environment
 from bridge.errors import JobCancelled
-from bridge.requests import generate_order
-from bridge.service import open_service
 from bridge.settings import Settings
+from bridge.sounds.orders import generate_order
+from bridge.sounds.service import open_service
 from tests.provider import Stage, hang, say, wav
 
 ASKED = {"prompt": "warm pad", "duration": 0.5}

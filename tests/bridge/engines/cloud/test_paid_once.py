@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from bridge import addresses
-from bridge.addresses import SPECIAL, Table
-from bridge.engines import _http
-from bridge.engines._cloud import CloudOptions
-from bridge.engines.endpoint import EndpointEngine
-from bridge.engines.replicate import ReplicateEngine
+from bridge.engines.cloud import http
+from bridge.engines.cloud.endpoint import EndpointEngine
+from bridge.engines.cloud.keys import CloudOptions
+from bridge.engines.cloud.replicate import ReplicateEngine
 from bridge.errors import LOST, PASSING, BridgeError
-from bridge.requests import generate_order
-from bridge.service import open_service
 from bridge.settings import Settings
+from bridge.sounds.orders import generate_order
+from bridge.sounds.service import open_service
+from bridge.system import addresses
+from bridge.system.addresses import SPECIAL, Table
 from tests.provider import Script, Stage, asked, break_off, hang, hang_up, nothing, say, wav
 
 ASKED = {"prompt": "warm pad", "duration": 0.5}
@@ -30,7 +30,7 @@ VERSION = "0123456789abcdef" * 4
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http.Patience, "sleep", lambda self, _: self.listen())
+    monkeypatch.setattr(http.Patience, "sleep", lambda self, _: self.listen())
 
 
 def posts(stage: Stage, path: str = "") -> int:
@@ -85,7 +85,7 @@ def test_an_answer_that_needs_too_much_memory_is_not_asked_again(stage: Stage, m
     def decoded(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("bridge.engines._answers.decoded", decoded)
+    monkeypatch.setattr("bridge.engines.cloud.answers.decoded", decoded)
     stage.script = [say(body=wav())]
     assert failure(endpoint(stage)).code == LOST
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bridge.engines import _http
-from bridge.engines._cloud import CloudOptions
-from bridge.engines.replicate import ReplicateEngine
-from bridge.engines.spending import Spending, work_of
+from bridge.engines.cloud import http
+from bridge.engines.cloud.keys import CloudOptions
+from bridge.engines.cloud.replicate import ReplicateEngine
+from bridge.engines.cloud.spending import Spending, work_of
 from bridge.errors import BadAudio, BridgeError, EngineError, EngineUnavailable, JobCancelled
 from tests.provider import Stage, asked, hang_up, nothing, say, wav
 
@@ -31,7 +31,7 @@ def said(status: str, **members: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http.Patience, "sleep", lambda self, _: self.listen())
+    monkeypatch.setattr(http.Patience, "sleep", lambda self, _: self.listen())
 
 
 def test_a_prediction_is_created_polled_and_its_file_fetched_without_our_token(stage: Stage, quick: None) -> None:

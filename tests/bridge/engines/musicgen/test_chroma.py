@@ -17,13 +17,13 @@ pytest.importorskip("torch")
 import torch
 from transformers.audio_utils import chroma_filter_bank
 
-from bridge.audio.clip import Clip, Samples
 from bridge.engines.musicgen.checkpoint import open_checkpoint
 from bridge.engines.musicgen.chroma import CLASSES, HOP, RATE, WINDOW, chroma_of, follows_melody, pitch_classes
 from bridge.engines.musicgen.decoder import Floats
 from bridge.engines.musicgen.decoder.torch_step import TorchDecoder
 from bridge.engines.musicgen.text import PromptEncoder
 from bridge.errors import EngineError
+from bridge.plugins.clip import Clip, Samples
 from tests.tiny_musicgen import build_tiny_musicgen
 
 pytestmark = pytest.mark.torch

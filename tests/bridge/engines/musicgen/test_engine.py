@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.audio.clip import Clip
-from bridge.engines._base import ConditionedEngine, Engine, in_background
 from bridge.engines.musicgen import MusicGenEngine, picking, speed
 from bridge.engines.musicgen.batching import Batch, Sampling
 from bridge.engines.musicgen.engine import OwnEngine
 from bridge.engines.musicgen.speed import Speed
 from bridge.errors import BadAudio, EngineError, EngineUnavailable, JobCancelled
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import ConditionedEngine, Engine, in_background
 from prompts import SampleSpec
 from tests.cancelling import after
 from tests.tiny_musicgen import build_tiny_musicgen

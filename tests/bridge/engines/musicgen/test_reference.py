@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.audio.clip import Clip
-from bridge.engines._base import Engine
 from bridge.engines.musicgen import MusicGenEngine
 from bridge.errors import BadAudio, EngineError, EngineUnavailable, JobCancelled
+from bridge.plugins.clip import Clip
+from bridge.plugins.engine import Engine
 from prompts import SampleSpec
 from tests.cancelling import after
 from tests.tiny_musicgen import build_tiny_musicgen

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bridge.engines._base import Engine
 from bridge.engines.procedural import ProceduralEngine
 from bridge.engines.procedural.instrument import Knobs, Note
 from bridge.engines.procedural.instruments import TABLE
 from bridge.errors import JobCancelled
+from bridge.plugins.engine import Engine
 from prompts import SampleSpec
 
 Samples = npt.NDArray[np.float32]

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.engines._notes import note_of
 from bridge.engines.procedural import ProceduralEngine
 from bridge.engines.procedural.asking import scored
 from bridge.engines.procedural.genres import GENRES, Genre
 from bridge.engines.procedural.plan import Event
 from bridge.engines.procedural.theory import chords_in, chords_of, note_in, note_name, tonality
 from bridge.engines.procedural.words import read
+from bridge.plugins.engine import note_of
 from prompts import SampleSpec
 
 LISTED = {

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.engines.procedural.asking import scored
 from bridge.engines.procedural.words import read
-from bridge.requests import stem_order
+from bridge.sounds.orders import stem_order
 
 
 def players(**body: Any) -> set[str]:

@@ -1,0 +1,1 @@
+"""The HTTP interface described: OpenAPI and AsyncAPI documents and the pages that show them."""

@@ -1,0 +1,1 @@
+"""What audio is like: onsets, pitch, key, tempo grid, loudness, spectrum."""

@@ -1,8 +1,0 @@
-"""The disk under the data folder: what its errors mean, whether it can be written now, and what it need not keep."""
-
-from bridge.disk._errors import as_ours, of_disk, on_disk
-from bridge.disk._memory import MemoryFiles
-from bridge.disk._removing import remove_files
-from bridge.disk._watch import DiskWatch
-
-__all__ = ["DiskWatch", "MemoryFiles", "as_ours", "of_disk", "on_disk", "remove_files"]

@@ -1,0 +1,1 @@
+"""Engines that ask a provider over HTTP, and what they may spend."""

@@ -1,0 +1,89 @@
+"""What a job queue is; a distributed one has to pass the same tests as the embedded one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from bridge.jobs.job import Job, State, Ticket
+
+Run: TypeAlias = Callable[[Job, Callable[[float], None]], Awaitable[Any]]
+"""Does a job's work: awaited with the job and a function to report progress (0..1) to; its answer is the result."""
+
+Watch: TypeAlias = Callable[[Job], None]
+"""Called on the event loop whenever a job's state or progress changed."""
+
+
+class JobQueue(Protocol):
+    """Accepts work, does each key once at a time, most urgent first, and tells how it goes."""
+
+    def check_room(self, key: str, count: int) -> None:
+        """Raise Busy when so many tickets for ``key`` would be refused: who wants several is given all or none."""
+        ...
+
+    async def submit(
+        self, key: str, lane: str, work: Mapping[str, Any], *, priority: int, asked: Mapping[str, Any]
+    ) -> Ticket:
+        """Take a ticket for ``key``. A queued or running job of that key is joined, and becomes as urgent as asked.
+
+        Raises Busy when too much waits already.
+        """
+        ...
+
+    def settle(self, key: str, lane: str, work: Mapping[str, Any], *, asked: Mapping[str, Any]) -> Ticket:
+        """Hand out a ticket for something that is there already: its job is completed, nobody is told."""
+        ...
+
+    def keep(self, ticket: Ticket) -> None:
+        """Write down how a settled ticket came out, so that it is still known after a restart."""
+        ...
+
+    async def resume(self) -> list[Ticket]:
+        """Take up what was promised before a restart and is not done; once, at the start. Answers those tickets."""
+        ...
+
+    async def repeated(self, idempotency_key: str) -> tuple[str, list[str]] | None:
+        """The fingerprint and the ticket ids of an earlier request with that key."""
+        ...
+
+    async def remember(self, idempotency_key: str, fingerprint: str, ticket_ids: list[str]) -> None:
+        """Bind an idempotency key to what was asked and to its tickets."""
+        ...
+
+    async def forget(self, keys: Collection[str] | None, names: Collection[str] = ()) -> None:
+        """Drop what is remembered of ended tickets of these keys, or that asked for a sound of one of these names.
+
+        None drops all that have ended. Nobody can ask about them any more; what waits or runs is left alone.
+        """
+        ...
+
+    async def cancel(self, ticket_id: str) -> Ticket:
+        """Withdraw one ticket; the last one cancels the job, whose work has stopped when this returns.
+
+        Raises NotFound, and Conflict when the job has already ended.
+        """
+        ...
+
+    def ticket(self, ticket_id: str) -> Ticket:
+        """Look a ticket up, also of an ended job while it is kept. Raises NotFound."""
+        ...
+
+    def tickets(self, states: Sequence[State] = ()) -> list[Ticket]:
+        """All kept tickets, newest first, of any of the given states."""
+        ...
+
+    async def wait(self, ticket_id: str) -> Ticket:
+        """Return when the ticket's state is terminal. Hanging up here does not cancel the job."""
+        ...
+
+    def count(self, state: State) -> int:
+        """How many jobs are in a state that has not ended."""
+        ...
+
+    def watch(self, watch: Watch) -> None:
+        """Be told of every change from now on."""
+        ...
+
+    async def close(self) -> None:
+        """Stop running work and accept no more."""
+        ...

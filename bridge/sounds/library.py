@@ -1,0 +1,329 @@
+"""The kept sounds as the event loop sees them: finding, changing, delivering, and telling who listens.
+
+The store is synchronous; here every call goes to a thread, its errors become ours, and the events of each change
+reach the listeners in the order of their numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import cache
+from bridge.audio.files.delivery import Described, FileMaker
+from bridge.audio.formats import FORMATS
+from bridge.errors import BridgeError, Busy, DiskFailed, InvalidRequest, NotFound, StorageFull
+from bridge.system.disk import MemoryFiles, on_disk
+from bridge.system.threads import ENCODING, FILES, READS, WRITES, Lane
+from cache import Event, NewSample, Published, Sample, SampleStore, Sound
+from prompts import common_stems, nearest, terms
+
+logger = logging.getLogger(__name__)
+
+_COPY_SECONDS = 3600
+_COUNT_SECONDS = 1.0
+_KEEP_SECONDS = 2.0
+"""How long an encoded file may take to be kept before it is handed out all the same."""
+
+T = TypeVar("T")
+OnEvent: TypeAlias = Callable[[Event], None]
+
+
+class Library:
+    """One store, for one event loop."""
+
+    def __init__(self, store: SampleStore, files: FileMaker | None = None) -> None:
+        self.store = store
+        self._files = files or FileMaker()
+        self._listeners: list[OnEvent] = []
+        self._on_failure: list[Callable[[], None]] = []
+        self._counted = 0
+        self._memory = MemoryFiles()
+        self._writing = asyncio.Lock()
+        self._changing: set[asyncio.Task[Any]] = set()
+        self._encoding: dict[str, asyncio.Task[Path]] = {}
+        self.unnumbered = 0
+        """Counts the changes that no event tells of: pins."""
+
+    def listen(self, on_event: OnEvent) -> None:
+        """Be told of every numbered event, in order."""
+        self._listeners.append(on_event)
+
+    def watch_failures(self, on_failure: Callable[[], None]) -> None:
+        """Be told when the disk has refused something."""
+        self._on_failure.append(on_failure)
+
+    async def read(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+        """Call a method of the store that only reads; its errors leave as ours. A writer does not hold it up."""
+        return await self._call(READS, function, *arguments, **keywords)
+
+    async def write(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+        """Call a method of the store that writes and publishes nothing; its errors leave as ours."""
+        return await self._call(WRITES, function, *arguments, **keywords)
+
+    async def change(
+        self, function: Callable[..., Published], *arguments: Any, patient: bool = False, **keywords: Any
+    ) -> Published:
+        """Call a changing method of the store, one at a time, and tell everybody what it published.
+
+        Once begun it is done and told, even when the caller is cancelled. A change that has to wait too long for the
+        ones before it is refused as Busy, unless it is ``patient``: for what was made already, and must not be lost.
+        """
+
+        async def work() -> Published:
+            async with self._turn(patient):
+                published = await self.write(function, *arguments, **keywords)
+                self._tell(*published.events)
+            return published
+
+        return await self._to_the_end(work())
+
+    async def log(self, kind: cache.EventType, data: dict[str, Any]) -> None:
+        """Number an event of its own, such as a job that failed."""
+
+        async def work() -> None:
+            async with self._turn(patient=True):
+                self._tell(await self.write(self.store.log, kind, data))
+
+        await self._to_the_end(work())
+
+    # ------------------------------------------------------------------ finding
+
+    async def sound(self, name: str) -> Sound:
+        """A sound by its name or alias. Raises NotFound with the nearest names."""
+        found = await self.read(self.store.sound, name.lower())
+        if found is None:
+            raise await self._nothing_like(name)
+        return found
+
+    async def find(self, keyword: str, **filters: Any) -> Sound:
+        """The best match for a keyword. Raises NotFound."""
+        matches = await self.search(keyword, limit=1, **filters)
+        if not matches:
+            raise await self._nothing_like(keyword)
+        return matches[0]
+
+    async def search(self, keyword: str, *, limit: int = 20, **filters: Any) -> list[Sound]:
+        """Sounds that match the words, best first: the exact name, then tags and prompt words.
+
+        Words that nobody knows are read as their nearest neighbours.
+        """
+
+        def look() -> list[Sound]:
+            words = terms(keyword, known=self.store.words())
+            found = [sound for sound, _ in self.store.search(words, limit=limit, **filters)]
+            # Words are cut at "_" and numbers dropped, so a whole name is looked up as it is.
+            exact = None if _narrowed(filters) else self.store.sound(keyword.lower())
+            return [exact, *(sound for sound in found if sound.name != exact.name)][:limit] if exact else found
+
+        return await self.read(look)
+
+    async def count(self) -> int:
+        """How many sounds there are; what was counted last when the catalogue does not answer within a second."""
+        try:
+            async with asyncio.timeout(_COUNT_SECONDS):
+                self._counted = await self.read(self.store.count)
+        except (TimeoutError, BridgeError) as error:
+            logger.debug("the sounds cannot be counted: %s", error or "the catalogue does not answer")
+        return self._counted
+
+    async def audio(self, sample_id: str, extension: str) -> Path:
+        """The file of a sample in a delivery format, made again from its master when it is not there.
+
+        Raises NotFound for an unknown sample, InvalidRequest for an unknown format.
+        """
+        if extension not in FORMATS:
+            raise InvalidRequest(
+                f"format: '{extension[:16]}' is not made here. Choose one of {', '.join(FORMATS)}.",
+                code="unknown_format",
+                field="format",
+            )
+        try:
+            path = self.store.delivery(sample_id, extension)
+        except cache.NotStorable:
+            raise _unknown_sample(sample_id) from None
+        if path.exists():
+            return path
+        key = f"{sample_id}.{extension}"
+        if (held := self._memory.get(key)) is not None:
+            return held
+        if key not in self._encoding:
+            task = asyncio.create_task(self._made(sample_id, extension))
+            self._encoding[key] = task
+            task.add_done_callback(lambda _: self._encoding.pop(key, None))
+        return await asyncio.shield(self._encoding[key])
+
+    def has_audio(self, sample_id: str, extension: str) -> bool:
+        """Tell whether ``audio`` would find the file ready."""
+        return self.store.delivery(sample_id, extension).exists()
+
+    async def wav(self, sample: Sample, channels: int) -> bytes:
+        """A WAV file for other programs, with so many channels. Raises NotFound when the sample is gone."""
+        described = replace(_described(sample), channels=channels)
+
+        def make() -> bytes:
+            master = self.store.master(sample.sample_id)
+            if not master.exists():
+                raise _unknown_sample(sample.sample_id)
+            return self._files.deliver(master, "wav", described)
+
+        return await self._call(ENCODING, make)
+
+    def tag(self, new: NewSample) -> None:
+        """Put provenance into the files of a sample that is about to be published. Waits for the disk."""
+        described = _described(new)
+        self._files.tag_master(new.master, described)
+        for extension, path in new.deliveries.items():
+            self._files.tag_delivery(path, extension, described)
+
+    def provenance(self, sample: Sample) -> dict[str, Any]:
+        """The document that a sample's files carry."""
+        return self._files.document(_described(sample))
+
+    # ------------------------------------------------------------------ changing
+
+    async def rename(self, name: str, new: str) -> Sound:
+        """Give a sound another name; the old one stays as an alias. Raises NotFound, Conflict."""
+        sound = await self.sound(name)
+        return (await self.change(self.store.rename, sound.name, new)).sounds[0]
+
+    async def pin(self, name: str, pinned: bool) -> Sound:
+        """Keep a sound from ever being evicted, or allow it again. Raises NotFound."""
+        sound = await self.sound(name)
+        changed = await self.write(self.store.pin, sound.name, pinned)
+        self.unnumbered += 1
+        return changed
+
+    async def delete(self, name: str) -> tuple[Sound, float | None]:
+        """Take a sound away; ``restore`` brings it back until the moment (Unix seconds) that comes with it.
+
+        None instead: where the disk or the limit is short of room it is gone for good.
+
+        Raises NotFound. A common stem is not made again at the next start, only when somebody asks for it.
+        """
+        sound = await self.sound(name)
+        stems = {stem.sound for stem in common_stems()}
+        published = await self.change(self.store.delete, sound.name, unwanted=stems)
+        return sound, published.restorable_until
+
+    async def restore(self, name: str) -> Sound:
+        """Bring a deleted sound back. Raises NotFound when its time is over."""
+        return (await self.change(self.store.restore, name.lower())).sounds[0]
+
+    async def forget(self, name: str | None, how: cache.Forgetting) -> Published:
+        """Forget what one sound, or all of them, were made of. Raises NotFound, StorageFull."""
+        published = await self.change(self.store.forget, name, how)
+        # What was being encoded meanwhile may have been told the words before.
+        if self._encoding:
+            await asyncio.wait(list(self._encoding.values()))
+            samples = {slot.sample_id for sound in published.sounds for slot in sound.slots}
+            await self.write(self.store.drop_deliveries, samples)
+        self._memory.clear()
+        return published
+
+    async def evict(self) -> None:
+        """Make room: the sounds used least recently go until the limit holds."""
+
+        def evict() -> Published:
+            return self.store.evict() or Published()
+
+        await self.change(evict)
+
+    async def copy_each_hour(self) -> None:
+        """Copy the catalogue each hour in which it changed, for ever."""
+        while True:
+            await asyncio.sleep(_COPY_SECONDS)
+            await self.write(self.store.copy_catalogue)
+
+    # ------------------------------------------------------------------ small things
+
+    async def _call(self, lane: Lane, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+        try:
+            with on_disk(self.store.path):
+                return await lane.run(function, *arguments, **keywords)
+        except (DiskFailed, StorageFull):
+            for on_failure in self._on_failure:
+                on_failure()
+            raise
+
+    @asynccontextmanager
+    async def _turn(self, patient: bool) -> AsyncIterator[None]:
+        """Wait for the changes that came before. Raises Busy when that takes too long."""
+        try:
+            async with asyncio.timeout(None if patient else WRITES.patience):
+                await self._writing.acquire()
+        except TimeoutError:
+            raise WRITES.busy() from None
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        # The thread cannot be stopped; what it commits has to be told, in its order.
+        task = asyncio.create_task(work)
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
+
+    def _tell(self, *events: Event) -> None:
+        if any(event.type == "sound_removed" for event in events):
+            self._memory.clear()
+        for event in events:
+            for listener in self._listeners:
+                try:
+                    listener(event)
+                except Exception:
+                    # It is published: who listens badly must not make it look as if it were not.
+                    logger.exception("event %d could not be told", event.seq)
+
+    async def _made(self, sample_id: str, extension: str) -> Path:
+        """Make a delivery and keep it; on a disk that does not take it, for a while in memory."""
+        data = await self._call(ENCODING, self._encode, sample_id, extension)
+        try:
+            async with asyncio.timeout(_KEEP_SECONDS):
+                return await self._call(FILES, self.store.deliver, sample_id, extension, data)
+        except (StorageFull, DiskFailed, Busy, TimeoutError) as error:
+            held = self._memory.put(f"{sample_id}.{extension}", data)
+            if held is not None:
+                return held
+            if isinstance(error, TimeoutError):
+                raise FILES.busy() from None
+            raise
+
+    def _encode(self, sample_id: str, extension: str) -> bytes:
+        master, sample = self.store.master(sample_id), self.store.sample(sample_id)
+        if sample is not None and not self.store.path.exists():
+            raise DiskFailed("The data folder is not there, so its sounds cannot be read.", code="data_folder_gone")
+        if sample is None or not master.exists():
+            raise _unknown_sample(sample_id)
+        return self._files.deliver(master, extension, _described(sample))
+
+    async def _nothing_like(self, keyword: str) -> NotFound:
+        def look() -> list[str]:
+            return nearest(keyword.lower(), self.store.words(), limit=5)
+
+        names = await self.read(look)
+        advice = f"The nearest words: {', '.join(names)}." if names else "POST /generate makes it."
+        return NotFound(f"No sound is like '{keyword[:64]}'. {advice}", code="unknown_sound", nearest=names)
+
+
+def _unknown_sample(sample_id: str) -> NotFound:
+    return NotFound(f"No sample has the id '{sample_id[:64]}'.", code="unknown_sample")
+
+
+def _described(sample: Sample | NewSample) -> Described:
+    return Described(sample.sample_id, sample.rate, sample.channels, sample.frames, sample.facts)
+
+
+def _narrowed(filters: dict[str, Any]) -> bool:
+    return any(value is not None for value in filters.values())

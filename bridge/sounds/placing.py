@@ -1,0 +1,186 @@
+"""Where sounds go: a sample is put into the slots of those who asked for it, in one transaction with its events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from bridge.errors import JobCancelled
+from bridge.events import JobMessage, strudel_code
+from bridge.jobs import Job, State, Ticket
+from bridge.sounds.facts import search_terms
+from bridge.sounds.library import Library
+from bridge.system.disk import remove_files
+from cache import NewSample, Published, Sample, Target
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where one asker's sound has gone."""
+
+    name: str
+    n: int
+    sample: Sample
+    cached: bool
+    """True when the audio was there before it was asked for."""
+
+    @property
+    def strudel(self) -> str:
+        """Code to paste."""
+        return strudel_code(self.name, self.n, self.sample.facts)
+
+
+class Placer:
+    """Publishes samples for tickets; ``ticket.outcome`` says where each sound went."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._placing: set[str] = set()
+
+    def is_placing(self, ticket_id: str) -> bool:
+        """Is this ticket's sound being published? Then it is too late to cancel."""
+        return ticket_id in self._placing
+
+    async def place_ranked(self, job: Job, takes: Sequence[NewSample]) -> Sample:
+        """Give the best take to the tickets of rank 0, the next to those of rank 1, and so on; answer the best."""
+        kept: dict[int, Sample] = {}
+        try:
+            while waiting := [
+                (int(ticket.asked.get("rank", 0)), ticket)
+                for ticket in job.tickets.values()
+                if ticket.outcome is None and int(ticket.asked.get("rank", 0)) < len(takes)
+            ]:
+                rank = min(each for each, _ in waiting)
+                # Published once; who joined meanwhile gets a slot of the kept sample.
+                new = None if rank in kept else takes[rank]
+                tickets = [ticket for each, ticket in waiting if each == rank]
+                kept[rank] = await self.place(tickets, kept=kept.get(rank), new=new, ends=True)
+        finally:
+            await remove_takes(take for rank, take in enumerate(takes) if rank not in kept)
+        if not kept:
+            raise JobCancelled("Nobody waits for it any more.")
+        return kept[min(kept)]
+
+    async def place(
+        self,
+        tickets: Sequence[Ticket],
+        *,
+        kept: Sample | None = None,
+        new: NewSample | None = None,
+        ends: bool = False,
+    ) -> Sample:
+        """Put one sample into the slot of every ticket, in one transaction with the events that say so.
+
+        ``ends``: the tickets' job ends with it, which is an event of its own. From here on there is no way back: a
+        cancelled caller is held until it is done, and goes on.
+        """
+        spec_id = new.spec_id if new else kept.spec_id if kept else ""
+
+        def targets() -> list[Target]:
+            listed = [_target(ticket, spec_id) for ticket in tickets]
+            alone = [self._alone(target) for ticket, target in zip(tickets, listed, strict=True)
+                     if ticket.asked["numbered"]]  # fmt: skip
+            return [*listed, *alone]
+
+        def shown() -> Published | None:
+            return self._library.store.shown(targets())
+
+        def publish() -> Published:
+            if new:
+                self._library.tag(new)
+            jobs = [_completed(ticket) for ticket in tickets] if ends else []
+            return self._library.store.publish(new, targets(), job=jobs)
+
+        placing = {ticket.id for ticket in tickets}
+        self._placing |= placing
+        try:
+            # what is in its slots already does not wait for others that are being published
+            published = None if new or ends else await self._library.read(shown)
+            if published is None:
+                published = await _not_to_be_cancelled(self._library.change(publish, patient=ends))
+        except BaseException:
+            if new:
+                await remove_takes([new])
+            raise
+        finally:
+            self._placing -= placing
+        sample = published.sample
+        assert sample is not None  # noqa: S101  there was at least one target
+        for ticket, (name, n) in zip(tickets, published.slots, strict=False):
+            ticket.outcome = Placed(name, n, sample, cached=new is None)
+        return sample
+
+    def _alone(self, listed: Target) -> Target:
+        """The second name of contract A: the slot that ``listed`` gets, as a sound of its own, counted from 1."""
+        sound = self._library.store.sound(listed.name)
+        slots = sound.slots if sound else ()
+        held = [slot.n for slot in slots if slot.n == listed.n and slot.standin and not listed.standin]
+        shown = [slot.n for slot in slots if slot.spec_id == listed.spec_id]
+        n = [*held, *shown, len(slots)][0]
+        return replace(listed, name=f"{listed.name}_{n + 1}", n=None, aliases=())
+
+    def kept_outcome(self, plain: Mapping[str, Any]) -> Placed | None:
+        """Where a sound of an earlier run went; None when it is not kept any more."""
+        sample = self._library.store.take(plain["spec_id"])
+        return Placed(plain["name"], plain["n"], sample, plain["cached"]) if sample else None
+
+
+def job_message(ticket: Ticket) -> JobMessage:
+    """How a ticket's job goes, as the message that listeners get."""
+    job, placed = ticket.job, ticket.outcome
+    message = JobMessage(
+        job_id=ticket.id,
+        spec_id=job.key,
+        name=placed.name if isinstance(placed, Placed) else ticket.asked["name"],
+        n=placed.n if isinstance(placed, Placed) else ticket.asked.get("n"),
+        state=str(ticket.state),
+        progress=round(job.progress.fraction, 4),
+        eta_s=job.progress.eta_s,
+        session=ticket.asked.get("session"),
+    )
+    if job.error is not None and not isinstance(placed, Placed):
+        message["error"] = {"code": job.error.code, "message": job.error.message}
+    return message
+
+
+def plain_outcome(outcome: Any) -> dict[str, Any] | None:
+    """A ticket's outcome as JSON values, for the journal."""
+    if not isinstance(outcome, Placed):
+        return None
+    return {"name": outcome.name, "n": outcome.n, "spec_id": outcome.sample.spec_id, "cached": outcome.cached}
+
+
+def _target(ticket: Ticket, spec_id: str) -> Target:
+    asked = ticket.asked
+    return Target(
+        name=asked["name"],
+        n=asked.get("n"),
+        standin=bool(asked.get("standin")),
+        aliases=tuple(asked["aliases"]),
+        session=asked.get("session"),
+        terms=search_terms(asked["prompt"], asked["name"], asked["aliases"]),
+        spec_id=spec_id,
+    )
+
+
+def _completed(ticket: Ticket) -> dict[str, Any]:
+    return {**job_message(ticket), "state": str(State.COMPLETED), "progress": 1.0, "eta_s": 0.0}
+
+
+async def remove_takes(takes: Iterable[NewSample]) -> None:
+    """Delete the files of takes that nobody gets."""
+    await remove_files(path for take in takes for path in (take.master, *take.deliveries.values()))
+
+
+async def _not_to_be_cancelled(work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work`` to its end whoever cancels, and then go on."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    return task.result()

@@ -1,0 +1,1 @@
+"""The machine underneath: disk, threads, addresses, small databases, walls around child processes."""

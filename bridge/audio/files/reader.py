@@ -25,9 +25,6 @@ import numpy as np
 import soundfile
 import soxr
 
-from bridge.audio.analysis.features import describe
-from bridge.audio.analysis.figures import evaluate
-from bridge.audio.finishing.resample import resample
 from bridge.plugins.clip import Clip
 from bridge.system import walls
 
@@ -60,12 +57,16 @@ def read(source: Path, kept: Path, longest: float) -> dict[str, Any]:
     Raises Refused for what is no audio of ours, too long, empty, or of an odd rate or number of channels.
     """
     facts, clip = _opened(source, kept, longest)
+    from bridge.audio.analysis.features import describe  # scipy, a second: for what can be read alone
+
     return facts | describe(clip)
 
 
 def judge(source: Path, kept: Path, longest: float) -> dict[str, Any]:
     """Decode ``source`` as ``read`` does, and evaluate it."""
     facts, clip = _opened(source, kept, longest)
+    from bridge.audio.analysis.figures import evaluate
+
     return facts | evaluate(clip)
 
 
@@ -87,6 +88,8 @@ def _opened(source: Path, kept: Path, longest: float) -> tuple[dict[str, Any], C
 
 def to_rate(source: Path, target: Path, rate: int) -> dict[str, Any]:
     """Write the audio file ``source`` to ``target`` as WAV (16 bit) at another rate."""
+    from bridge.audio.finishing.resample import resample
+
     samples, own = soundfile.read(source, dtype="float32", always_2d=True)
     clip = resample(Clip(np.ascontiguousarray(samples.T), own), rate)
     loudest = float(np.abs(clip.samples).max(initial=0.0))

@@ -165,7 +165,7 @@ async def test_the_reader_gets_none_of_the_servers_secrets(
 def test_the_reader_is_ended_by_the_kernel_when_it_takes_too_much(tmp_path: Path) -> None:
     script = """
 import numpy as np
-from bridge.audio import reader
+from bridge.audio.files import reader
 reader._limit()
 try:
     np.ones(1 << 30)

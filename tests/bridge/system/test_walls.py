@@ -25,7 +25,7 @@ walled = pytest.mark.skipif(
 
 TRIED = """
 import ctypes, errno, json, os, resource, signal, socket, subprocess, sys, threading
-from bridge import walls
+from bridge.system import walls
 inherited = socket.socketpair()
 assert walls.close_in(programs=PROGRAMS) is None
 
@@ -94,7 +94,7 @@ def test_without_walls_it_goes_on_and_says_why(monkeypatch: pytest.MonkeyPatch) 
 
 READING = """
 import socket, sys
-from bridge.audio import reader
+from bridge.audio.files import reader
 work = reader.read
 def spied(*arguments):
     for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):

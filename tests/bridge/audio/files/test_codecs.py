@@ -114,7 +114,7 @@ def test_two_minutes_do_not_take_the_process_down(extension):
     """libvorbis, given a long sound in one piece, overflows its stack. In a process of its own, lest it be ours."""
     rate = 8000 if extension == "mp3" else 44100  # the slow one is not the one that fell
     script = (
-        "import numpy; from bridge.audio import codecs;"
+        "import numpy; from bridge.audio.files import codecs;"
         f"print(len(codecs.encode(numpy.zeros(({rate} * 120, 2), 'int32'), {rate}, '{extension}')))"
     )
     done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False)

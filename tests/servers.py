@@ -16,8 +16,10 @@ import pytest
 import socketio
 
 from bridge.events import JobMessage
+from bridge.jobs.happenings import Happening, Numbered, Progressed
 from bridge.settings import Settings
 from bridge.sounds.orders import Order, generate_order
+from bridge.sounds.placing import job_message
 from bridge.sounds.service import SampleService
 from cache import Event
 
@@ -233,12 +235,16 @@ class Heard:
         self.events: list[Event] = []
         self.progress: list[JobMessage] = []
         self.moments: list[float] = []
-        service.library.listen(self.events.append)
-        service.watch(self._on_progress)
+        service.happenings.subscribe(self._on_happening)
 
-    def _on_progress(self, message: JobMessage) -> None:
-        self.progress.append(message)
-        self.moments.append(time.monotonic())
+    def _on_happening(self, happening: Happening) -> None:
+        match happening:
+            case Numbered(event):
+                self.events.append(event)
+            case Progressed(job):
+                for ticket in job.tickets.values():
+                    self.progress.append(job_message(ticket))
+                    self.moments.append(time.monotonic())
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """Data of all events of a type, in their order."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from bridge.client.maker import MadeSimilar, MadeSound, OnProgress
 from bridge.client.wishes import Wish
-from bridge.events import JobMessage
-from bridge.jobs import Priority
+from bridge.jobs import Priority, Progress
+from bridge.jobs.happenings import Happening, Progressed
 from bridge.settings import Settings
 from bridge.sounds.placing import Placed
 from bridge.sounds.service import SampleService, open_service
@@ -24,8 +24,8 @@ class LocalMaker:
 
     def __init__(self, service: SampleService) -> None:
         self._service = service
-        self._listeners: dict[str, Callable[[JobMessage], None]] = {}
-        service.watch(self._on_progress)
+        self._listeners: dict[str, Callable[[str, Progress], None]] = {}
+        service.happenings.subscribe(self._on_happening)
 
     async def make(
         self, wish: Wish, on_progress: OnProgress = lambda *_: None, *, batch: bool = False
@@ -34,9 +34,9 @@ class LocalMaker:
         tickets = await self._service.ask(wish.order, priority=Priority.BATCH if batch else Priority.PLAYER)
         fractions = dict.fromkeys((ticket.id for ticket in tickets), 0.0)
 
-        def listen(message: JobMessage) -> None:
-            fractions[message["job_id"]] = message["progress"]
-            on_progress(sum(fractions.values()) / len(fractions), message["eta_s"])
+        def listen(ticket_id: str, progress: Progress) -> None:
+            fractions[ticket_id] = progress.fraction
+            on_progress(sum(fractions.values()) / len(fractions), progress.eta_s)
 
         self._listeners |= dict.fromkeys(fractions, listen)
         try:
@@ -74,10 +74,11 @@ class LocalMaker:
         done = await forget(self._service, wish.get("name"), names_too=wish.get("what") == "all")
         return {"sounds": list(done.names), "samples": done.samples}
 
-    def _on_progress(self, message: JobMessage) -> None:
-        listener = self._listeners.get(message["job_id"])
-        if listener is not None:
-            listener(message)
+    def _on_happening(self, happening: Happening) -> None:
+        if isinstance(happening, Progressed):
+            for ticket_id in happening.job.tickets:
+                if (listener := self._listeners.get(ticket_id)) is not None:
+                    listener(ticket_id, happening.job.progress)
 
 
 @asynccontextmanager

@@ -1,13 +1,12 @@
 """Jobs: the making of one spec, waited for by any number of tickets."""
 
 from bridge.jobs.book import Book
-from bridge.jobs.embedded import STOPPING, EmbeddedQueue
+from bridge.jobs.embedded import EmbeddedQueue
 from bridge.jobs.job import TERMINAL, Job, Priority, Progress, State, Ticket
 from bridge.jobs.journal import Journal
-from bridge.jobs.queue import JobQueue, Run, Watch
+from bridge.jobs.queue import JobQueue, Run
 
 __all__ = [
-    "STOPPING",
     "TERMINAL",
     "Book",
     "EmbeddedQueue",
@@ -19,5 +18,4 @@ __all__ = [
     "Run",
     "State",
     "Ticket",
-    "Watch",
 ]

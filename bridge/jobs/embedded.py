@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from bridge.errors import (
     LOST,
@@ -25,8 +26,9 @@ from bridge.errors import (
     NotFound,
 )
 from bridge.jobs.book import Book
+from bridge.jobs.happenings import AskEnded, Begun, Ended, Happenings, Progressed
 from bridge.jobs.job import TERMINAL, Job, Priority, Progress, State, Ticket
-from bridge.jobs.queue import Run, Watch
+from bridge.jobs.queue import Run
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,9 @@ TICKETS_PER_JOB = 16
 """As many as one request can ask for."""
 RETRY_PAUSES = (1.0, 4.0)
 """Seconds before the second and the third try of what failed for a passing reason."""
-STOPPING = "stopping"
+PROGRESS_SECONDS = 0.2
+"""Progress of one job is told at most five times a second."""
+_STOPPING = "stopping"
 """Code of a job that waits for the next start."""
 _POISON = (
     f"The server ended {MAX_ATTEMPTS} times while it made this sound, so it is not tried again. Ask for another one."
@@ -58,7 +62,7 @@ class EmbeddedQueue:
     whole job, None when unknown. ``limit``: how many jobs may wait; ``MOST_TICKETS`` for one job and
     ``TICKETS_PER_JOB`` times ``limit`` for all say how many may wait for them. ``job_seconds``: deadline of one job.
     ``kept``: how many tickets are remembered, half as many ended ones at the least. ``book``: where promises are
-    written down; without one they end with the process.
+    written down; without one they end with the process. ``happenings``: who is told how the jobs go.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class EmbeddedQueue:
         job_seconds: float = 600.0,
         kept: int = 1000,
         book: Book | None = None,
+        happenings: Happenings | None = None,
     ) -> None:
         self._run = run
         self._capacity = capacity
@@ -83,6 +88,9 @@ class EmbeddedQueue:
         self._job_seconds = job_seconds
         self._kept = kept
         self._book = book
+        self._happenings = happenings or Happenings()
+        self._told: WeakKeyDictionary[Job, tuple[State, float]] = WeakKeyDictionary()
+        """The state that was told of a job last, and when."""
         self._order = itertools.count()
         self._waiting: dict[str, list[tuple[int, int, Job]]] = {}
         self._running: dict[str, dict[Job, asyncio.Task[None]]] = {}
@@ -93,7 +101,6 @@ class EmbeddedQueue:
         self._repeats: OrderedDict[str, tuple[str, list[str]]] = OrderedDict()
         self._queued: set[Job] = set()
         self._giving_way: set[Job] = set()
-        self._watches: list[Watch] = []
         self._closed = False
 
     def check_room(self, key: str, count: int) -> None:
@@ -218,15 +225,11 @@ class EmbeddedQueue:
         del job.tickets[ticket_id]
         if self._book:
             self._book.ended(ticket)
-        if not job.tickets:
-            # Whoever asks from now on gets a new job: this one cannot be saved any more.
-            self._alive.pop(job.key, None)
-            task = self._running.get(job.lane, {}).get(job)
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
-            elif job.state is State.QUEUED:
-                self._end(job, State.CANCELLED, error=JobCancelled("Cancelled before it was begun."))
+        try:
+            if not job.tickets:
+                await self._give_up(job)
+        finally:
+            self._happenings.tell(AskEnded(ticket))
         return ticket
 
     def ticket(self, ticket_id: str) -> Ticket:
@@ -250,10 +253,6 @@ class EmbeddedQueue:
         """How many living jobs are in a state."""
         return sum(job.state is state for job in self._alive.values())
 
-    def watch(self, watch: Watch) -> None:
-        """Be told of every change."""
-        self._watches.append(watch)
-
     async def close(self) -> None:
         """Stop running work and accept no more."""
         self._closed = True
@@ -267,6 +266,17 @@ class EmbeddedQueue:
         if self._book:
             await self._book.close()
 
+    async def _give_up(self, job: Job) -> None:
+        """End a job for which nobody waits."""
+        # Whoever asks from now on gets a new job: this one cannot be saved any more.
+        self._alive.pop(job.key, None)
+        task = self._running.get(job.lane, {}).get(job)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        elif job.state is State.QUEUED:
+            self._end(job, State.CANCELLED, error=JobCancelled("Cancelled before it was begun."))
+
     def _asked(self) -> int:
         """How many tickets wait."""
         return sum(len(job.tickets) for job in self._alive.values())
@@ -274,7 +284,7 @@ class EmbeddedQueue:
     def _stopped(self) -> BridgeError:
         if self._book:
             # Promised is promised: the book still has it as unfinished.
-            return Busy("The bridge is being stopped; it makes the sound after its next start.", code=STOPPING)
+            return Busy("The bridge is being stopped; it makes the sound after its next start.", code=_STOPPING)
         return JobCancelled("The bridge was stopped.")
 
     def _hurry(self, job: Job, priority: int) -> None:
@@ -326,6 +336,8 @@ class EmbeddedQueue:
 
     async def _work(self, job: Job) -> None:
         try:
+            if job not in self._told:
+                self._happenings.tell(Begun(job))
             self._report(job, 0.0)
             async with asyncio.timeout(self._job_seconds * job.work.get("count", 1)):
                 result = await self._patiently(job)
@@ -359,7 +371,7 @@ class EmbeddedQueue:
         if task.cancelled() and gave_way:
             job.state, job.progress, job.started = State.QUEUED, Progress(0.0, None), None
             self._enqueue(job)
-            self._tell(job)
+            self._tell_progress(job)
         elif task.cancelled() and self._closed and job.tickets and not self._repeatable(job.lane):
             self._end(job, State.FAILED, error=EngineError(_UNSURE, code=LOST))
         elif task.cancelled():
@@ -373,7 +385,14 @@ class EmbeddedQueue:
         # in this order a NaN changes nothing
         fraction = max(job.progress.fraction, min(fraction, 1.0))
         job.progress = Progress(fraction, self._eta(job, fraction))
-        self._tell(job)
+        self._tell_progress(job)
+
+    def _tell_progress(self, job: Job) -> None:
+        state, told = self._told.get(job, (None, 0.0))
+        now = time.monotonic()
+        if state is not job.state or now - told >= PROGRESS_SECONDS:
+            self._told[job] = (job.state, now)
+            self._happenings.tell(Progressed(job))
 
     def _eta(self, job: Job, fraction: float) -> float | None:
         passed = time.time() - (job.started or time.time())
@@ -387,21 +406,17 @@ class EmbeddedQueue:
         job.progress = Progress(1.0 if state is State.COMPLETED else job.progress.fraction, 0.0)
         if self._alive.get(job.key) is job:
             del self._alive[job.key]
-        self._tell(job)
-        if self._book and error and error.code == STOPPING:
+        if self._book and error and error.code == _STOPPING:  # it goes on at the next start, so nobody hears of an end
             self._book.moved(job, State.QUEUED)
+            for ticket in job.tickets.values():
+                self._finish(ticket)
+            return
+        self._happenings.tell(Ended(job))
         for ticket in job.tickets.values():
             self._finish(ticket)
-            if self._book and not (error and error.code == STOPPING):
+            if self._book:
                 self._book.ended(ticket)
-
-    def _tell(self, job: Job) -> None:
-        for watch in self._watches:
-            try:
-                watch(job)
-            except Exception:
-                # Who listens badly must not keep the others, or the job, from going on.
-                logger.exception("a watch of job %s failed", job.key)
+            self._happenings.tell(AskEnded(ticket))
 
     def _finish(self, ticket: Ticket) -> None:
         """Wake whoever waits for a ticket that has ended, and forget the one that ended long ago."""

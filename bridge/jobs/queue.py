@@ -10,12 +10,9 @@ from bridge.jobs.job import Job, State, Ticket
 Run: TypeAlias = Callable[[Job, Callable[[float], None]], Awaitable[Any]]
 """Does a job's work: awaited with the job and a function to report progress (0..1) to; its answer is the result."""
 
-Watch: TypeAlias = Callable[[Job], None]
-"""Called on the event loop whenever a job's state or progress changed."""
-
 
 class JobQueue(Protocol):
-    """Accepts work, does each key once at a time, most urgent first, and tells how it goes."""
+    """Accepts work, does each key once at a time, most urgent first, and tells a stream of happenings how it goes."""
 
     def check_room(self, key: str, count: int) -> None:
         """Raise Busy when so many tickets for ``key`` would be refused: who wants several is given all or none."""
@@ -78,10 +75,6 @@ class JobQueue(Protocol):
 
     def count(self, state: State) -> int:
         """How many jobs are in a state that has not ended."""
-        ...
-
-    def watch(self, watch: Watch) -> None:
-        """Be told of every change from now on."""
         ...
 
     async def close(self) -> None:

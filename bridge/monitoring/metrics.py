@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from weakref import WeakSet
 
 from aiohttp import web
 from prometheus_client import (
@@ -28,11 +27,11 @@ from prometheus_client.registry import Collector
 
 from bridge import __version__
 from bridge.errors import BridgeError, InvalidRequest
-from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
+from bridge.jobs import TERMINAL, Job, State
+from bridge.jobs.happenings import Asked, Begun, Ended, Happening, Removed
 from bridge.monitoring.gpu import read_gpus
 from bridge.sounds.service import SampleService
 from bridge.system.threads import SERVING
-from cache import Event
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line for each figure, of which nobody asks
 
@@ -91,10 +90,7 @@ class Metrics:
         build.labels(__version__).set(1)
         ProcessCollector(registry=registry)
         registry.register(_Standing(service))
-        self._begun: WeakSet[Job] = WeakSet()
-        service.watch_asks(self._on_ask)
-        service.queue.watch(self._on_job)
-        service.library.listen(self._on_event)
+        service.happenings.subscribe(self._on_happening)
 
     def attach(self, app: web.Application) -> None:
         """Measure the event loop while ``app`` runs."""
@@ -144,27 +140,26 @@ class Metrics:
         if isinstance(error, InvalidRequest):
             self.bad_requests.labels(door, error.code).inc()
 
-    def _on_event(self, event: Event) -> None:
-        if event.type == "sound_removed" and event.data["why"] == "evicted":
-            self.evictions.inc()
+    def _on_happening(self, happening: Happening) -> None:
+        match happening:
+            case Asked(_, kept=True):
+                self.cache_hits.inc()
+            case Asked(ticket):
+                self.cache_misses.inc()
+                if next(iter(ticket.job.tickets), ticket.id) != ticket.id:  # somebody else began it
+                    self.joined.inc()
+            case Begun(job) if job.started is not None:
+                self.job_wait_seconds.observe(max(job.started - job.created, 0.0))
+            case Ended(job):
+                self._on_end(job)
+            case Removed(event) if event.data["why"] == "evicted":
+                self.evictions.inc()
 
-    def _on_ask(self, ticket: Ticket) -> None:
-        if ticket.state is State.COMPLETED:
-            self.cache_hits.inc()
-            return
-        self.cache_misses.inc()
-        if next(iter(ticket.job.tickets), ticket.id) != ticket.id:  # somebody else began it
-            self.joined.inc()
-
-    def _on_job(self, job: Job) -> None:
-        if job.state is State.RUNNING and job not in self._begun and job.started is not None:
-            self._begun.add(job)
-            self.job_wait_seconds.observe(max(job.started - job.created, 0.0))
-        elif job.state in TERMINAL and not (job.error is not None and job.error.code == STOPPING):
-            self.results.labels(str(job.state)).inc()
-            if job.started is not None and job.ended is not None:
-                model = bare_model((job.work.get("spec") or {}).get("model") or "")
-                self.job_seconds.labels(job.lane, model).observe(max(job.ended - job.started, 0.0))
+    def _on_end(self, job: Job) -> None:
+        self.results.labels(str(job.state)).inc()
+        if job.started is not None and job.ended is not None:
+            model = bare_model((job.work.get("spec") or {}).get("model") or "")
+            self.job_seconds.labels(job.lane, model).observe(max(job.ended - job.started, 0.0))
 
     async def _measure_lag(self, _: web.Application) -> AsyncIterator[None]:
         async def measure() -> None:

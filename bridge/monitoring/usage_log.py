@@ -18,13 +18,13 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
 
 from aiohttp import web
 
 from bridge.engines.cloud.spending import Spending, work_of
 from bridge.errors import BridgeError
-from bridge.jobs import STOPPING, TERMINAL, Job, State, Ticket
+from bridge.jobs import State, Ticket
+from bridge.jobs.happenings import AskEnded, Happening
 from bridge.logs import current_request
 from bridge.rights import current_caller
 from bridge.system.disk import on_disk
@@ -55,12 +55,9 @@ class UsageLog:
         self._with_prompts = settings.usage_prompts
         self._spending = Spending(settings.data_dir)
         self._lines: asyncio.Queue[tuple[dict[str, Any], Collection[str], float] | None] = asyncio.Queue()
-        self._waiting: set[asyncio.Task[None]] = set()
-        self._seen: WeakSet[Ticket] = WeakSet()
         self._complained = False
         if self._limit:
-            service.watch_asks(self._on_ask)
-            service.queue.watch(self._on_job)
+            service.happenings.subscribe(self._on_happening)
 
     def attach(self, app: web.Application) -> None:
         """Write while ``app`` runs, and what is left when it ends."""
@@ -72,9 +69,6 @@ class UsageLog:
         yield
         self._lines.put_nowait(None)
         await writing
-        for task in list(self._waiting):
-            task.cancel()
-        await asyncio.gather(*self._waiting, return_exceptions=True)
 
     async def _write_all(self) -> None:
         try:
@@ -84,26 +78,9 @@ class UsageLog:
         while (entry := await self._lines.get()) is not None:
             await WRITES.run(self._write, *entry)
 
-    def _on_ask(self, ticket: Ticket) -> None:
-        if ticket.asked.get("request_id") is None:
-            return
-        if ticket.state in TERMINAL:
-            self._note(ticket)
-            return
-        # A ticket that is taken back leaves its job, which tells nothing of it any more.
-        task = asyncio.create_task(self._note_at_end(ticket))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
-
-    async def _note_at_end(self, ticket: Ticket) -> None:
-        await ticket.finished.wait()
-        if not _is_stopping(ticket.job):
-            self._note(ticket)
-
-    def _on_job(self, job: Job) -> None:
-        if job.state in TERMINAL and not _is_stopping(job):
-            for ticket in job.tickets.values():
-                self._note(ticket)
+    def _on_happening(self, happening: Happening) -> None:
+        if isinstance(happening, AskEnded) and happening.ticket.asked.get("request_id") is not None:
+            self._note(happening.ticket)
 
     def streamed(
         self,
@@ -140,9 +117,6 @@ class UsageLog:
 
     def _note(self, ticket: Ticket) -> None:
         job, asked = ticket.job, ticket.asked
-        if ticket in self._seen or asked.get("request_id") is None:
-            return
-        self._seen.add(ticket)
         placed = ticket.outcome
         sample = getattr(placed, "sample", None)
         line: dict[str, Any] = {
@@ -185,11 +159,6 @@ class UsageLog:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _is_stopping(job: Job) -> bool:
-    """It has not ended: it goes on at the next start."""
-    return job.error is not None and job.error.code == STOPPING
 
 
 def mend_usage(data_dir: Path) -> None:

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from bridge import __version__
 from bridge.errors import BridgeError, InvalidRequest
-from bridge.events import GenerateReply, HelloReply, JobMessage, ServerFacts, SessionMessage, sample_url
+from bridge.events import GenerateReply, HelloReply, ServerFacts, SessionMessage, sample_url
 from bridge.incoming import checked
+from bridge.jobs.happenings import Happening, Numbered, Progressed
 from bridge.logs import current_request, working_for
 from bridge.monitoring.metrics import Metrics
 from bridge.realtime.clients import LISTENERS, STRANGERS, Clients
@@ -35,7 +36,6 @@ from bridge.sounds.tickets import cancel_ticket
 from bridge.sounds.turns import Turns, client_of
 from bridge.stage.sessions import Sessions
 from bridge.system.disk import of_disk
-from cache import Event
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +97,7 @@ class Hub:
         }.items():
             self.sio.on(name, _answering(handler, service, self._metrics))
         service.pages = self._pages
-        service.library.listen(self._on_event)
-        service.watch(self._on_progress)
+        service.happenings.subscribe(self._on_happening)
         self._outbox: asyncio.Queue[_Post] = asyncio.Queue()
 
     def attach(self, app: web.Application) -> None:
@@ -236,11 +235,16 @@ class Hub:
     def _dropped(self) -> None:
         self._metrics.dropped.labels("slow").inc()
 
-    def _on_event(self, event: Event) -> None:
-        self._outbox.put_nowait(_Post(event.type, wire(event), time.perf_counter(), current_request()))
+    def _on_happening(self, happening: Happening) -> None:
+        match happening:
+            case Numbered(event):
+                self._post(event.type, wire(event))
+            case Progressed(job):
+                for ticket in job.tickets.values():
+                    self._post("job", dict(job_message(ticket)))
 
-    def _on_progress(self, message: JobMessage) -> None:
-        self._outbox.put_nowait(_Post("job", dict(message), time.perf_counter(), current_request()))
+    def _post(self, name: str, message: dict[str, Any]) -> None:
+        self._outbox.put_nowait(_Post(name, message, time.perf_counter(), current_request()))
 
     async def _send_outbox(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 from typing import Any
@@ -11,16 +10,15 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from bridge.errors import BridgeError, Busy, InvalidRequest
-from bridge.events import JobMessage
 from bridge.exchange.job_status import job_status
-from bridge.jobs import STOPPING, TERMINAL, Job, Ticket
+from bridge.jobs import Ticket
+from bridge.jobs.happenings import Asked, AskEnded, Happening, Progressed
 from bridge.monitoring.metrics import Metrics
 from bridge.realtime.messages import read_message
 from bridge.rights import current_caller
 from bridge.rights.keys import SUBPROTOCOL
 from bridge.sounds.service import SampleService
 from bridge.sounds.tickets import visible_ticket
-from cache import Event
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +40,7 @@ class JobSocket:
         self._service = service
         self._metrics = metrics
         self._listeners: set[_Listener] = set()
-        service.watch_asks(self._tell)
-        service.watch(self._on_progress)
-        service.queue.watch(self._on_job)
-        service.library.listen(self._on_event)
+        service.happenings.subscribe(self._on_happening)
 
     def attach(self, app: web.Application) -> None:
         """Serve ``/ws`` in ``app``, and close what is open when it ends."""
@@ -77,23 +72,13 @@ class JobSocket:
         ]
         await asyncio.gather(*closing, return_exceptions=True)
 
-    def _on_progress(self, message: JobMessage) -> None:
-        self._tell_of(message["job_id"])
-
-    def _on_job(self, job: Job) -> None:
-        if job.state in TERMINAL and not (job.error is not None and job.error.code == STOPPING):
-            for ticket in job.tickets.values():
+    def _on_happening(self, happening: Happening) -> None:
+        match happening:
+            case Asked(ticket) | AskEnded(ticket):
                 self._tell(ticket)
-
-    def _on_event(self, event: Event) -> None:
-        # Who alone was taken back is told here: that ask has ended, and its job perhaps has not.
-        if event.type == "job":
-            self._tell_of(event.data["job_id"])
-
-    def _tell_of(self, job_id: str) -> None:
-        if self._listeners:
-            with contextlib.suppress(BridgeError):  # of a ticket that nobody remembers there is nothing to tell
-                self._tell(self._service.queue.ticket(job_id))
+            case Progressed(job):
+                for ticket in job.tickets.values():
+                    self._tell(ticket)
 
     def _tell(self, ticket: Ticket) -> None:
         for listener in self._listeners:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import cache
 from bridge.audio.files.delivery import Described, FileMaker
 from bridge.audio.formats import FORMATS
 from bridge.errors import BridgeError, Busy, DiskFailed, InvalidRequest, NotFound, StorageFull
+from bridge.jobs import happenings
+from bridge.jobs.happenings import Happenings
 from bridge.system.disk import MemoryFiles, on_disk
 from bridge.system.threads import ENCODING, FILES, READS, WRITES, Lane
 from cache import Event, NewSample, Published, Sample, SampleStore, Sound
@@ -31,16 +33,23 @@ _KEEP_SECONDS = 2.0
 """How long an encoded file may take to be kept before it is handed out all the same."""
 
 T = TypeVar("T")
-OnEvent: TypeAlias = Callable[[Event], None]
+_NUMBERED: Mapping[cache.EventType, type[happenings.Published | happenings.Removed | happenings.EndLogged]] = {
+    "sound": happenings.Published,
+    "sound_removed": happenings.Removed,
+    "job": happenings.EndLogged,
+}
 
 
 class Library:
     """One store, for one event loop."""
 
-    def __init__(self, store: SampleStore, files: FileMaker | None = None) -> None:
+    def __init__(
+        self, store: SampleStore, files: FileMaker | None = None, happenings: Happenings | None = None
+    ) -> None:
         self.store = store
+        self.happenings = happenings or Happenings()
+        """Who is told of every numbered event, in order."""
         self._files = files or FileMaker()
-        self._listeners: list[OnEvent] = []
         self._on_failure: list[Callable[[], None]] = []
         self._counted = 0
         self._memory = MemoryFiles()
@@ -49,10 +58,6 @@ class Library:
         self._encoding: dict[str, asyncio.Task[Path]] = {}
         self.unnumbered = 0
         """Counts the changes that no event tells of: pins."""
-
-    def listen(self, on_event: OnEvent) -> None:
-        """Be told of every numbered event, in order."""
-        self._listeners.append(on_event)
 
     def watch_failures(self, on_failure: Callable[[], None]) -> None:
         """Be told when the disk has refused something."""
@@ -279,12 +284,7 @@ class Library:
         if any(event.type == "sound_removed" for event in events):
             self._memory.clear()
         for event in events:
-            for listener in self._listeners:
-                try:
-                    listener(event)
-                except Exception:
-                    # It is published: who listens badly must not make it look as if it were not.
-                    logger.exception("event %d could not be told", event.seq)
+            self.happenings.tell(_NUMBERED[event.type](event))
 
     async def _made(self, sample_id: str, extension: str) -> Path:
         """Make a delivery and keep it; on a disk that does not take it, for a while in memory."""

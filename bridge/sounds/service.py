@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
@@ -37,8 +37,8 @@ from bridge.errors import (
     NotFound,
     StartupError,
 )
-from bridge.events import JobMessage
-from bridge.jobs import STOPPING, TERMINAL, Book, EmbeddedQueue, Job, JobQueue, Journal, Priority, State, Ticket
+from bridge.jobs import TERMINAL, Book, EmbeddedQueue, Job, JobQueue, Journal, Priority, State, Ticket
+from bridge.jobs.happenings import Asked, AskEnded, Ended, Happening, Happenings
 from bridge.logs import current_request, working_for
 from bridge.plugins.engine import EngineInfo
 from bridge.rights import current_caller
@@ -61,12 +61,8 @@ logger = logging.getLogger(__name__)
 
 _Resolved: TypeAlias = tuple[SampleSpec, str, EngineInfo]
 """A spec that can be made, its identity, and the engine that makes it."""
-OnProgress: TypeAlias = Callable[[JobMessage], None]
-OnAsk: TypeAlias = Callable[[Ticket], None]
 
 KEPT_LANE = "kept"
-PROGRESS_SECONDS = 0.2
-"""Progress of one job is told at most five times a second."""
 _NO_LIMIT = 2**62
 _QUICKLY_LOOKED_FOR = 2000
 """Sounds whose files are looked at before the first answer."""
@@ -85,6 +81,8 @@ class SampleService:
     ) -> None:
         self.settings = settings
         self.library = library
+        self.happenings: Happenings = library.happenings
+        """Everything that happens here, for who subscribes."""
         self.engines = engines
         self.choice: Choice = choose(settings)
         self.prompts = Prompts(settings.prompt_filter)
@@ -101,18 +99,16 @@ class SampleService:
             limit=settings.max_queue,
             job_seconds=settings.job_timeout,
             book=Book(journal, to_plain=plain_outcome, from_plain=self.placer.kept_outcome) if journal else None,
+            happenings=self.happenings,
         )
-        self.queue.watch(self._on_job)
+        self.happenings.subscribe(self._on_happening)
         self.missing = Warnings(library.store, notes)
         """What may be missing of what is kept."""
         self.pages: Callable[[], int] = lambda: 0
         """How many pages are connected; sounds that they know are not evicted."""
-        self._on_progress: list[OnProgress] = []
-        self._on_ask: list[OnAsk] = []
         self._beside: set[asyncio.Task[Any]] = set()
         self._telling: set[asyncio.Task[Any]] = set()
         self._once: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._told: WeakKeyDictionary[Job, tuple[State, float]] = WeakKeyDictionary()
 
     # ------------------------------------------------------------------ asking
 
@@ -134,14 +130,15 @@ class SampleService:
         found = [(each, await self.library.read(self.library.store.take, each[1])) for each in wanted]
         kept = [(spec, spec_id, sample) for (spec, spec_id, _), sample in found if sample is not None]
         kept.sort(key=lambda each: -score(each[2]))
-        tickets = [await self._settled(self._asked(order, *each[:2]), *each[1:], priority) for each in kept]
+        settled = [await self._settled(self._asked(order, *each[:2]), *each[1:], priority) for each in kept]
         missing = [each for each, sample in found if sample is None]
-        if missing:
-            tickets += await self._submitted(order, missing, priority, standin)
-        for ticket in tickets:
-            for on_ask in self._on_ask:
-                on_ask(ticket)
-        return tickets
+        submitted = await self._submitted(order, missing, priority, standin) if missing else []
+        for ticket in settled:
+            self.happenings.tell(Asked(ticket, kept=True))
+            self.happenings.tell(AskEnded(ticket))
+        for ticket in submitted:
+            self.happenings.tell(Asked(ticket, kept=False))
+        return settled + submitted
 
     async def _settled(self, asked: dict[str, Any], spec_id: str, sample: Sample, priority: Priority) -> Ticket:
         """A ticket for a sample that is kept."""
@@ -246,14 +243,6 @@ class SampleService:
         return ticket
 
     # ------------------------------------------------------------------ readiness
-
-    def watch(self, on_progress: OnProgress) -> None:
-        """Be told of the progress of every ticket; ends come as numbered events, see Library.listen."""
-        self._on_progress.append(on_progress)
-
-    def watch_asks(self, on_ask: OnAsk) -> None:
-        """Be told of every ticket that is handed out, also of those for what was kept already."""
-        self._on_ask.append(on_ask)
 
     @property
     def engine_error(self) -> BridgeError | None:
@@ -467,23 +456,11 @@ class SampleService:
 
     # ------------------------------------------------------------------ telling
 
-    def _on_job(self, job: Job) -> None:
-        tickets = list(job.tickets.values())
-        if job.state in TERMINAL and job.error is not None and job.error.code == STOPPING:
-            return  # it has not ended: it goes on at the next start
-        if job.state in TERMINAL:
+    def _on_happening(self, happening: Happening) -> None:
+        if isinstance(happening, Ended):
             # What was completed has been announced with its sound, in one transaction.
-            self._spawn(self._telling, self._log_ends([ticket for ticket in tickets if ticket.outcome is None]))
-            return
-        state, told = self._told.get(job, (None, 0.0))
-        now = time.monotonic()
-        if state is job.state and now - told < PROGRESS_SECONDS:
-            return
-        self._told[job] = (job.state, now)
-        for ticket in tickets:
-            message = job_message(ticket)
-            for on_progress in self._on_progress:
-                on_progress(message)
+            unplaced = [ticket for ticket in happening.job.tickets.values() if ticket.outcome is None]
+            self._spawn(self._telling, self._log_ends(unplaced))
 
     async def _log_ends(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import cache
 from bridge.errors import BridgeError
 from bridge.events import sound_message
+from bridge.jobs.happenings import Happening, Numbered
 from bridge.sounds.library import Library
 from cache import Event, SampleStore, sound_data
 from prompts import foreign_name
@@ -112,7 +113,7 @@ class Snapshots:
         self._building = asyncio.Lock()
         self._maps: OrderedDict[tuple[Any, ...], tuple[Any, Document]] = OrderedDict()
         self._idle: asyncio.TimerHandle | None = None
-        library.listen(self._on_event)
+        library.happenings.subscribe(self._on_happening)
 
     def close(self) -> None:
         """End the thread; what it is reading is given up."""
@@ -209,11 +210,13 @@ class Snapshots:
             after = sounds[-1].name
             time.sleep(REST_SECONDS)
 
-    def _on_event(self, event: Event) -> None:
+    def _on_happening(self, happening: Happening) -> None:
+        if not isinstance(happening, Numbered):
+            return
         if self._early is not None:
-            self._early.append(event)
+            self._early.append(happening.event)
         elif self._pieces is not None:
-            self._apply(event)
+            self._apply(happening.event)
 
     def _apply(self, event: Event) -> None:
         if event.seq <= self._head or self._pieces is None:

@@ -13,6 +13,7 @@ import pytest
 
 from bridge.errors import BridgeError, Busy, Conflict, EngineError, EngineTimeout, JobCancelled, NotFound
 from bridge.jobs import TERMINAL, Book, EmbeddedQueue, Job, JobQueue, Journal, Priority, Run, State, Ticket
+from bridge.jobs.happenings import AskEnded, Begun, Ended, Happening, Happenings, Progressed
 
 Make = Callable[..., JobQueue]
 
@@ -64,6 +65,26 @@ class Work:
         return self._may_end.setdefault(key, asyncio.get_running_loop().create_future())
 
 
+class Told:
+    """What a queue has told, in its order."""
+
+    def __init__(self) -> None:
+        self.stream = Happenings()
+        self.all: list[Happening] = []
+        self.stream.subscribe(self.all.append)
+
+    def of(self, kind: type[Happening]) -> list[Any]:
+        """The tickets or jobs of what was told of one kind."""
+        return [
+            happening.ticket if kind is AskEnded else happening.job for happening in self.all if type(happening) is kind
+        ]
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
 @pytest.fixture
 def work() -> Work:
     return Work()
@@ -79,12 +100,12 @@ def with_journal(run: Run, folder: Path, **options: Any) -> JobQueue:
 
 
 @pytest.fixture(params=[without_journal, with_journal], ids=["embedded", "journal"])
-async def make(request: pytest.FixtureRequest, work: Work, tmp_path: Path) -> AsyncIterator[Make]:
+async def make(request: pytest.FixtureRequest, work: Work, told: Told, tmp_path: Path) -> AsyncIterator[Make]:
     """Open a queue of every kind there is; all take the same options."""
     opened: list[JobQueue] = []
 
     def open_queue(**options: Any) -> JobQueue:
-        opened.append(request.param(work.run, tmp_path, **options))
+        opened.append(request.param(work.run, tmp_path, **{"happenings": told.stream, **options}))
         return opened[-1]
 
     yield open_queue
@@ -341,9 +362,12 @@ async def test_one_too_many_is_busy_but_joining_is_not(make, work):
     assert (await ask(queue, "too many")).state is State.QUEUED
 
 
-async def test_progress_goes_from_0_to_1_and_never_back(queue, work):
-    seen: list[float] = []
-    queue.watch(lambda job: seen.append(job.progress.fraction))
+async def test_progress_goes_from_0_to_1_and_never_back(make, work, told, monkeypatch):
+    monkeypatch.setattr("bridge.jobs.embedded.PROGRESS_SECONDS", 0.0)
+    queue, seen = make(), []
+    told.stream.subscribe(
+        lambda happening: isinstance(happening, Progressed | Ended) and seen.append(happening.job.progress.fraction)
+    )
     ticket = await ask(queue, "kick")
     await work.began("kick")
     for fraction in (0.0, 0.5, 0.25, -1.0, float("nan"), 7.0, 0.9):
@@ -403,9 +427,13 @@ async def test_closing_twice_does_nothing(queue):
     await queue.close()
 
 
-async def test_a_terminal_state_is_final(queue, work):
+async def test_a_terminal_state_is_final(queue, work, told):
     states: list[tuple[str, State]] = []
-    queue.watch(lambda job: states.append((job.key, job.state)))
+    told.stream.subscribe(
+        lambda happening: (
+            isinstance(happening, Progressed | Ended) and states.append((happening.job.key, happening.job.state))
+        )
+    )
     ticket, failing, gone = await ask(queue, "kick"), await ask(queue, "fails"), await ask(queue, "gone")
     report = None
     for key, end in (("kick", work.end), ("fails", lambda key: work.fail(key, EngineError("no")))):
@@ -423,18 +451,55 @@ async def test_a_terminal_state_is_final(queue, work):
         assert told[-1] in TERMINAL
 
 
-async def test_a_watch_that_breaks_harms_neither_the_job_nor_the_other_watches(queue, work):
-    seen: list[State] = []
+async def test_a_consumer_that_breaks_harms_neither_the_job_nor_the_other_consumers(queue, work, told):
+    def broken(happening: Happening) -> None:
+        raise RuntimeError("a consumer broke")
 
-    def broken(job: Job) -> None:
-        raise RuntimeError("a listener broke")
-
-    queue.watch(broken)
-    queue.watch(lambda job: seen.append(job.state))
+    told.stream.subscribe(broken)
+    later: list[Happening] = []
+    told.stream.subscribe(later.append)
     ticket = await ask(queue, "kick")
     work.end("kick")
     assert (await queue.wait(ticket.id)).state is State.COMPLETED
-    assert seen[-1] is State.COMPLETED
+    assert later == told.all == [Begun(ticket.job), Progressed(ticket.job), Ended(ticket.job), AskEnded(ticket)]
+
+
+async def test_each_ask_is_told_to_have_ended_once_whether_it_was_made_failed_or_taken_back(queue, work, told):
+    made, joined, fails, gone = [await ask(queue, key) for key in ("made", "made", "fails", "gone")]
+    await work.began("made")
+    await queue.cancel(joined.id)
+    assert told.of(AskEnded) == [joined]
+    await queue.cancel(gone.id)
+    work.end("made")
+    await queue.wait(made.id)
+    work.fail("fails", EngineError("no"))
+    await queue.wait(fails.id)
+    assert told.of(AskEnded) == [joined, gone, made, fails]
+    assert told.of(Ended) == [gone.job, made.job, fails.job]
+
+
+async def test_a_job_that_goes_on_at_the_next_start_is_not_told_to_have_ended(work, tmp_path):
+    told = Told()
+    queue = with_journal(work.run, tmp_path, happenings=told.stream)
+    running, waiting = await ask(queue, "running"), await ask(queue, "waiting")
+    await work.began("running")
+    await queue.close()
+    assert {(await queue.wait(ticket.id)).state for ticket in (running, waiting)} == {State.CANCELLED}
+    assert told.all == [Begun(running.job), Progressed(running.job)]
+
+
+async def test_work_that_gave_way_is_begun_once_and_told_to_wait_again(make, work, told):
+    queue = make(gives_way=lambda _: True)
+    early = await ask(queue, "early", Priority.PREGENERATION)
+    await work.began("early")
+    player = await ask(queue, "player")
+    await work.began("player")
+    work.end("player")
+    await queue.wait(player.id)
+    await work.began("early")
+    work.end("early")
+    await queue.wait(early.id)
+    assert told.of(Begun) == [early.job, player.job]
 
 
 async def test_old_tickets_are_forgotten_and_living_ones_are_not(make, work):
@@ -450,12 +515,10 @@ async def test_old_tickets_are_forgotten_and_living_ones_are_not(make, work):
     assert len(queue.tickets()) == 5
 
 
-async def test_a_settled_ticket_is_completed_and_nobody_is_told(queue, work):
-    told: list[Job] = []
-    queue.watch(told.append)
+async def test_a_settled_ticket_is_completed_and_nobody_is_told(queue, work, told):
     ticket = queue.settle("kick", "kept", {}, asked={"name": "kick"})
     assert (await queue.wait(ticket.id)).state is State.COMPLETED
-    assert (told, work.order, queue.count(State.COMPLETED)) == ([], [], 0)
+    assert (told.all, work.order, queue.count(State.COMPLETED)) == ([], [], 0)
 
 
 async def test_tickets_are_listed_newest_first_and_by_state(queue, work):

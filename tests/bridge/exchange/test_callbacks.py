@@ -155,7 +155,7 @@ async def test_what_is_sent_is_signed_json_with_a_key(receiver: Receiver, callba
 
 
 def test_the_documents_recipe_for_receivers_knows_ours_from_others() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "stems.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "stems.md").read_text("utf-8")
     (recipe,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names: dict[str, Any] = {}
     exec(recipe, names)

@@ -225,7 +225,7 @@ async def test_over_a_network_the_figures_need_the_key(tmp_path: Path, aiohttp_c
 
 async def test_the_document_names_every_figure_and_no_other(client, driver) -> None:
     driver('echo "0, 50, 2048, 4096"')
-    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
     text = await (await client.get("/metrics")).text()
     families = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE bridge_")}
     assert set(re.findall(r"`(bridge_\w+)`", page)) == families

@@ -65,12 +65,12 @@ class Numbered:
 
 
 @dataclass(frozen=True, slots=True)
-class Published(Numbered):
+class SoundPublished(Numbered):
     """A sound has a new or a better sample."""
 
 
 @dataclass(frozen=True, slots=True)
-class Removed(Numbered):
+class SoundRemoved(Numbered):
     """A sound is gone; ``event.data["why"]`` says why."""
 
 
@@ -79,7 +79,7 @@ class EndLogged(Numbered):
     """How a ticket ended is in the event log; of a sound that was made in the transaction that published it."""
 
 
-Happening: TypeAlias = Asked | AskEnded | Begun | Progressed | Ended | Published | Removed | EndLogged
+Happening: TypeAlias = Asked | AskEnded | Begun | Progressed | Ended | SoundPublished | SoundRemoved | EndLogged
 Consumer: TypeAlias = Callable[[Happening], None]
 
 

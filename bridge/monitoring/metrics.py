@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 from bridge import __version__
 from bridge.errors import BridgeError, InvalidRequest
 from bridge.jobs import TERMINAL, Job, State
-from bridge.jobs.happenings import Asked, Begun, Ended, Happening, Removed
+from bridge.jobs.happenings import Asked, Begun, Ended, Happening, SoundRemoved
 from bridge.monitoring.gpu import read_gpus
 from bridge.sounds.service import SampleService
 from bridge.system.threads import SERVING
@@ -152,7 +152,7 @@ class Metrics:
                 self.job_wait_seconds.observe(max(job.started - job.created, 0.0))
             case Ended(job):
                 self._on_end(job)
-            case Removed(event) if event.data["why"] == "evicted":
+            case SoundRemoved(event) if event.data["why"] == "evicted":
                 self.evictions.inc()
 
     def _on_end(self, job: Job) -> None:

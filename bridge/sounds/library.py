@@ -18,8 +18,7 @@ import cache
 from bridge.audio.files.delivery import Described, FileMaker
 from bridge.audio.formats import FORMATS
 from bridge.errors import BridgeError, Busy, DiskFailed, InvalidRequest, NotFound, StorageFull
-from bridge.jobs import happenings
-from bridge.jobs.happenings import Happenings
+from bridge.jobs.happenings import EndLogged, Happenings, SoundPublished, SoundRemoved
 from bridge.system.disk import MemoryFiles, on_disk
 from bridge.system.threads import ENCODING, FILES, READS, WRITES, Lane
 from cache import Event, NewSample, Published, Sample, SampleStore, Sound
@@ -33,10 +32,10 @@ _KEEP_SECONDS = 2.0
 """How long an encoded file may take to be kept before it is handed out all the same."""
 
 T = TypeVar("T")
-_NUMBERED: Mapping[cache.EventType, type[happenings.Published | happenings.Removed | happenings.EndLogged]] = {
-    "sound": happenings.Published,
-    "sound_removed": happenings.Removed,
-    "job": happenings.EndLogged,
+_NUMBERED: Mapping[cache.EventType, type[SoundPublished | SoundRemoved | EndLogged]] = {
+    "sound": SoundPublished,
+    "sound_removed": SoundRemoved,
+    "job": EndLogged,
 }
 
 

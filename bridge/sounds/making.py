@@ -18,7 +18,7 @@ from cache import NewSample, Sample
 from prompts import SampleSpec
 
 
-class Maker:
+class TakeMaker:
     """Has takes made, and learns from each how long the next will take."""
 
     def __init__(self, settings: Settings, engines: EngineRoom) -> None:

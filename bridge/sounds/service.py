@@ -45,7 +45,7 @@ from bridge.rights import current_caller
 from bridge.settings import Settings
 from bridge.sounds.facts import recipe_of
 from bridge.sounds.library import Library
-from bridge.sounds.making import Maker, score
+from bridge.sounds.making import TakeMaker, score
 from bridge.sounds.orders import Order, from_validation
 from bridge.sounds.placing import Placed, Placer, job_message, plain_outcome, remove_takes
 from bridge.sounds.prompt_filter import Prompts
@@ -86,7 +86,7 @@ class SampleService:
         self.engines = engines
         self.choice: Choice = choose(settings)
         self.prompts = Prompts(settings.prompt_filter)
-        self.maker = Maker(settings, engines)
+        self.maker = TakeMaker(settings, engines)
         self.placer = Placer(library)
         self.disk = DiskWatch(library.store.path, library.store.missing_room, library.store.check_room)
         library.watch_failures(self.disk.suspect)

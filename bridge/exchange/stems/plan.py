@@ -94,7 +94,7 @@ class PlannedStem:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StemPlan:
     """What all stems of a request share, and each of them, in the order of making."""
 
     stems: tuple[PlannedStem, ...]
@@ -103,7 +103,7 @@ class Plan:
     seconds: float
 
 
-def read_request(document: Mapping[str, Any]) -> tuple[StemRequest, Plan]:
+def read_request(document: Mapping[str, Any]) -> tuple[StemRequest, StemPlan]:
     """Validate a request and plan it. Raises ValidationError and InvalidRequest, naming the field."""
     request = StemRequest.model_validate({name: value for name, value in document.items() if value is not None})
     types = _types(request.target_stems)
@@ -135,7 +135,7 @@ def _types(asked: list[str]) -> dict[str, tuple[str, StemType]]:
     return found
 
 
-def _planned(given: Mapping[str, Any], types: Mapping[str, tuple[str, StemType]]) -> Plan:
+def _planned(given: Mapping[str, Any], types: Mapping[str, tuple[str, StemType]]) -> StemPlan:
     _, body = read_body({name: value for name, value in given.items() if name not in _OF_A_SPEC}, GenerateBody)
     words = given.get("prompt")
     shared = {name: given[name] for name in _OF_A_SPEC if name in given} | {
@@ -173,7 +173,7 @@ def _planned(given: Mapping[str, Any], types: Mapping[str, tuple[str, StemType]]
         "temperature": band.temperature,
         "random_seed": seed,
     }
-    return Plan(tuple(stems), parameters, band.seconds or 0.0)
+    return StemPlan(tuple(stems), parameters, band.seconds or 0.0)
 
 
 def _rank(name: str) -> int:

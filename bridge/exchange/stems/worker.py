@@ -18,7 +18,7 @@ from bridge.exchange.callbacks import ATTEMPTS, CallbackFailed, Callbacks, wait_
 from bridge.exchange.object_storage import Storage, stem_key
 from bridge.exchange.stems.leader import Leader
 from bridge.exchange.stems.ledger import COMPLETED, DELIVERED, FAILED, FILE, GIVEN_UP, PROCESSING, WAITING, Ledger, Row
-from bridge.exchange.stems.plan import Plan, PlannedStem, StemRequest, read_request
+from bridge.exchange.stems.plan import PlannedStem, StemPlan, StemRequest, read_request
 from bridge.jobs import Priority, State
 from bridge.rights import current_caller
 from bridge.sounds.orders import Order
@@ -171,7 +171,7 @@ class Stems:
             self._call_back(request_id)
 
     async def _finish(
-        self, row: Row, request: StemRequest, plan: Plan, done: list[dict[str, Any]], failed: list[dict[str, Any]]
+        self, row: Row, request: StemRequest, plan: StemPlan, done: list[dict[str, Any]], failed: list[dict[str, Any]]
     ) -> None:
         asked = [text.strip() for text in request.target_stems]
         for stems in (done, failed):
@@ -183,7 +183,7 @@ class Stems:
         callback = request.callback_url is not None
         await self._write(lambda: self._ledger.finish(row.id, state, result, time.time(), callback=callback))
 
-    async def _leader(self, plan: Plan) -> Leader | None:
+    async def _leader(self, plan: StemPlan) -> Leader | None:
         """The stem that the others listen to: the first with notes, where the engine follows a tune."""
         pitched = [stem for stem in plan.stems if stem.pitched]
         if len(pitched) < 2:

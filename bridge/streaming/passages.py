@@ -21,7 +21,7 @@ SAMPLE_BYTES = 2
 
 
 @dataclass
-class Take:
+class SharedPassage:
     """A passage that is being made, or has been."""
 
     key: str
@@ -62,7 +62,7 @@ class Take:
         return size / max(1, self.rate * self.frame_bytes)
 
     def read(self, at: int, size: int) -> bytes:
-        """What is heard from a byte on; behind its end a finished take that goes round is heard again.
+        """What is heard from a byte on; behind its end a finished passage that goes round is heard again.
 
         Its beginning, which the passage before is faded into, is heard only once: the overlap at its end is the same
         part of the loop.
@@ -90,59 +90,59 @@ class Take:
         return self.done
 
 
-class Takes:
-    """All takes that somebody wants."""
+class SharedPassages:
+    """All passages that somebody wants."""
 
     def __init__(self) -> None:
-        self._takes: dict[str, Take] = {}
+        self._passages: dict[str, SharedPassage] = {}
         self._working: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        return len(self._takes)
+        return len(self._passages)
 
     def join(
         self, engine: EnginePool, info: EngineInfo, spec: SampleSpec, passage: Passage, tail: bytes, round_: float
-    ) -> Take:
+    ) -> SharedPassage:
         """Begin a passage, or join the one that others have begun; ``leave`` gives it back."""
         said = [spec.canonical(), passage.as_dict(), info.name, info.revision]
         key = hashlib.sha256(json.dumps(said).encode() + tail).hexdigest()
-        take = self._takes.get(key)
-        if take is None or take.error is not None:
-            take = self._takes[key] = Take(key, passage, round_)
-            take.work = asyncio.create_task(_fill(take, engine, spec, tail))
-            self._working.add(take.work)
-            take.work.add_done_callback(self._working.discard)
-        take.listeners += 1
-        return take
+        shared = self._passages.get(key)
+        if shared is None or shared.error is not None:
+            shared = self._passages[key] = SharedPassage(key, passage, round_)
+            shared.work = asyncio.create_task(_fill(shared, engine, spec, tail))
+            self._working.add(shared.work)
+            shared.work.add_done_callback(self._working.discard)
+        shared.listeners += 1
+        return shared
 
-    def leave(self, take: Take) -> None:
+    def leave(self, shared: SharedPassage) -> None:
         """One of those who wanted it needs it no more; the last one ends the work."""
-        take.listeners -= 1
-        if take.listeners:
+        shared.listeners -= 1
+        if shared.listeners:
             return
-        if self._takes.get(take.key) is take:
-            del self._takes[take.key]
-        if take.work is not None and not take.work.done():
-            take.work.cancel()
+        if self._passages.get(shared.key) is shared:
+            del self._passages[shared.key]
+        if shared.work is not None and not shared.work.done():
+            shared.work.cancel()
 
 
-async def _fill(take: Take, engine: EnginePool, spec: SampleSpec, tail: bytes) -> None:
+async def _fill(shared: SharedPassage, engine: EnginePool, spec: SampleSpec, tail: bytes) -> None:
     try:
-        async with contextlib.aclosing(engine.stream(spec, take.passage, tail)) as pieces:
+        async with contextlib.aclosing(engine.stream(spec, shared.passage, tail)) as pieces:
             async for piece in pieces:
-                async with take.grown:
-                    take.rate, take.channels = piece.rate, piece.channels
-                    take.pcm += piece.pcm
-                    take.grown.notify_all()
+                async with shared.grown:
+                    shared.rate, shared.channels = piece.rate, piece.channels
+                    shared.pcm += piece.pcm
+                    shared.grown.notify_all()
     except asyncio.CancelledError:
-        take.error = JobCancelled("The stream was ended.")
+        shared.error = JobCancelled("The stream was ended.")
         raise
     except BridgeError as error:
-        take.error = error
+        shared.error = error
     except Exception:
         logger.exception("a passage could not be made")
-        take.error = EngineError("The stream broke off; the log has the details. Start it again.")
+        shared.error = EngineError("The stream broke off; the log has the details. Start it again.")
     finally:
-        async with take.grown:
-            take.done = True
-            take.grown.notify_all()
+        async with shared.grown:
+            shared.done = True
+            shared.grown.notify_all()

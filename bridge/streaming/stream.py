@@ -22,7 +22,7 @@ from bridge.sounds.service import SampleService
 from prompts import SampleSpec
 
 from .course import CONTEXT_SECONDS, OVERLAP_SECONDS, step
-from .passages import SAMPLE_BYTES, Take, Takes
+from .passages import SAMPLE_BYTES, SharedPassage, SharedPassages
 
 READY_SECONDS: Final = 8.0
 """So long before it is heard a quick engine begins the next passage: later ones do not keep sooner ones waiting."""
@@ -73,14 +73,14 @@ class _Plan:
 class _Heard:
     """A passage in its stream."""
 
-    take: Take
+    shared: SharedPassage
     again: int
     """How many rounds it goes after the first."""
 
     @property
     def there(self) -> int:
-        """Where the next one begins; grows until the take is done."""
-        return self.take.there + self.again * self.take.round_bytes
+        """Where the next one begins; grows until its passage is done."""
+        return self.shared.there + self.again * self.shared.round_bytes
 
 
 class Streams:
@@ -88,7 +88,7 @@ class Streams:
 
     def __init__(self, service: SampleService) -> None:
         self._service = service
-        self.takes = Takes()
+        self.passages = SharedPassages()
         """Passages that are being made, or heard."""
         self._playing: dict[str, Stream] = {}
 
@@ -195,21 +195,21 @@ class Stream:
         out, rate, channels = bytearray(), 0, 0
         while True:
             now = self._heard()
-            take = now.take
-            await take.until(self._at + max(1, self._wanted(take) - len(out)) + take.overlap_bytes)
-            if out and (rate, channels) != (take.rate, take.channels):
+            shared = now.shared
+            await shared.until(self._at + max(1, self._wanted(shared) - len(out)) + shared.overlap_bytes)
+            if out and (rate, channels) != (shared.rate, shared.channels):
                 break
-            rate, channels = take.rate, take.channels
-            wanted = self._wanted(take)  # not known before the first piece was there
-            part = take.read(self._at, max(0, min(now.there - self._at, wanted - len(out))))
+            rate, channels = shared.rate, shared.channels
+            wanted = self._wanted(shared)  # not known before the first piece was there
+            part = shared.read(self._at, max(0, min(now.there - self._at, wanted - len(out))))
             out += part
             self._at += len(part)
             if self._is_due(now):
-                self._next = self._begin(take.read(now.there, take.overlap_bytes), take, now.there)
-            if len(out) >= wanted or (self._index == 0 and out and take.done):
+                self._next = self._begin(shared.read(now.there, shared.overlap_bytes), shared, now.there)
+            if len(out) >= wanted or (self._index == 0 and out and shared.done):
                 break
-            if take.done and self._at >= now.there:
-                if take.passage.ends:
+            if shared.done and self._at >= now.there:
+                if shared.passage.ends:
                     break
                 await self._go_on(now, None if lasts is None else max(0.0, lasts - time.monotonic()))
         return self._cut(out, rate, channels)
@@ -222,17 +222,17 @@ class Stream:
     def _leave(self) -> None:
         for heard in (self._now, self._next):
             if heard is not None:
-                self._streams.takes.leave(heard.take)
+                self._streams.passages.leave(heard.shared)
         self._now = self._next = None
 
-    def _wanted(self, take: Take) -> int:
+    def _wanted(self, shared: SharedPassage) -> int:
         """How many bytes the next chunk has: what was asked for, less at the end; 0 behind it."""
-        count = max(1, round(self.options.chunk_duration * take.rate))
+        count = max(1, round(self.options.chunk_duration * shared.rate))
         if self._plan.seconds is not None:
-            left = max(0, round((self._plan.seconds - self.seconds_sent) * take.rate))
+            left = max(0, round((self._plan.seconds - self.seconds_sent) * shared.rate))
             # What would be shorter than the fade is no chunk of its own.
-            count = left if left < count + END_SECONDS * take.rate else count
-        return count * max(1, take.frame_bytes)
+            count = left if left < count + END_SECONDS * shared.rate else count
+        return count * max(1, shared.frame_bytes)
 
     def _cut(self, pcm: bytearray, rate: int, channels: int) -> Chunk | None:
         if not pcm:
@@ -248,7 +248,7 @@ class Stream:
     def _heard(self) -> _Heard:
         """The passage that is being heard; another one from here on when something else is wanted."""
         if self._now is not None and self._changed:
-            old, at = self._now.take, self._at
+            old, at = self._now.shared, self._at
             tail = old.read(at, round(OVERLAP_SECONDS * old.rate) * old.frame_bytes)
             self._begins += old.seconds(at)
             self._number = 0
@@ -262,26 +262,26 @@ class Stream:
 
     def _is_due(self, now: _Heard) -> bool:
         """Is it time to begin the next passage?"""
-        take = now.take
-        if not take.done or self._next is not None or take.passage.ends:
+        shared = now.shared
+        if not shared.done or self._next is not None or shared.passage.ends:
             return False
         whole = self._plan.seconds
-        if whole is not None and take.round_bytes and self._begins + take.seconds(now.there) >= whole:
+        if whole is not None and shared.round_bytes and self._begins + shared.seconds(now.there) >= whole:
             return False
-        left = take.seconds(now.there - self._at)
+        left = shared.seconds(now.there - self._at)
         return not self._plan.info.instant or left <= max(READY_SECONDS, 3 * self.options.chunk_duration)
 
     async def _go_on(self, now: _Heard, patience: float | None) -> None:
         """What is heard has been heard: to the next passage, or once more round."""
-        take = now.take
-        if self._next is None or (take.round_bytes and not await self._next.take.ended(patience)):
+        shared = now.shared
+        if self._next is None or (shared.round_bytes and not await self._next.shared.ended(patience)):
             now.again += 1
             return
-        self._begins += take.seconds(now.there)
+        self._begins += shared.seconds(now.there)
         self._now, self._next, self._at = self._next, None, 0
-        self._streams.takes.leave(take)
+        self._streams.passages.leave(shared)
 
-    def _begin(self, tail: bytes, before: Take | None, there: int) -> _Heard:
+    def _begin(self, tail: bytes, before: SharedPassage | None, there: int) -> _Heard:
         """Begin the passage after ``before``, of which ``there`` bytes are heard."""
         plan, begins = self._plan, self._begins + (before.seconds(there) if before else 0.0)
         wanted = step(plan.spec, plan.info, self._number)
@@ -308,8 +308,8 @@ class Stream:
         )
         self._number += 1
         self.works.add(work_of(wanted.spec))
-        take = self._streams.takes.join(plan.engine, plan.info, wanted.spec, passage, context + tail, wanted.round)
-        return _Heard(take, wanted.again)
+        shared = self._streams.passages.join(plan.engine, plan.info, wanted.spec, passage, context + tail, wanted.round)
+        return _Heard(shared, wanted.again)
 
 
 def _fade_out(pcm: bytearray, frames: int, channels: int) -> None:

@@ -16,7 +16,7 @@ from bridge.sounds.service import SampleService, open_service
 from bridge.streaming import Chunk, Stream, Streams
 from bridge.streaming import course as courses
 from bridge.streaming.course import step
-from bridge.streaming.passages import Take, Takes
+from bridge.streaming.passages import SharedPassage, SharedPassages
 from prompts import Kind, SampleSpec
 
 BEAT = 22050
@@ -87,7 +87,7 @@ async def test_what_goes_round_ends_where_the_stream_ends_without_a_click(stream
     assert abs(int(whole[-1])) < 50
     assert stream.progress == 1.0
     stream.close()
-    assert not len(streams.takes)
+    assert not len(streams.passages)
 
 
 async def test_a_change_while_a_loop_goes_round_is_faded_in_where_it_is(streams) -> None:
@@ -103,13 +103,13 @@ async def test_a_change_while_a_loop_goes_round_is_faded_in_where_it_is(streams)
 
 
 def test_a_take_that_goes_round_is_read_without_an_end() -> None:
-    take = Take("", Passage(seconds=0.4, overlap=0.1), round=0.4)
-    take.rate, take.channels, take.done = 10, 1, True
+    shared = SharedPassage("", Passage(seconds=0.4, overlap=0.1), round=0.4)
+    shared.rate, shared.channels, shared.done = 10, 1, True
     # Frames: one fading in, three of the loop, and its beginning once more.
-    take.pcm = bytearray(np.array([90, 1, 2, 3, 0], dtype="<i2").tobytes())
-    heard = np.frombuffer(take.read(0, 2 * 12), dtype="<i2")
+    shared.pcm = bytearray(np.array([90, 1, 2, 3, 0], dtype="<i2").tobytes())
+    heard = np.frombuffer(shared.read(0, 2 * 12), dtype="<i2")
     assert heard.tolist() == [90, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]
-    assert np.frombuffer(take.read(2 * 9, 2 * 3), dtype="<i2").tolist() == [1, 2, 3]
+    assert np.frombuffer(shared.read(2 * 9, 2 * 3), dtype="<i2").tolist() == [1, 2, 3]
 
 
 def info(**given: object) -> EngineInfo:
@@ -157,13 +157,13 @@ async def test_a_model_that_can_goes_on_from_what_was_heard(installed: Path, tmp
     monkeypatch.setattr(courses, "PASSAGE_SECONDS", 1.5)
     monkeypatch.setattr("bridge.streaming.stream.CONTEXT_SECONDS", 1.0)
     asked: list[tuple[int, int]] = []
-    join = Takes.join
+    join = SharedPassages.join
 
     def spy(self, engine, info, spec, passage, tail, round_):
         asked.append((passage.context, len(tail)))
         return join(self, engine, info, spec, passage, tail, round_)
 
-    monkeypatch.setattr(Takes, "join", spy)
+    monkeypatch.setattr(SharedPassages, "join", spy)
     settings = Settings(data_dir=tmp_path / "data", engine="echo", pregenerate=False)
     async with open_service(settings) as service:
         stream = await Streams(service).open("one", {"prompt": "tone", "chunk_duration": 0.5})

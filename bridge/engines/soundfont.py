@@ -23,7 +23,7 @@ from bridge.engines.procedural.dsp.signal import RATE, Signal, fitted, frames, p
 from bridge.engines.procedural.plan import Event
 from bridge.engines.procedural.polish import polished, trimmed
 from bridge.engines.procedural.theory import hertz, tonality
-from bridge.engines.procedural.words import Wish, read
+from bridge.engines.procedural.words import Reading, read
 from bridge.errors import EngineError, EngineTimeout, EngineUnavailable
 from bridge.plugins.clip import Clip
 from bridge.plugins.engine import EngineInfo, Report
@@ -194,21 +194,23 @@ class SoundFontEngine:
         Raises EngineError for what no General MIDI font has, such as a laser or rain.
         """
         report(0.0)
-        wish = read(spec.prompt)
+        reading = read(spec.prompt)
         kind = str(spec.kind or "oneshot")
         if kind == "raw":
-            kind = guess(spec, wish, seconds)
+            kind = guess(spec, reading, seconds)
         if kind in {"loop", "stem"}:
-            signal = self._part(spec, wish, seconds or 8.0, kind == "loop", report)
+            signal = self._part(spec, reading, seconds or 8.0, kind == "loop", report)
         else:
-            signal = self._note(spec, wish, seconds or (8.0 if kind == "texture" else None), kind == "texture", report)
+            signal = self._note(
+                spec, reading, seconds or (8.0 if kind == "texture" else None), kind == "texture", report
+            )
         yield Clip(stereo(signal).astype(np.float32), RATE)
         report(1.0)
 
-    def _part(self, spec: SampleSpec, wish: Wish, seconds: float, loop: bool, report: Report) -> Signal:
+    def _part(self, spec: SampleSpec, reading: Reading, seconds: float, loop: bool, report: Report) -> Signal:
         """A loop comes in again with the tail of its end; a stem ends."""
-        bpm = spec.bpm or (wish.genre.bpm if wish.genre else 120.0)
-        events = [event for event in scored(spec, wish, spec.seed or 0, bpm, seconds) if _has(event)]
+        bpm = spec.bpm or (reading.genre.bpm if reading.genre else 120.0)
+        events = [event for event in scored(spec, reading, spec.seed or 0, bpm, seconds) if _has(event)]
         if not events:
             raise _unknown(spec.prompt)
         count = frames(seconds)
@@ -216,33 +218,33 @@ class SoundFontEngine:
         bus = np.zeros((2, count))
         place(bus, sound if loop else sound[:, :count], 0)
         rooms = [event.instrument.room for event in events]
-        y = polished(bus, wish.knobs, 0.05 + 0.8 * float(np.mean(rooms)), spec.seed or 0, loop=loop)
+        y = polished(bus, reading.knobs, 0.05 + 0.8 * float(np.mean(rooms)), spec.seed or 0, loop=loop)
         return fitted(y, count) if loop else faded(fitted(y, count), 0.0, 0.04)
 
-    def _note(self, spec: SampleSpec, wish: Wish, seconds: float | None, chord: bool, report: Report) -> Signal:
+    def _note(self, spec: SampleSpec, reading: Reading, seconds: float | None, chord: bool, report: Report) -> Signal:
         """One note, or as a texture the chord of the key for as long as asked."""
         seed = spec.seed or 0
-        entry = main_instrument(wish, seed)
-        held = seconds if seconds is not None else entry.seconds * 2.2**wish.knobs.length
-        root = root_of(entry, wish, spec.key)
-        event = Event(0.0, entry, hertz(root), held, min(max(0.75 + 0.18 * wish.knobs.hard, 0.2), 1.0), 0.8)
+        entry = main_instrument(reading, seed)
+        held = seconds if seconds is not None else entry.seconds * 2.2**reading.knobs.length
+        root = root_of(entry, reading, spec.key)
+        event = Event(0.0, entry, hertz(root), held, min(max(0.75 + 0.18 * reading.knobs.hard, 0.2), 1.0), 0.8)
         if not _has(event):
             raise _unknown(spec.prompt)
         events = [event]
         if chord and entry.role not in {"drum", "bass"}:
-            home = tonality(spec.key, wish.scale or "minor")
+            home = tonality(spec.key, reading.scale or "minor")
             steps = [note - home.tonic for note in home.chord(0).notes]
             events = [replace(event, pitch=hertz(root + step)) for step in steps]
         if chord:
-            return self._round(events, wish, held, seed, report)
+            return self._round(events, reading, held, seed, report)
         sound = self._player.play(_score(events, seed), held + (3.0 if seconds is None else 0.0), report)
         low = entry.role == "bass" or entry.name.startswith("kick")
-        y = polished(sound, wish.knobs, entry.room, seed, low=low)
+        y = polished(sound, reading.knobs, entry.room, seed, low=low)
         if seconds is None:
             return peak_normalised(trimmed(y, 0.05), 0.89)
         return peak_normalised(faded(fitted(y, frames(seconds)), 0.0, min(0.1, 0.2 * seconds)), 0.89)
 
-    def _round(self, events: list[Event], wish: Wish, seconds: float, seed: int, report: Report) -> Signal:
+    def _round(self, events: list[Event], reading: Reading, seconds: float, seed: int, report: Report) -> Signal:
         """A texture: what rings on after its end fades over into its beginning, so it goes round."""
         count, fade = frames(seconds), frames(min(1.5, seconds / 3))
         longer = [replace(event, seconds=seconds + 2.0) for event in events]
@@ -250,7 +252,7 @@ class SoundFontEngine:
         rise = np.sin(np.linspace(0, np.pi / 2, fade))
         y = sound[:, :count]
         y[:, :fade] = y[:, :fade] * rise + sound[:, count : count + fade] * rise[::-1]
-        return polished(y, wish.knobs, events[0].instrument.room, seed, loop=True)
+        return polished(y, reading.knobs, events[0].instrument.room, seed, loop=True)
 
 
 def _has(event: Event) -> bool:

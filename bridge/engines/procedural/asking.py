@@ -9,7 +9,7 @@ from .instruments import TABLE
 from .parts import family_of, plan, score
 from .plan import Event
 from .theory import hertz, near, tonality
-from .words import Wish, read
+from .words import Reading, read
 
 if TYPE_CHECKING:
     from prompts import SampleSpec
@@ -29,39 +29,39 @@ _ANYTHING = (
 """What sounds when no word is known: the seed chooses."""
 
 
-def guess(spec: SampleSpec, wish: Wish, seconds: float | None) -> str:
+def guess(spec: SampleSpec, reading: Reading, seconds: float | None) -> str:
     """What a raw request means: a part when it asks for one or is long, a bed for what stays, else one sound."""
-    if wish.beat or wish.line or spec.bars or not wish.instruments:
+    if reading.beat or reading.line or spec.bars or not reading.instruments:
         return "stem"
-    if wish.instruments[0].bed:
+    if reading.instruments[0].bed:
         return "texture"
-    return "stem" if seconds and seconds > 5 and wish.instruments[0].role != "fx" else "oneshot"
+    return "stem" if seconds and seconds > 5 and reading.instruments[0].role != "fx" else "oneshot"
 
 
-def main_instrument(wish: Wish, seed: int) -> Instrument:
+def main_instrument(reading: Reading, seed: int) -> Instrument:
     """The instrument of a single sound: the first that is named, else one of the style, else what the seed chooses."""
-    if wish.instruments:
-        return wish.instruments[0]
-    if wish.beat:
+    if reading.instruments:
+        return reading.instruments[0]
+    if reading.beat:
         return TABLE["kick"]
-    if wish.line or wish.genre:
-        named = [name for _, name in wish.genre.parts] if wish.genre else []
+    if reading.line or reading.genre:
+        named = [name for _, name in reading.genre.parts] if reading.genre else []
         return TABLE[named[seed % len(named)] if named else "pluck"]
     return TABLE[_ANYTHING[seed % len(_ANYTHING)]]
 
 
-def root_of(entry: Instrument, wish: Wish, key: str | None) -> float:
+def root_of(entry: Instrument, reading: Reading, key: str | None) -> float:
     """MIDI number that an instrument plays: the note that is named, else for a key near its own C, an octave off for
     "deep" or "high".
     """
     if not entry.root:
         return 45.0
-    if wish.note is not None:
-        return wish.note
+    if reading.note is not None:
+        return reading.note
     octave = 0.0
-    if wish.knobs.pitch <= -3 and entry.root >= 48:
+    if reading.knobs.pitch <= -3 and entry.root >= 48:
         octave = -12.0
-    elif wish.knobs.pitch >= 4 and entry.root <= 72:
+    elif reading.knobs.pitch >= 4 and entry.root <= 72:
         octave = 12.0
     centre = entry.root + octave
     tonic = tonality(key, "minor").tonic
@@ -72,23 +72,23 @@ def root_of(entry: Instrument, wish: Wish, key: str | None) -> float:
 
 def note_played(spec: SampleSpec) -> int | None:
     """MIDI number that a single sound of ``spec`` plays, for a chord its root; None for what has no note."""
-    wish = read(spec.prompt)
-    entry = main_instrument(wish, spec.seed or 0)
-    return round(root_of(entry, wish, spec.key)) if entry.root else None
+    reading = read(spec.prompt)
+    entry = main_instrument(reading, spec.seed or 0)
+    return round(root_of(entry, reading, spec.key)) if entry.root else None
 
 
-def _family(spec: SampleSpec, wish: Wish, bpm: float) -> int | None:
+def _family(spec: SampleSpec, reading: Reading, bpm: float) -> int | None:
     """What starts the harmony: None for a seed that was asked for, since all stems with it agree. A seed that only
     stands for the words differs with each instrument; then style, tempo, key and chords start it.
     """
     derived = spec.model_copy(update={"seed": None}).resolved(spec.engine, spec.model).seed == spec.seed
-    return family_of(wish, bpm, spec.key, spec.chords, spec.meter) if derived else None
+    return family_of(reading, bpm, spec.key, spec.chords, spec.meter) if derived else None
 
 
-def scored(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float) -> list[Event]:
+def scored(spec: SampleSpec, reading: Reading, seed: int, bpm: float, seconds: float) -> list[Event]:
     """The score of a loop or a stem of ``seconds``, sorted by time; never empty."""
     shared = plan(
-        wish,
+        reading,
         spec.prompt,
         spec.key,
         bpm,
@@ -96,12 +96,12 @@ def scored(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float) 
         seed,
         chords=spec.chords,
         meter=spec.meter,
-        family=_family(spec, wish, bpm),
+        family=_family(spec, reading, bpm),
     )
-    events = score(shared, wish, kind_words=wish.genre is not None or not wish.instruments)
+    events = score(shared, reading, kind_words=reading.genre is not None or not reading.instruments)
     if not events:  # only an effect is named: once a bar
-        entry = main_instrument(wish, seed)
-        pitch = hertz(root_of(entry, wish, spec.key))
+        entry = main_instrument(reading, seed)
+        pitch = hertz(root_of(entry, reading, spec.key))
         bar = shared.step * shared.bar
         events = [
             Event(i * bar, entry, pitch, min(entry.seconds, bar), 0.8, 0.8) for i in range(max(1, int(seconds / bar)))

@@ -11,7 +11,7 @@ from .instrument import Instrument
 from .instruments import TABLE
 from .plan import Event, Plan
 from .theory import hertz
-from .words import Wish
+from .words import Reading
 
 _LEVEL = {
     "kick": 0.9,
@@ -135,12 +135,12 @@ _METERS = {
 """Figures of other meters, in sixteenths: one bar. 7/8 counts two, two, three."""
 
 
-def drums(plan: Plan, wish: Wish, only: tuple[Instrument, ...] = ()) -> Iterator[Event]:
+def drums(plan: Plan, reading: Reading, only: tuple[Instrument, ...] = ()) -> Iterator[Event]:
     """A groove of the genre; ``only`` these instruments when they are given."""
     rng = plan.rng("drums")
     groove = dict(plan.genre.grooves[int(rng.integers(len(plan.genre.grooves)))])
     kit = {**STANDARD_KIT, **plan.genre.kit}
-    for entry in (*only, *wish.instruments):
+    for entry in (*only, *reading.instruments):
         slot = next((slot for prefix, slot in _SLOTS if entry.name.startswith(prefix)), None)
         if slot and entry.role == "drum":
             kit[slot] = entry.name
@@ -152,11 +152,11 @@ def drums(plan: Plan, wish: Wish, only: tuple[Instrument, ...] = ()) -> Iterator
             if entry.name not in {kit[slot] for slot in groove}:
                 kit[entry.name] = entry.name
                 groove[entry.name] = _ALONE["conga"]
-    if wish.four and plan.bar == 16:
+    if reading.four and plan.bar == 16:
         groove["kick"] = "X...x...X...x..."
-    if "808" in wish.text and not only:
+    if "808" in reading.text and not only:
         kit.update(kick="kick_808", snare="snare_808")
-    if "909" in wish.text and not only:
+    if "909" in reading.text and not only:
         kit.update(kick="kick_909")
     yield from _hits(plan, groove, kit, rng, fill=not only)
 

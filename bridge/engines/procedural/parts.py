@@ -16,14 +16,14 @@ from .instrument import Instrument
 from .instruments import TABLE
 from .plan import Event, Plan, held
 from .theory import chords_in, chords_of, hertz, near, tonality, voiced
-from .words import Wish
+from .words import Reading
 
 _PLAIN = next(genre for genre in GENRES if genre.name == "electronic")
 _BREAK = next(genre for genre in GENRES if genre.name == "funk")
 
 
 def plan(
-    wish: Wish,
+    reading: Reading,
     prompt: str,
     key: str | None,
     bpm: float,
@@ -39,9 +39,9 @@ def plan(
     ``chords``: names, before those of the words and the genre's own. ``meter`` such as "7/8"; bpm counts quarter notes.
     ``family`` starts the chance that all stems of one request share (``family_of``); without it the seed does.
     """
-    genre = wish.genre or (_BREAK if " break" in wish.text else _PLAIN)
+    genre = reading.genre or (_BREAK if " break" in reading.text else _PLAIN)
     rng = np.random.default_rng([seed if family is None else family, 11])
-    scale = wish.scale or genre.scale
+    scale = reading.scale or genre.scale
     home = tonality(key, scale)
     progression = chords_of(chords) or chords_in(prompt)
     numbers = genre.progressions[int(rng.integers(len(genre.progressions)))]
@@ -54,12 +54,12 @@ def plan(
     bars = max(1, total // steps)
     if bars < len(progression):  # a short loop plays what of the progression fits
         progression = progression[:bars]
-    return Plan(genre, home, progression, step, steps, total, seed, meter, wish.knobs.speed)
+    return Plan(genre, home, progression, step, steps, total, seed, meter, reading.knobs.speed)
 
 
-def family_of(wish: Wish, bpm: float, key: str | None, chords: tuple[str, ...], meter: str | None) -> int:
+def family_of(reading: Reading, bpm: float, key: str | None, chords: tuple[str, ...], meter: str | None) -> int:
     """A number that all stems of one request share, whatever their instruments: of style, tempo, key and chords."""
-    genre = wish.genre.name if wish.genre else ""
+    genre = reading.genre.name if reading.genre else ""
     return zlib.crc32(repr((genre, round(bpm, 3), key, chords, meter or "4/4")).encode())
 
 
@@ -196,10 +196,10 @@ def melody(plan: Plan, entry: Instrument) -> Iterator[Event]:
         yield Event(plan.time(step, rng), entry, hertz(note), length, level, 0.36, 0.0)
 
 
-def line_of(entry: Instrument, wish: Wish) -> str:
+def line_of(entry: Instrument, reading: Reading) -> str:
     """The part an instrument takes: what a word says, else what its role is."""
-    if wish.line and not (entry.role == "bass" and wish.line in {"chords", "melody"}):
-        return wish.line
+    if reading.line and not (entry.role == "bass" and reading.line in {"chords", "melody"}):
+        return reading.line
     if entry.bed is not None and entry.role != "fx":
         return "pad"
     return {"bass": "bass", "chord": "chords", "lead": "melody", "voice": "melody", "fx": "melody"}.get(
@@ -220,21 +220,22 @@ def part(line: str, plan: Plan, entry: Instrument) -> Iterator[Event]:
     return chords(plan, entry, sustained=line == "pad")
 
 
-def score(plan: Plan, wish: Wish, kind_words: bool) -> list[Event]:
+def score(plan: Plan, reading: Reading, kind_words: bool) -> list[Event]:
     """All parts of a request. ``kind_words``: nothing is named but a style, so the genre's whole band plays."""
-    struck = tuple(entry for entry in wish.instruments if entry.role == "drum")
-    tonal = [entry for entry in wish.instruments if entry.role in {"bass", "chord", "lead", "voice"}][:3]
+    struck = tuple(entry for entry in reading.instruments if entry.role == "drum")
+    tonal = [entry for entry in reading.instruments if entry.role in {"bass", "chord", "lead", "voice"}][:3]
     events: list[Event] = []
-    if wish.beat or (kind_words and not wish.instruments and not wish.line):
-        events += drums(plan, wish)
+    if reading.beat or (kind_words and not reading.instruments and not reading.line):
+        events += drums(plan, reading)
     elif struck:
-        events += drums(plan, wish, struck)
+        events += drums(plan, reading, struck)
     lines = [
-        (line_of(entry, wish) if i == 0 else line_of(entry, _lineless(wish)), entry) for i, entry in enumerate(tonal)
+        (line_of(entry, reading) if i == 0 else line_of(entry, _lineless(reading)), entry)
+        for i, entry in enumerate(tonal)
     ]
-    if not lines and wish.line and not struck:
-        lines = [(wish.line, TABLE[_DEFAULT[wish.line]])]
-    elif not lines and kind_words and not wish.beat and not struck:
+    if not lines and reading.line and not struck:
+        lines = [(reading.line, TABLE[_DEFAULT[reading.line]])]
+    elif not lines and kind_words and not reading.beat and not struck:
         lines = [(line, TABLE[name]) for line, name in plan.genre.parts]
     for line, entry in lines:
         events += part(line, plan, entry)
@@ -250,5 +251,5 @@ _DEFAULT = {
 }
 
 
-def _lineless(wish: Wish) -> Wish:
-    return replace(wish, line=None)
+def _lineless(reading: Reading) -> Reading:
+    return replace(reading, line=None)

@@ -17,7 +17,7 @@ from .instrument import Instrument, Knobs, Note
 from .plan import Event
 from .polish import PEAK, polished, trimmed
 from .theory import hertz, tonality, voiced
-from .words import Wish, read
+from .words import Reading, read
 
 if TYPE_CHECKING:
     from bridge.plugins.engine import Report
@@ -29,19 +29,19 @@ _TILE = 24.0
 
 def render(spec: SampleSpec, seconds: float | None, report: Report) -> Signal:
     """Make what ``spec`` says; see ``ProceduralEngine.stream``."""
-    wish = read(spec.prompt)
+    reading = read(spec.prompt)
     seed = spec.seed or 0
     kind = str(spec.kind or "oneshot")
     if kind == "raw":
-        kind = guess(spec, wish, seconds)
+        kind = guess(spec, reading, seconds)
     if kind == "texture":
-        return _texture(spec, wish, seed, seconds or 8.0, report)
+        return _texture(spec, reading, seed, seconds or 8.0, report)
     if kind == "loop":
-        bpm = spec.bpm or (wish.genre.bpm if wish.genre else 120.0)
-        return _loop(spec, wish, seed, bpm, seconds or (spec.bars or 2) * 240 / bpm, report)
+        bpm = spec.bpm or (reading.genre.bpm if reading.genre else 120.0)
+        return _loop(spec, reading, seed, bpm, seconds or (spec.bars or 2) * 240 / bpm, report)
     if kind == "stem":
-        return _stem(spec, wish, seed, seconds or 8.0, report)
-    return _single(spec, wish, seed, seconds, report)
+        return _stem(spec, reading, seed, seconds or 8.0, report)
+    return _single(spec, reading, seed, seconds, report)
 
 
 def _played(entry: Instrument, note: Note) -> Signal:
@@ -51,18 +51,18 @@ def _played(entry: Instrument, note: Note) -> Signal:
     return entry.play(replace(note, knobs=replace(note.knobs, pitch=pitch)))
 
 
-def _single(spec: SampleSpec, wish: Wish, seed: int, seconds: float | None, report: Report) -> Signal:
-    entry = main_instrument(wish, seed)
+def _single(spec: SampleSpec, reading: Reading, seed: int, seconds: float | None, report: Report) -> Signal:
+    entry = main_instrument(reading, seed)
     rng = np.random.default_rng([seed, 1])
     held = entry.seconds
     if seconds is not None and entry.role != "drum":
         release = 0.0 if entry.role == "fx" and entry.bed is None else min(0.3, 0.3 * seconds)
-        held = max(0.05, seconds - release) / 2.2**wish.knobs.length
-    note = Note(hertz(root_of(entry, wish, spec.key)), held, 0.8, wish.knobs, rng)
+        held = max(0.05, seconds - release) / 2.2**reading.knobs.length
+    note = Note(hertz(root_of(entry, reading, spec.key)), held, 0.8, reading.knobs, rng)
     y = _played(entry, note)
     report(0.6)
     low = entry.role == "bass" or entry.name.startswith("kick")
-    y = polished(y, wish.knobs, entry.room, seed, low=low)
+    y = polished(y, reading.knobs, entry.room, seed, low=low)
     y = trimmed(y, 0.02 if entry.role == "drum" else 0.05)
     if seconds is not None:
         count = frames(seconds)
@@ -80,16 +80,16 @@ def _tiles(count: int) -> int:
     return next((n for n in range(least, 3 * least) if count % n == 0), 1)
 
 
-def _texture(spec: SampleSpec, wish: Wish, seed: int, seconds: float, report: Report) -> Signal:
+def _texture(spec: SampleSpec, reading: Reading, seed: int, seconds: float, report: Report) -> Signal:
     count = frames(seconds)
     tiles = _tiles(count)
     size = count // tiles
-    entry = main_instrument(wish, seed)
+    entry = main_instrument(reading, seed)
     rng = np.random.default_rng([seed, 2])
-    default = wish.scale or (wish.genre.scale if wish.genre else "minor")
+    default = reading.scale or (reading.genre.scale if reading.genre else "minor")
     home = tonality(spec.key, default)
-    root = root_of(entry, wish, spec.key)
-    note = Note(hertz(root), seconds, 0.8, replace(wish.knobs, pitch=0.0), rng)
+    root = root_of(entry, reading, spec.key)
+    note = Note(hertz(root), seconds, 0.8, replace(reading.knobs, pitch=0.0), rng)
     if entry.bed is not None:
         chord = home.chord(0)
         pitches = [hertz(root + step - chord.notes[0]) for step in chord.notes] if entry.chord else [hertz(root)]
@@ -97,7 +97,7 @@ def _texture(spec: SampleSpec, wish: Wish, seed: int, seconds: float, report: Re
     else:
         y = _cloud(entry, note, [hertz(n) for n in voiced(home.chord(0, 4), root + 5)], size, report)
     report(0.7)
-    knobs = wish.knobs
+    knobs = reading.knobs
     if entry.role == "fx" and entry.bed is not None:  # "dusty vinyl" is dust already
         knobs = replace(knobs, lofi=0.3 * knobs.lofi, age=0.0)
     room = entry.room if entry.bed is not None else max(entry.room, 0.45)
@@ -161,22 +161,22 @@ def _glued(x: Signal, events: list[Event]) -> Signal:
     return saturated(peak_normalised(x), 1.0 + 0.8 * struck)
 
 
-def _loop(spec: SampleSpec, wish: Wish, seed: int, bpm: float, seconds: float, report: Report) -> Signal:
+def _loop(spec: SampleSpec, reading: Reading, seed: int, bpm: float, seconds: float, report: Report) -> Signal:
     count = frames(seconds)
-    events = scored(spec, wish, seed, bpm, seconds)
+    events = scored(spec, reading, seed, bpm, seconds)
     if seconds < spec.bar_beats * 60 / bpm:
         # Shorter than a bar: no note is longer than the loop. The beginning of a stream is wanted at once.
         events = [replace(event, seconds=max(0.05, min(event.seconds, seconds - event.at))) for event in events]
-    y = _glued(_mixed(events, wish.knobs, seed, count, True, report), events)
-    return polished(y, _for_a_mix(wish.knobs), _room(events), seed, loop=True)
+    y = _glued(_mixed(events, reading.knobs, seed, count, True, report), events)
+    return polished(y, _for_a_mix(reading.knobs), _room(events), seed, loop=True)
 
 
-def _stem(spec: SampleSpec, wish: Wish, seed: int, seconds: float, report: Report) -> Signal:
+def _stem(spec: SampleSpec, reading: Reading, seed: int, seconds: float, report: Report) -> Signal:
     count = frames(seconds)
-    bpm = spec.bpm or (wish.genre.bpm if wish.genre else 120.0)
-    events = scored(spec, wish, seed, bpm, seconds)
-    y = _glued(_mixed(events, wish.knobs, seed, count, False, report), events)
-    y = polished(y, _for_a_mix(wish.knobs), _room(events), seed)
+    bpm = spec.bpm or (reading.genre.bpm if reading.genre else 120.0)
+    events = scored(spec, reading, seed, bpm, seconds)
+    y = _glued(_mixed(events, reading.knobs, seed, count, False, report), events)
+    y = polished(y, _for_a_mix(reading.knobs), _room(events), seed)
     report(0.95)
     return faded(fitted(stereo(y), count), 0.0007, 0.04)
 

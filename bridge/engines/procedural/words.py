@@ -29,7 +29,7 @@ def plain(prompt: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Reading:
     """A prompt, understood."""
 
     instruments: tuple[Instrument, ...]
@@ -101,16 +101,16 @@ _OTHERS = {*KNOBS, *MOODS, *LINES, *WEAK} | {
 
 
 @lru_cache(maxsize=256)
-def read(prompt: str) -> Wish:
+def read(prompt: str) -> Reading:
     """Understand a prompt; words that mean nothing here are left alone, unless they are an instrument's, mistyped."""
-    wish = _understood(prompt)
-    if wish.instruments or wish.beat or wish.line:
-        return wish
+    reading = _understood(prompt)
+    if reading.instruments or reading.beat or reading.line:
+        return reading
     other = respelled(prompt, _NOUNS, _OTHERS)
-    return wish if other == prompt.lower() else _understood(other)
+    return reading if other == prompt.lower() else _understood(other)
 
 
-def _understood(prompt: str) -> Wish:
+def _understood(prompt: str) -> Reading:
     text = plain(prompt)
     genre, words = None, 0
     for phrase, weight, candidate in _STYLES:
@@ -138,7 +138,7 @@ def _understood(prompt: str) -> Wish:
         if word in {"major", "minor"}:
             scale = word
     lines = [LINES[word] for word in said if word in LINES]
-    return Wish(
+    return Reading(
         instruments=tuple(instruments),
         knobs=knobs,
         genre=genre,

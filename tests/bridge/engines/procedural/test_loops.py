@@ -78,18 +78,18 @@ def test_every_groove_is_written_for_instruments_that_exist() -> None:
 
 @pytest.mark.parametrize("genre", [genre.name for genre in GENRES])
 def test_a_genre_brings_its_own_groove(genre: str) -> None:
-    wish = read(f"{genre} drum beat")
-    assert wish.genre is not None
-    assert wish.genre.name == genre
-    events = score(plan(wish, "", None, 120, 4.0, 1), wish, True)
+    reading = read(f"{genre} drum beat")
+    assert reading.genre is not None
+    assert reading.genre.name == genre
+    events = score(plan(reading, "", None, 120, 4.0, 1), reading, True)
     assert events
     assert all(0 <= event.at < 4.0 for event in events)
 
 
 def test_parts_of_one_request_share_chords_and_grid() -> None:
-    wish = read("house beat with bass and electric piano chords")
-    shared = plan(wish, "house", "fm", 120, 8.0, 1)
-    names = {event.instrument.role for event in score(shared, wish, True)}
+    reading = read("house beat with bass and electric piano chords")
+    shared = plan(reading, "house", "fm", 120, 8.0, 1)
+    names = {event.instrument.role for event in score(shared, reading, True)}
     assert names == {"drum", "bass", "chord"}
 
 
@@ -107,14 +107,16 @@ def test_parts_of_one_request_share_chords_and_grid() -> None:
     ],
 )
 def test_a_stem_is_played_by_those_it_names(prompt: str, roles: set[str]) -> None:
-    wish = read(prompt)
-    events = score(plan(wish, prompt, None, 120, 8.0, 1), wish, wish.genre is not None or not wish.instruments)
+    reading = read(prompt)
+    events = score(
+        plan(reading, prompt, None, 120, 8.0, 1), reading, reading.genre is not None or not reading.instruments
+    )
     assert {event.instrument.role for event in events} == roles
 
 
 def test_only_the_named_drums_play_when_no_beat_is_asked_for() -> None:
-    wish = read("shaker and conga loop")
-    events = score(plan(wish, "", None, 100, 4.8, 1), wish, False)
+    reading = read("shaker and conga loop")
+    events = score(plan(reading, "", None, 100, 4.8, 1), reading, False)
     assert {event.instrument.name for event in events} == {"shaker", "conga"}
 
 

@@ -39,8 +39,8 @@ RATE = 44_100
     ],
 )
 def test_the_longest_phrase_of_the_first_part_names_the_instrument(prompt: str, name: str | None) -> None:
-    wish = read(prompt)
-    assert (wish.instruments[0].name if wish.instruments else None) == name
+    reading = read(prompt)
+    assert (reading.instruments[0].name if reading.instruments else None) == name
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from bridge.engines._midi import DRUMS, PROGRAMS, Score
 from bridge.engines.procedural.asking import guess, main_instrument, root_of, scored
 from bridge.engines.procedural.dsp.envelopes import faded
 from bridge.engines.procedural.dsp.signal import RATE, Signal, fitted, frames, peak_normalised, place, stereo
-from bridge.engines.procedural.plan import Event
+from bridge.engines.procedural.plan import NoteEvent
 from bridge.engines.procedural.polish import polished, trimmed
 from bridge.engines.procedural.theory import hertz, tonality
 from bridge.engines.procedural.words import Reading, read
@@ -227,7 +227,7 @@ class SoundFontEngine:
         entry = main_instrument(reading, seed)
         held = seconds if seconds is not None else entry.seconds * 2.2**reading.knobs.length
         root = root_of(entry, reading, spec.key)
-        event = Event(0.0, entry, hertz(root), held, min(max(0.75 + 0.18 * reading.knobs.hard, 0.2), 1.0), 0.8)
+        event = NoteEvent(0.0, entry, hertz(root), held, min(max(0.75 + 0.18 * reading.knobs.hard, 0.2), 1.0), 0.8)
         if not _has(event):
             raise _unknown(spec.prompt)
         events = [event]
@@ -244,7 +244,7 @@ class SoundFontEngine:
             return peak_normalised(trimmed(y, 0.05), 0.89)
         return peak_normalised(faded(fitted(y, frames(seconds)), 0.0, min(0.1, 0.2 * seconds)), 0.89)
 
-    def _round(self, events: list[Event], reading: Reading, seconds: float, seed: int, report: Report) -> Signal:
+    def _round(self, events: list[NoteEvent], reading: Reading, seconds: float, seed: int, report: Report) -> Signal:
         """A texture: what rings on after its end fades over into its beginning, so it goes round."""
         count, fade = frames(seconds), frames(min(1.5, seconds / 3))
         longer = [replace(event, seconds=seconds + 2.0) for event in events]
@@ -255,7 +255,7 @@ class SoundFontEngine:
         return polished(y, reading.knobs, events[0].instrument.room, seed, loop=True)
 
 
-def _has(event: Event) -> bool:
+def _has(event: NoteEvent) -> bool:
     return event.instrument.name in PROGRAMS or event.instrument.name in DRUMS
 
 
@@ -266,7 +266,7 @@ def _unknown(prompt: str) -> EngineError:
     )
 
 
-def _score(events: list[Event], seed: int) -> Score:
+def _score(events: list[NoteEvent], seed: int) -> Score:
     """MIDI for events; the seed tunes the whole by up to 3 cents and varies the touch a little, as a player does."""
     rng = np.random.default_rng([seed, 5])
     score = Score(cents=float(rng.uniform(-3, 3)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .instrument import Instrument
 from .instruments import TABLE
 from .parts import family_of, plan, score
-from .plan import Event
+from .plan import NoteEvent
 from .theory import hertz, near, tonality
 from .words import Reading, read
 
@@ -85,7 +85,7 @@ def _family(spec: SampleSpec, reading: Reading, bpm: float) -> int | None:
     return family_of(reading, bpm, spec.key, spec.chords, spec.meter) if derived else None
 
 
-def scored(spec: SampleSpec, reading: Reading, seed: int, bpm: float, seconds: float) -> list[Event]:
+def scored(spec: SampleSpec, reading: Reading, seed: int, bpm: float, seconds: float) -> list[NoteEvent]:
     """The score of a loop or a stem of ``seconds``, sorted by time; never empty."""
     shared = plan(
         reading,
@@ -104,6 +104,7 @@ def scored(spec: SampleSpec, reading: Reading, seed: int, bpm: float, seconds: f
         pitch = hertz(root_of(entry, reading, spec.key))
         bar = shared.step * shared.bar
         events = [
-            Event(i * bar, entry, pitch, min(entry.seconds, bar), 0.8, 0.8) for i in range(max(1, int(seconds / bar)))
+            NoteEvent(i * bar, entry, pitch, min(entry.seconds, bar), 0.8, 0.8)
+            for i in range(max(1, int(seconds / bar)))
         ]
     return events

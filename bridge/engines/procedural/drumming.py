@@ -9,7 +9,7 @@ import numpy as np
 from .genres import LEVELS, STANDARD_KIT
 from .instrument import Instrument
 from .instruments import TABLE
-from .plan import Event, Plan
+from .plan import NoteEvent, Plan
 from .theory import hertz
 from .words import Reading
 
@@ -135,7 +135,7 @@ _METERS = {
 """Figures of other meters, in sixteenths: one bar. 7/8 counts two, two, three."""
 
 
-def drums(plan: Plan, reading: Reading, only: tuple[Instrument, ...] = ()) -> Iterator[Event]:
+def drums(plan: Plan, reading: Reading, only: tuple[Instrument, ...] = ()) -> Iterator[NoteEvent]:
     """A groove of the genre; ``only`` these instruments when they are given."""
     rng = plan.rng("drums")
     groove = dict(plan.genre.grooves[int(rng.integers(len(plan.genre.grooves)))])
@@ -182,7 +182,7 @@ def _marks(plan: Plan, slot: str, line: str) -> Iterator[tuple[float, str]]:
 
 def _hits(
     plan: Plan, groove: dict[str, str], kit: dict[str, str], rng: np.random.Generator, fill: bool
-) -> Iterator[Event]:
+) -> Iterator[NoteEvent]:
     last = plan.total - 4 if fill and plan.total >= 4 * plan.bar else plan.total
     for slot, pattern in groove.items():
         entry = TABLE[kit[slot]]
@@ -190,7 +190,7 @@ def _hits(
             if step >= last and slot in {"snare", "clap", "hat"}:
                 continue
             velocity = LEVELS[mark] * float(np.clip(rng.normal(1.0, 0.05), 0.8, 1.12))
-            yield Event(
+            yield NoteEvent(
                 plan.time(step, rng),
                 entry,
                 hertz(entry.root or 36),
@@ -203,4 +203,6 @@ def _hits(
     if last < plan.total:
         for i, slot in enumerate(rng.permutation(["snare", "tom", "tom", "low"])):
             entry = TABLE[kit[str(slot)]]
-            yield Event(plan.time(last + i, rng), entry, hertz(36), plan.step, 0.75 + 0.07 * i, 0.7, 0.25 - 0.15 * i, i)
+            yield NoteEvent(
+                plan.time(last + i, rng), entry, hertz(36), plan.step, 0.75 + 0.07 * i, 0.7, 0.25 - 0.15 * i, i
+            )

@@ -14,7 +14,7 @@ from .drumming import drums
 from .genres import GENRES, LEVELS
 from .instrument import Instrument
 from .instruments import TABLE
-from .plan import Event, Plan, held
+from .plan import NoteEvent, Plan, held
 from .theory import chords_in, chords_of, hertz, near, tonality, voiced
 from .words import Reading
 
@@ -63,7 +63,7 @@ def family_of(reading: Reading, bpm: float, key: str | None, chords: tuple[str, 
     return zlib.crc32(repr((genre, round(bpm, 3), key, chords, meter or "4/4")).encode())
 
 
-def bass(plan: Plan, entry: Instrument) -> Iterator[Event]:
+def bass(plan: Plan, entry: Instrument) -> Iterator[NoteEvent]:
     """The genre's line on the roots of the chords."""
     rng = plan.rng("bass")
     line = plan.genre.basslines[int(rng.integers(len(plan.genre.basslines)))]
@@ -85,7 +85,7 @@ def bass(plan: Plan, entry: Instrument) -> Iterator[Event]:
         root = near(chord.root, lowest + 5)
         if interval not in ({0, 12} if chord.bass is not None else {0, 12, chord.third, chord.fifth}):
             interval = plan.key.nearest(root + interval) - round(root)
-        yield Event(
+        yield NoteEvent(
             plan.time(step, rng),
             entry,
             hertz(root + interval),
@@ -96,7 +96,7 @@ def bass(plan: Plan, entry: Instrument) -> Iterator[Event]:
         )
 
 
-def chords(plan: Plan, entry: Instrument, sustained: bool = False) -> Iterator[Event]:
+def chords(plan: Plan, entry: Instrument, sustained: bool = False) -> Iterator[NoteEvent]:
     """Chords in the genre's rhythm; sustained ones change with the bar."""
     rng = plan.rng("chords")
     line = "x" + "-" * 31 if sustained else plan.genre.chords[int(rng.integers(len(plan.genre.chords)))]
@@ -113,7 +113,7 @@ def chords(plan: Plan, entry: Instrument, sustained: bool = False) -> Iterator[E
         notes = [near(chord.root, centre)] if whole else voiced(chord, centre)
         for i, note in enumerate(notes):
             late = 0.0 if whole or entry.bed else i * 0.006 * (plan.genre.loose > 0)
-            yield Event(
+            yield NoteEvent(
                 at + late,
                 entry,
                 hertz(note),
@@ -124,7 +124,7 @@ def chords(plan: Plan, entry: Instrument, sustained: bool = False) -> Iterator[E
             )
 
 
-def riff(plan: Plan, entry: Instrument) -> Iterator[Event]:
+def riff(plan: Plan, entry: Instrument) -> Iterator[NoteEvent]:
     """Two bars of low notes around the root, with accents: what guitars do."""
     rng = plan.rng("riff")
     rhythm = str(rng.choice(["X.xX..x.X.x.X.x.", "XxxX.xxX.xX.X.x.", "X..X..X.x.X.X.X.", "X.xxX.xxX.X.x.X."]))
@@ -138,10 +138,10 @@ def riff(plan: Plan, entry: Instrument) -> Iterator[Event]:
         degree = degrees[place % 16]
         note = near(plan.key.degree(degree) % 12 if degree else plan.chord(step).root, (entry.root or 48) + 4)
         length = plan.step * (1.6 if mark == "X" else 0.8) / pace
-        yield Event(plan.time(step, rng), entry, hertz(note), length, LEVELS[mark], 0.5, 0.0)
+        yield NoteEvent(plan.time(step, rng), entry, hertz(note), length, LEVELS[mark], 0.5, 0.0)
 
 
-def arp(plan: Plan, entry: Instrument) -> Iterator[Event]:
+def arp(plan: Plan, entry: Instrument) -> Iterator[NoteEvent]:
     """Notes of the chords one after the other, two octaves, sixteenths with a rest here and there."""
     rng = plan.rng("arp")
     shape = str(rng.choice(["up", "down", "updown", "skip"]))
@@ -155,7 +155,7 @@ def arp(plan: Plan, entry: Instrument) -> Iterator[Event]:
         order = {"up": notes, "down": notes[::-1], "updown": notes + notes[-2:0:-1], "skip": notes[::2] + notes[1::2]}[
             shape
         ]
-        yield Event(
+        yield NoteEvent(
             plan.time(step, rng, human=False),
             entry,
             hertz(order[place % plan.bar % len(order)]),
@@ -166,7 +166,7 @@ def arp(plan: Plan, entry: Instrument) -> Iterator[Event]:
         )
 
 
-def melody(plan: Plan, entry: Instrument) -> Iterator[Event]:
+def melody(plan: Plan, entry: Instrument) -> Iterator[NoteEvent]:
     """A tune: a two-bar motif on the pentatonic notes, answered with another ending; a bar begins on its chord."""
     rng = plan.rng("melody")
     five = (0, 1, 2, 4, 5) if plan.key.scale in {"major", "lydian", "mixolydian"} else (0, 2, 3, 4, 6)
@@ -193,7 +193,7 @@ def melody(plan: Plan, entry: Instrument) -> Iterator[Event]:
         number += 1
         length = plan.step * (held(rhythm, place, plan.bar) - 0.1) / pace
         level = 0.85 if place % 8 == 0 else 0.72
-        yield Event(plan.time(step, rng), entry, hertz(note), length, level, 0.36, 0.0)
+        yield NoteEvent(plan.time(step, rng), entry, hertz(note), length, level, 0.36, 0.0)
 
 
 def line_of(entry: Instrument, reading: Reading) -> str:
@@ -207,7 +207,7 @@ def line_of(entry: Instrument, reading: Reading) -> str:
     )
 
 
-def part(line: str, plan: Plan, entry: Instrument) -> Iterator[Event]:
+def part(line: str, plan: Plan, entry: Instrument) -> Iterator[NoteEvent]:
     """The events of one line for one instrument."""
     if line == "riff":
         return riff(plan, entry)
@@ -220,11 +220,11 @@ def part(line: str, plan: Plan, entry: Instrument) -> Iterator[Event]:
     return chords(plan, entry, sustained=line == "pad")
 
 
-def score(plan: Plan, reading: Reading, kind_words: bool) -> list[Event]:
+def score(plan: Plan, reading: Reading, kind_words: bool) -> list[NoteEvent]:
     """All parts of a request. ``kind_words``: nothing is named but a style, so the genre's whole band plays."""
     struck = tuple(entry for entry in reading.instruments if entry.role == "drum")
     tonal = [entry for entry in reading.instruments if entry.role in {"bass", "chord", "lead", "voice"}][:3]
-    events: list[Event] = []
+    events: list[NoteEvent] = []
     if reading.beat or (kind_words and not reading.instruments and not reading.line):
         events += drums(plan, reading)
     elif struck:

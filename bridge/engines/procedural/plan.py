@@ -13,7 +13,7 @@ from .theory import Chord, Tonality
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class NoteEvent:
     """One note of one instrument."""
 
     at: float

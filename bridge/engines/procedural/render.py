@@ -14,7 +14,7 @@ from .dsp.shaping import saturated
 from .dsp.signal import RATE, Signal, fitted, frames, peak_normalised, place, stereo
 from .dsp.space import panned
 from .instrument import Instrument, Knobs, Note
-from .plan import Event
+from .plan import NoteEvent
 from .polish import PEAK, polished, trimmed
 from .theory import hertz, tonality, voiced
 from .words import Reading, read
@@ -123,7 +123,7 @@ def _cloud(entry: Instrument, note: Note, pitches: list[float], count: int, repo
     return bus
 
 
-def _mixed(events: list[Event], knobs: Knobs, seed: int, count: int, loop: bool, report: Report) -> Signal:
+def _mixed(events: list[NoteEvent], knobs: Knobs, seed: int, count: int, loop: bool, report: Report) -> Signal:
     """Play a score into a bus of ``count`` frames. Equal notes are rendered once."""
     bus = np.zeros((2, count))
     sounds: dict[tuple[str, float, float, int, int], Signal] = {}
@@ -149,13 +149,13 @@ def _mixed(events: list[Event], knobs: Knobs, seed: int, count: int, loop: bool,
     return bus
 
 
-def _room(events: list[Event]) -> float:
+def _room(events: list[NoteEvent]) -> float:
     """How wet a mix is: what its instruments ask for on average; drums are nearly dry."""
     rooms = [event.instrument.room if event.instrument.role != "drum" else 0.05 for event in events]
     return float(np.mean(rooms)) * 0.8 if rooms else 0.0
 
 
-def _glued(x: Signal, events: list[Event]) -> Signal:
+def _glued(x: Signal, events: list[NoteEvent]) -> Signal:
     """The bus compressor's job, for drums: a little saturation holds the peaks."""
     struck = sum(event.instrument.role == "drum" for event in events) / max(1, len(events))
     return saturated(peak_normalised(x), 1.0 + 0.8 * struck)

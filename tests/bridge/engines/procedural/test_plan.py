@@ -10,7 +10,7 @@ import pytest
 from bridge.engines.procedural import ProceduralEngine
 from bridge.engines.procedural.asking import scored
 from bridge.engines.procedural.genres import GENRES, Genre
-from bridge.engines.procedural.plan import Event
+from bridge.engines.procedural.plan import NoteEvent
 from bridge.engines.procedural.theory import chords_in, chords_of, note_in, note_name, tonality
 from bridge.engines.procedural.words import read
 from bridge.plugins.engine import note_of
@@ -26,21 +26,21 @@ def asked(prompt: str, **fields: Any) -> SampleSpec:
     return SampleSpec(prompt=prompt, **{"kind": "loop", **fields}).complete().resolved("procedural", None)
 
 
-def events_of(prompt: str, **fields: Any) -> list[Event]:
+def events_of(prompt: str, **fields: Any) -> list[NoteEvent]:
     spec = asked(prompt, **fields)
     assert spec.bpm is not None
     assert spec.seconds is not None
     return scored(spec, read(prompt), spec.seed or 0, spec.bpm, spec.seconds)
 
 
-def classes(events: list[Event], start: float, stop: float) -> set[int]:
+def classes(events: list[NoteEvent], start: float, stop: float) -> set[int]:
     """Pitch classes between two moments."""
     return {
         round(69 + 12 * np.log2(event.pitch / 440)) % 12 for event in events if start - 0.03 <= event.at < stop - 0.03
     }
 
 
-def lowest(events: list[Event], start: float, stop: float) -> int:
+def lowest(events: list[NoteEvent], start: float, stop: float) -> int:
     pitch = min(event.pitch for event in events if start - 0.03 <= event.at < stop - 0.03)
     return round(69 + 12 * np.log2(pitch / 440)) % 12
 

@@ -4,7 +4,7 @@ A leaf: knows no audio, no HTTP, no torch, no disk.
 """
 
 from prompts._building import build_prompt, structured_prompt
-from prompts._chords import Chord, chord_name, read_chord
+from prompts._chords import ChordSymbol, chord_name, read_chord
 from prompts._fields import (
     MAX_PROMPT,
     MAX_SECONDS,
@@ -63,7 +63,7 @@ __all__ = [
     "Bars",
     "Beams",
     "Bpm",
-    "Chord",
+    "ChordSymbol",
     "Chords",
     "Duration",
     "Effects",

@@ -76,7 +76,7 @@ _LONGEST = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Chord:
+class ChordSymbol:
     """The notes of a chord name."""
 
     root: int
@@ -89,7 +89,7 @@ class Chord:
     """Pitch class of the lowest note; the root unless a slash says otherwise."""
 
 
-def read_chord(name: str) -> Chord | None:
+def read_chord(name: str) -> ChordSymbol | None:
     """Read ``C``, ``Am``, ``F#m7``, ``Bbmaj7``, ``Gsus4``, ``Cdim``, ``E7``, ``D/F#``; None for ``N.C.``, no chord.
 
     Raises ValueError for anything else.
@@ -103,7 +103,7 @@ def read_chord(name: str) -> Chord | None:
     if match is None or (quality := _quality(match["quality"])) not in _TONES:
         raise _no_chord(name)
     root = _pitch_class(match["root"] + match["sign"])
-    return Chord(root, quality, _TONES[quality], _pitch_class(match["bass"]) if match["bass"] else root)
+    return ChordSymbol(root, quality, _TONES[quality], _pitch_class(match["bass"]) if match["bass"] else root)
 
 
 def _no_chord(name: str) -> ValueError:

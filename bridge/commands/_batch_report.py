@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.client.maker import MadeSound
-from bridge.commands._progress import Progress, clock, printable
+from bridge.commands._progress import ProgressBar, clock, printable
 from bridge.errors import BridgeError
 
 
@@ -62,7 +62,7 @@ class Report:
     def __init__(self, tally: Tally, *, quiet: bool) -> None:
         self._tally = tally
         self._quiet = quiet
-        self._bar = Progress(silent=quiet or not sys.stderr.isatty())  # elsewhere the lines are the progress
+        self._bar = ProgressBar(silent=quiet or not sys.stderr.isatty())  # elsewhere the lines are the progress
 
     def progress(self, label: str) -> None:
         """Move the bar."""

@@ -15,7 +15,7 @@ _REDRAW_SECONDS = 0.1
 _ERASE = "\r\x1b[K"
 
 
-class Progress:
+class ProgressBar:
     """One line of progress at a time.
 
     ``silent``: show nothing at all. ``stream`` decides between bar and lines by being a terminal or not.

@@ -14,7 +14,7 @@ from bridge.commands._advice import command
 from bridge.commands._backups import reading, taking, writing
 from bridge.commands._backups.placing import full_disk
 from bridge.commands._backups.taking import Taken
-from bridge.commands._progress import Progress
+from bridge.commands._progress import ProgressBar
 from bridge.commands._start import begin
 from bridge.commands._stopping import stopped_cleanly
 from bridge.errors import StartupError
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     data = begin(args).data_dir
     target: Path = args.target
     begun = time.monotonic()
-    progress = Progress(silent=args.json)
+    progress = ProgressBar(silent=args.json)
     try:
         writing.check(target, data)
         size = taking.look(data)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.commands._advice import command
-from bridge.commands._progress import Progress
+from bridge.commands._progress import ProgressBar
 from bridge.commands.settings import add_options, from_arguments
 from bridge.errors import BridgeError, StartupError
 from bridge.settings import Settings
@@ -73,7 +73,7 @@ def _check_data(args: argparse.Namespace) -> int:
     from bridge.commands._data_report import page, report
 
     data = from_arguments(args).data_dir
-    progress = Progress(silent=args.json)
+    progress = ProgressBar(silent=args.json)
     try:
         checks = Checks(data, lambda done, all_: progress.show("check", done / max(all_, 1)))
         findings = list(checks.run())

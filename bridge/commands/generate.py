@@ -13,7 +13,7 @@ from bridge.client.maker import MadeSound
 from bridge.client.opening import open_maker
 from bridge.client.wishes import Wish, add_spec_options, read_wish, spec_fields
 from bridge.commands._output import check_file, numbered, write_whole
-from bridge.commands._progress import Progress
+from bridge.commands._progress import ProgressBar
 from bridge.commands._start import begin
 from bridge.commands.settings import add_options
 from bridge.settings import Settings
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     extension = check_file(args.output) if args.output else None
     settings = begin(args)
     files = [numbered(args.output, number) for number in range(args.variations)] if args.output else []
-    sounds = asyncio.run(_make(settings, wish, Progress(silent=args.json), files, extension or ""))
+    sounds = asyncio.run(_make(settings, wish, ProgressBar(silent=args.json), files, extension or ""))
     if args.json:
         rows = [sound.as_json() | written(files, number) for number, sound in enumerate(sounds)]
         print(json.dumps({"sounds": rows}, indent=2, ensure_ascii=False))
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _make(
-    settings: Settings, wish: Wish, progress: Progress, files: Sequence[Path], extension: str
+    settings: Settings, wish: Wish, progress: ProgressBar, files: Sequence[Path], extension: str
 ) -> list[MadeSound]:
     async with open_maker(settings) as maker:
         try:

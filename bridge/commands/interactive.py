@@ -13,7 +13,7 @@ from bridge.client.maker import MadeSound, Maker
 from bridge.client.opening import open_maker
 from bridge.client.wishes import Wish, add_spec_options, read_wish, spec_fields
 from bridge.commands._output import check_file, write_whole
-from bridge.commands._progress import Progress
+from bridge.commands._progress import ProgressBar
 from bridge.commands._start import begin
 from bridge.commands.generate import describe
 from bridge.commands.settings import add_options
@@ -95,7 +95,7 @@ class _Talk:
             self._words = line
 
     async def _make(self, maker: Maker, wish: Wish) -> None:
-        progress = Progress(silent=not sys.stderr.isatty())
+        progress = ProgressBar(silent=not sys.stderr.isatty())
         try:
             self._sound, *_ = await maker.make(wish, lambda done, eta_s: progress.show(wish.label, done, eta_s))
         finally:

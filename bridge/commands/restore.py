@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.commands._advice import command
 from bridge.commands._backups import reading
 from bridge.commands._backups.placing import full_disk, restore
-from bridge.commands._progress import Progress
+from bridge.commands._progress import ProgressBar
 from bridge.commands._start import begin
 from bridge.commands._stopping import stopped_cleanly
 from bridge.errors import StartupError
@@ -40,7 +40,7 @@ def add_parser(subparsers: SubParsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Restore, or check; the code is 0. Raises StartupError, and nothing was changed then."""
     data = begin(args).data_dir
-    progress = Progress(silent=args.json)
+    progress = ProgressBar(silent=args.json)
     restored = None
     try:
         with stopped_cleanly(), reading.opened(args.backup, args.state) as backup:

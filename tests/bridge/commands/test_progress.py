@@ -9,7 +9,7 @@ from typing import TextIO
 
 import pytest
 
-from bridge.commands._progress import Progress, clock, cut, printable
+from bridge.commands._progress import ProgressBar, clock, cut, printable
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[TextIO, int]]:
 
 def test_a_terminal_gets_a_bar_that_redraws_itself_and_goes(terminal: tuple[TextIO, int]) -> None:
     stream, window = terminal
-    progress = Progress(stream=stream)
+    progress = ProgressBar(stream=stream)
     progress.show("dusty vinyl break", 0.5, 65.0)
     drawn = os.read(window, 1000).decode()
     assert drawn == "\r\x1b[K[############............]  50%, 1:05 left  dusty vinyl break"
@@ -35,7 +35,7 @@ def test_a_terminal_gets_a_bar_that_redraws_itself_and_goes(terminal: tuple[Text
 
 def test_the_bar_never_grows_wider_than_the_terminal(terminal: tuple[TextIO, int]) -> None:
     stream, window = terminal
-    Progress(stream=stream).show("埃" * 500, 0.25)
+    ProgressBar(stream=stream).show("埃" * 500, 0.25)
     drawn = os.read(window, 4000).decode().removeprefix("\r\x1b[K")
     assert "\n" not in drawn
     assert sum(2 if character == "埃" else 1 for character in drawn) <= 79
@@ -43,7 +43,7 @@ def test_the_bar_never_grows_wider_than_the_terminal(terminal: tuple[TextIO, int
 
 def test_elsewhere_there_is_a_line_for_each_quarter() -> None:
     stream = io.StringIO()
-    progress = Progress(stream=stream)
+    progress = ProgressBar(stream=stream)
     for step in range(101):
         progress.show("pad", step / 100, None)
     assert stream.getvalue() == "pad:  25%\npad:  50%\npad:  75%\n"
@@ -51,7 +51,7 @@ def test_elsewhere_there_is_a_line_for_each_quarter() -> None:
 
 def test_silent_says_nothing(terminal: tuple[TextIO, int]) -> None:
     stream, window = terminal
-    progress = Progress(stream=stream, silent=True)
+    progress = ProgressBar(stream=stream, silent=True)
     progress.show("pad", 0.5)
     progress.clear()
     os.set_blocking(window, False)

@@ -19,7 +19,7 @@ from bridge.engines.musicgen.request import Conditioning, Request
 from bridge.engines.musicgen.sampling import Sampling
 from bridge.errors import EngineError
 
-__all__ = ["Batch", "Conditioning", "Sampling", "Stream"]
+__all__ = ["Batch", "CodeStream", "Conditioning", "Sampling"]
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Batch:
         background: bool = False,
         awaited: int = 0,
         report: Callable[[float], None] = lambda _: None,
-    ) -> Stream:
+    ) -> CodeStream:
         """Ask for ``frames`` frames of codes, and return them as they come, (n, K) with n >= 1 at a time.
 
         ``prompt``: frames (P, K) to continue; they are not returned again. ``awaited``: when this many frames are
@@ -131,7 +131,7 @@ class Batch:
             self._waiting.append(request)
             self._interrupt[0] = 1
             self._work_to_do.notify()
-        return Stream(request, self._lock, self._interrupt, report)
+        return CodeStream(request, self._lock, self._interrupt, report)
 
     def close(self) -> None:
         """Fail all requests, and wait until the thread has ended. The decoder stays open: its owner closes it."""
@@ -340,7 +340,7 @@ class _InFlight:
     drawn: PendingCodes
 
 
-class Stream(Iterator[Codes]):
+class CodeStream(Iterator[Codes]):
     """The codes of one request, as they come."""
 
     def __init__(

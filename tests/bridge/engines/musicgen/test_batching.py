@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from bridge.engines.musicgen.batching import Batch, Conditioning, Sampling, Stream
+from bridge.engines.musicgen.batching import Batch, CodeStream, Conditioning, Sampling
 from bridge.engines.musicgen.checkpoint import open_checkpoint
 from bridge.engines.musicgen.decoder import Codes, DecoderShape, DecoderWeights, Floats
 from bridge.engines.musicgen.decoder.torch_step import TorchDecoder
@@ -159,11 +159,11 @@ def _sampling(number: int) -> Sampling:
     )
 
 
-def _ask(batch: Batch, number: int, frames: int = FRAMES, *, background: bool = False) -> Stream:
+def _ask(batch: Batch, number: int, frames: int = FRAMES, *, background: bool = False) -> CodeStream:
     return batch.generate(_given(number), _sampling(number), frames, background=background)
 
 
-def _all(stream: Stream) -> Codes:
+def _all(stream: CodeStream) -> Codes:
     return np.concatenate(list(stream))
 
 

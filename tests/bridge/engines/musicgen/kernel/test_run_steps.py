@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bridge.engines.musicgen.batching import Batch, Conditioning, Stream
+from bridge.engines.musicgen.batching import Batch, CodeStream, Conditioning
 from bridge.engines.musicgen.core_lock import CoreLock
 from bridge.engines.musicgen.decoder import Codes
 from bridge.engines.musicgen.decoder._drawing import Columns
@@ -152,7 +152,7 @@ def test_whoever_comes_and_leaves_in_between_everybody_gets_the_codes_that_he_ge
     decoder = load(RandomWeights(USUAL), precision="int8", rows=8, max_steps=90, threads=2)
     batch = Batch(decoder, core_lock=core_lock)
 
-    def ask(number: int, *, background: bool = False) -> Stream:
+    def ask(number: int, *, background: bool = False) -> CodeStream:
         numbers = np.random.default_rng(number)
         states = numbers.standard_normal((3 + 2 * number, USUAL.hidden), np.float32)
         prompt = numbers.integers(0, USUAL.vocabulary, (number, USUAL.codebooks), dtype=np.int32)

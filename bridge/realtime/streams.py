@@ -21,7 +21,7 @@ from bridge.realtime.messages import read_message
 from bridge.rights import Callers, Scope, current_caller, require
 from bridge.rights.keys import SUBPROTOCOL
 from bridge.sounds.service import SampleService
-from bridge.streaming import Chunk, Stream, Streams
+from bridge.streaming import AudioChunk, Stream, Streams
 
 logger = logging.getLogger(__name__)
 
@@ -277,7 +277,7 @@ class _Session:
         """Seconds until the client has heard all, a little less; ``begun``: when it began, seconds from now."""
         return max(0.0, begun + stream.seconds_sent - MARGIN_SECONDS) if stream.seconds_sent else None
 
-    async def _send_chunk(self, chunk: Chunk) -> None:
+    async def _send_chunk(self, chunk: AudioChunk) -> None:
         event = {
             "type": "chunk",
             "index": chunk.index,

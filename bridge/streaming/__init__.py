@@ -6,6 +6,6 @@ A stream is a chain of passages (bridge/engines/hosting/passages.py), faded over
 
 from __future__ import annotations
 
-from .stream import Chunk, Stream, StreamOptions, Streams
+from .stream import AudioChunk, Stream, StreamOptions, Streams
 
-__all__ = ["Chunk", "Stream", "StreamOptions", "Streams"]
+__all__ = ["AudioChunk", "Stream", "StreamOptions", "Streams"]

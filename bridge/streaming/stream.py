@@ -45,7 +45,7 @@ class StreamOptions(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class AudioChunk:
     """A part of a stream: interleaved 16-bit little-endian PCM."""
 
     index: int
@@ -186,7 +186,7 @@ class Stream:
         self.request = request
         self._changed = True
 
-    async def chunk(self, patience: float | None = None) -> Chunk | None:
+    async def chunk(self, patience: float | None = None) -> AudioChunk | None:
         """Make the next chunk; None when the stream has reached its end. Raises EngineError and its kin.
 
         ``patience``: seconds until silence. A loop goes round once more rather than keep it waiting for what follows.
@@ -234,13 +234,13 @@ class Stream:
             count = left if left < count + END_SECONDS * shared.rate else count
         return count * max(1, shared.frame_bytes)
 
-    def _cut(self, pcm: bytearray, rate: int, channels: int) -> Chunk | None:
+    def _cut(self, pcm: bytearray, rate: int, channels: int) -> AudioChunk | None:
         if not pcm:
             return None
         duration = len(pcm) / (rate * channels * SAMPLE_BYTES)
         if self._plan.seconds is not None and self.seconds_sent + duration >= self._plan.seconds - 0.5 / rate:
             _fade_out(pcm, round(END_SECONDS * rate), channels)
-        chunk = Chunk(self._index, self.seconds_sent, duration, rate, channels, bytes(pcm))
+        chunk = AudioChunk(self._index, self.seconds_sent, duration, rate, channels, bytes(pcm))
         self._index += 1
         self.seconds_sent += duration
         return chunk

@@ -23,7 +23,7 @@ _LARGEST_FILE: Final = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """One file."""
 
     path: str
@@ -40,7 +40,7 @@ class Manifest:
     made: str
     """When, as ``2026-11-30T19:22:00Z``."""
     sounds: int
-    files: tuple[Entry, ...]
+    files: tuple[ManifestEntry, ...]
     missing: tuple[str, ...] = ()
     """Ids of samples that the catalogue names and whose master was not there."""
     damaged: tuple[str, ...] = ()
@@ -119,12 +119,12 @@ def _checked(document: dict[str, Any]) -> Manifest:
     )
 
 
-def _entry(path: object, size: object, digest: object) -> Entry:
+def _entry(path: object, size: object, digest: object) -> ManifestEntry:
     if not isinstance(path, str) or not is_backup_path(path):
         raise ValueError
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise ValueError
-    return Entry(path, _count(size), digest)
+    return ManifestEntry(path, _count(size), digest)
 
 
 def _text(value: object) -> str:

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 
 from bridge.commands._backups import manifest as lists
 from bridge.commands._backups import ustar
-from bridge.commands._backups.manifest import NAME, Entry, Manifest, broken, foreign
+from bridge.commands._backups.manifest import NAME, Manifest, ManifestEntry, broken, foreign
 from bridge.commands._backups.writing import MARKER, STATES, pool_name, states
 from bridge.commands._data_files import BY_NAME, is_backup_path
 from bridge.errors import StartupError
@@ -30,10 +30,10 @@ class Backup(ABC):
     """Its name, for sentences."""
 
     @abstractmethod
-    def place(self, entry: Entry) -> tuple[BinaryIO, int]:
+    def place(self, entry: ManifestEntry) -> tuple[BinaryIO, int]:
         """A file's content, and where it begins in the stream. Raises StartupError when it is not there, OSError."""
 
-    def copy(self, entry: Entry, out: BinaryIO | None = None) -> None:
+    def copy(self, entry: ManifestEntry, out: BinaryIO | None = None) -> None:
         """Read a file, into ``out`` if there is one. Raises StartupError unless it is the one of the list, OSError."""
         stream, start = self.place(entry)
         try:
@@ -91,7 +91,7 @@ class _ArchiveBackup(Backup):
             if there is None or there.bytes != entry.size:
                 raise broken(where, f"{entry.path} in it is not what was put in")
 
-    def place(self, entry: Entry) -> tuple[BinaryIO, int]:
+    def place(self, entry: ManifestEntry) -> tuple[BinaryIO, int]:
         return self._file, self._members[entry.path].start
 
     def _done_with(self, stream: BinaryIO) -> None:
@@ -113,20 +113,20 @@ class _FolderBackup(Backup):
             if self._size(entry) != entry.size:
                 raise broken(where, f"{entry.path} in it is not what was put in")
 
-    def place(self, entry: Entry) -> tuple[BinaryIO, int]:
+    def place(self, entry: ManifestEntry) -> tuple[BinaryIO, int]:
         try:
             return _plain_file(self._path(entry)), 0
         except FileNotFoundError:
             raise broken(self.where, f"{entry.path} is missing in it") from None
 
-    def _size(self, entry: Entry) -> int:
+    def _size(self, entry: ManifestEntry) -> int:
         try:
             found = self._path(entry).lstat()
         except FileNotFoundError:
             raise broken(self.where, f"{entry.path} is missing in it") from None
         return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
-    def _path(self, entry: Entry) -> Path:
+    def _path(self, entry: ManifestEntry) -> Path:
         if entry.path in BY_NAME:
             return self._state / entry.path
         return self._folder / pool_name(entry.path, entry.sha256)

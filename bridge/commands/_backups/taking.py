@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Final, TypeAlias, cast
 
 from bridge.commands._advice import command, give_right, move_away
-from bridge.commands._backups.manifest import Entry, Manifest, now
+from bridge.commands._backups.manifest import Manifest, ManifestEntry, now
 from bridge.commands._backups.writing import Target
 from bridge.commands._data_files import CATALOGUE, FORMAT, MASTERS, PARTS, Part, is_backup_path, strangers
 from bridge.commands._oddities import all_below, oddity
@@ -98,7 +98,7 @@ def take(data: Path, target: Target, on_file: OnFile = lambda *_: None) -> Taken
 class _Taking:
     def __init__(self, data: Path, target: Target, on_file: OnFile) -> None:
         self._data, self._target, self._on_file = data, target, on_file
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, ManifestEntry] = {}
         self._done = self._new = self._all = 0
         self._warnings: list[str] = []
         self._odd: dict[str, str] = {}
@@ -174,7 +174,7 @@ class _Taking:
         known = self._entries.get(path)
         if known is None or (known.size, known.sha256) != as_listed:
             if self._target.has(path, size, digest):
-                self._entries[path] = Entry(path, size, digest)
+                self._entries[path] = ManifestEntry(path, size, digest)
             else:
                 self._plain(path)
             self._done += size

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from bridge.commands._backups import ustar
-from bridge.commands._backups.manifest import NAME, Entry, Manifest, read
+from bridge.commands._backups.manifest import NAME, Manifest, ManifestEntry, read
 from bridge.commands._data_files import BY_NAME
 from bridge.errors import StartupError
 
@@ -34,7 +34,7 @@ class Target(ABC):
     """A folder for the copies of databases, on the target's disk."""
 
     @abstractmethod
-    def add(self, path: str, source: BinaryIO, size: int) -> Entry:
+    def add(self, path: str, source: BinaryIO, size: int) -> ManifestEntry:
         """Take a file in: ``size`` bytes, fewer where it ends before. Raises OSError."""
 
     def has(self, path: str, size: int, digest: str) -> bool:  # noqa: ARG002 - for targets that can
@@ -63,7 +63,7 @@ class Archive(Target):
             self.abandon()
             raise
 
-    def add(self, path: str, source: BinaryIO, size: int) -> Entry:
+    def add(self, path: str, source: BinaryIO, size: int) -> ManifestEntry:
         """See Target."""
         start = self._out.tell()
         self._out.write(ustar.header(path, size, time.time()))
@@ -73,7 +73,7 @@ class Archive(Target):
             self._out.write(ustar.header(path, done, time.time()))
             self._out.seek(done, os.SEEK_CUR)
         self._out.write(ustar.padding(done))
-        return Entry(path, done, digest)
+        return ManifestEntry(path, done, digest)
 
     def finish(self, manifest: Manifest) -> None:
         """See Target."""
@@ -127,14 +127,14 @@ class Folder(Target):
             self._give_back()
             raise
 
-    def add(self, path: str, source: BinaryIO, size: int) -> Entry:
+    def add(self, path: str, source: BinaryIO, size: int) -> ManifestEntry:
         """See Target."""
         if not _pooled(path):
             with (self.scratch / path).open("wb") as out:
-                return Entry(path, *_copy(source, out, size))
+                return ManifestEntry(path, *_copy(source, out, size))
         part = self.scratch / "incoming"
         with part.open("wb") as out:
-            entry = Entry(path, *_copy(source, out, size))
+            entry = ManifestEntry(path, *_copy(source, out, size))
             out.flush()
             os.fsync(out.fileno())  # a name in the pool is a promise to the next backup
         stored = self._folder / pool_name(entry.path, entry.sha256)

@@ -16,7 +16,7 @@ from typing import IO, BinaryIO, Final, TypeAlias, cast
 
 from bridge.commands._advice import command, give_right, move_away
 from bridge.commands._backups.manifest import Manifest, ManifestEntry, now
-from bridge.commands._backups.writing import Target
+from bridge.commands._backups.writing import BackupTarget
 from bridge.commands._data_files import CATALOGUE, FORMAT, MASTERS, PARTS, Part, is_backup_path, strangers
 from bridge.commands._oddities import all_below, oddity
 from bridge.commands._quiet import holder, open_quietly
@@ -90,13 +90,13 @@ def look(data: Path) -> int:
     return sum(_size(file) for part in PARTS if part.backed_up for file in _files_of(data, part))
 
 
-def take(data: Path, target: Target, on_file: OnFile = lambda *_: None) -> Taken:
+def take(data: Path, target: BackupTarget, on_file: OnFile = lambda *_: None) -> Taken:
     """Copy everything into the target and finish it. Raises StartupError, OSError, sqlite3.Error."""
     return _Taking(data, target, on_file).run()
 
 
 class _Taking:
-    def __init__(self, data: Path, target: Target, on_file: OnFile) -> None:
+    def __init__(self, data: Path, target: BackupTarget, on_file: OnFile) -> None:
         self._data, self._target, self._on_file = data, target, on_file
         self._entries: dict[str, ManifestEntry] = {}
         self._done = self._new = self._all = 0

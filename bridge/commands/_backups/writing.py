@@ -27,7 +27,7 @@ _STATE: Final = re.compile(r"\d{8}T\d{6}Z(?:-\d+)?")
 _STEP: Final = 1 << 20
 
 
-class Target(ABC):
+class BackupTarget(ABC):
     """A backup that is being written. Nothing has its final name before ``finish``; ``abandon`` removes all of it."""
 
     scratch: Path
@@ -50,7 +50,7 @@ class Target(ABC):
         """Remove what was written."""
 
 
-class Archive(Target):
+class ArchiveTarget(BackupTarget):
     """One ``.tar`` file. Its list comes last: an archive that was cut has none."""
 
     def __init__(self, file: Path) -> None:
@@ -64,7 +64,7 @@ class Archive(Target):
             raise
 
     def add(self, path: str, source: BinaryIO, size: int) -> ManifestEntry:
-        """See Target."""
+        """See BackupTarget."""
         start = self._out.tell()
         self._out.write(ustar.header(path, size, time.time()))
         done, digest = _copy(source, self._out, size)
@@ -76,7 +76,7 @@ class Archive(Target):
         return ManifestEntry(path, done, digest)
 
     def finish(self, manifest: Manifest) -> None:
-        """See Target."""
+        """See BackupTarget."""
         text = manifest.to_json()
         self._out.write(ustar.header(NAME, len(text), time.time()) + text + ustar.padding(len(text)) + ustar.end())
         self._out.flush()
@@ -94,13 +94,13 @@ class Archive(Target):
         _sync(self._file.parent)
 
     def abandon(self) -> None:
-        """See Target."""
+        """See BackupTarget."""
         with suppress(AttributeError, OSError):
             self._out.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-class Folder(Target):
+class FolderTarget(BackupTarget):
     """A folder with several states.
 
     Files that never change lie in ``pool/`` once, whichever states name them; each state in ``states/`` has its list
@@ -128,7 +128,7 @@ class Folder(Target):
             raise
 
     def add(self, path: str, source: BinaryIO, size: int) -> ManifestEntry:
-        """See Target."""
+        """See BackupTarget."""
         if not _pooled(path):
             with (self.scratch / path).open("wb") as out:
                 return ManifestEntry(path, *_copy(source, out, size))
@@ -144,7 +144,7 @@ class Folder(Target):
         return entry
 
     def has(self, path: str, size: int, digest: str) -> bool:
-        """See Target. With ``verify`` the copy is read."""
+        """See BackupTarget. With ``verify`` the copy is read."""
         stored = self._folder / pool_name(path, digest)
         try:
             if not _pooled(path) or stored.is_symlink() or stored.stat().st_size != size:
@@ -157,7 +157,7 @@ class Folder(Target):
             return False
 
     def finish(self, manifest: Manifest) -> None:
-        """See Target. Then the oldest states go, and what none of those that are left names."""
+        """See BackupTarget. Then the oldest states go, and what none of those that are left names."""
         (self.scratch / NAME).write_bytes(manifest.to_json())
         folders = dict.fromkeys(
             (*(each.parent for each in self._added), self._folder / POOL, self._folder, self.scratch)
@@ -175,7 +175,7 @@ class Folder(Target):
         self._give_back()
 
     def abandon(self) -> None:
-        """See Target. What came into the pool stays until the next backup, which needs it anyway."""
+        """See BackupTarget. What came into the pool stays until the next backup, which needs it anyway."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         if self._fresh and not states(self._folder):
             for name in (POOL, STATES):
@@ -236,9 +236,11 @@ def states(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def opened(target: Path, *, keep: int, verify: bool) -> Iterator[Target]:
+def opened(target: Path, *, keep: int, verify: bool) -> Iterator[BackupTarget]:
     """Begin a backup; it is abandoned unless it was finished."""
-    writing: Target = Archive(target) if is_archive(target) else Folder(target, keep=keep, verify=verify)
+    writing: BackupTarget = (
+        ArchiveTarget(target) if is_archive(target) else FolderTarget(target, keep=keep, verify=verify)
+    )
     try:
         yield writing
     except BaseException:

@@ -51,7 +51,7 @@ def keepers() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class Wiped:
     """What was concerned."""
 
     names: tuple[str, ...]
@@ -60,7 +60,7 @@ class Forgotten:
     """How many samples they have."""
 
 
-async def forget(service: SampleService, name: str | None = None, *, names_too: bool = False) -> Forgotten:
+async def forget(service: SampleService, name: str | None = None, *, names_too: bool = False) -> Wiped:
     """Forget the prompts of one sound, or without a name of all; the sounds go on playing.
 
     ``names_too``: every sound of them gets a name that says nothing, and loses all others.
@@ -93,7 +93,7 @@ async def forget(service: SampleService, name: str | None = None, *, names_too: 
             failed = failed or error
     if failed is not None:
         raise failed
-    return Forgotten(tuple(each.name for each in sounds), len(words.sample_ids))
+    return Wiped(tuple(each.name for each in sounds), len(words.sample_ids))
 
 
 async def _in_journal(service: SampleService, words: Words) -> None:

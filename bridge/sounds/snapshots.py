@@ -45,7 +45,7 @@ _PROMPT = b',"prompt":'
 _NO_PROMPT = b'""}'
 
 
-class Piece:
+class EncodedSound:
     """One sound as it goes over the wire: its ``sound`` message as JSON, ``prompt`` last."""
 
     __slots__ = ("aliases", "message", "prompt_size", "urls_at")
@@ -75,7 +75,7 @@ class Everything:
 
     head: int
     """Number of the newest event that they show."""
-    pieces: list[Piece]
+    pieces: list[EncodedSound]
     redacted: bool
     """True: each ``prompt`` is empty."""
 
@@ -103,7 +103,7 @@ class Snapshots:
         self._library = library
         self._thread = ThreadPoolExecutor(1, "whole-library")
         self._loading = asyncio.Lock()
-        self._pieces: dict[str, Piece] | None = None
+        self._pieces: dict[str, EncodedSound] | None = None
         self._head = 0
         """The newest event that the pieces show."""
         self._changed = 0
@@ -147,7 +147,7 @@ class Snapshots:
             names = self._library.store.names(**wanted) if wanted else None
             return finished(sample_map(pieces, names))
 
-        pieces: dict[str, Piece] = {}
+        pieces: dict[str, EncodedSound] = {}
         return await self._shared(key, lambda: pieces.update(self._pieces or {}), build)
 
     async def shared(self, key: tuple[Any, ...], build: Callable[[SampleStore], bytes]) -> Document:
@@ -183,7 +183,7 @@ class Snapshots:
 
     # ------------------------------------------------------------------ keeping up
 
-    async def _loaded(self) -> dict[str, Piece]:
+    async def _loaded(self) -> dict[str, EncodedSound]:
         async with self._loading:
             if self._pieces is not None:
                 return self._pieces
@@ -197,9 +197,9 @@ class Snapshots:
                 self._early = None
             return pieces
 
-    def _read(self) -> tuple[int, dict[str, Piece]]:
+    def _read(self) -> tuple[int, dict[str, EncodedSound]]:
         store, after = self._library.store, None
-        pieces: dict[str, Piece] = {}
+        pieces: dict[str, EncodedSound] = {}
         head = store.head()  # first: what comes in between is told, too, and does no harm
         while True:
             sounds = store.sounds(order="name", limit=BATCH, after=after)
@@ -231,7 +231,7 @@ class Snapshots:
             self._pieces.pop(event.data["name"], None)
 
 
-def sample_map(pieces: dict[str, Piece], names: frozenset[str] | None = None) -> Iterator[bytes]:
+def sample_map(pieces: dict[str, EncodedSound], names: frozenset[str] | None = None) -> Iterator[bytes]:
     """Names and aliases -> URLs, as parts of one JSON object; ``names``: of these sounds alone.
 
     Short aliases such as ``bd`` stay out: they would overwrite what the foreign page calls so. A name that Strudel has
@@ -292,9 +292,9 @@ def _joined(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _put(pieces: dict[str, Piece], seq: int, data: dict[str, Any]) -> None:
+def _put(pieces: dict[str, EncodedSound], seq: int, data: dict[str, Any]) -> None:
     try:
-        pieces[data["name"]] = Piece(seq, data)
+        pieces[data["name"]] = EncodedSound(seq, data)
     except Exception:
         # One sound whose facts cannot be told must not hide all others.
         logger.exception("the sound %r cannot be told", data.get("name"))

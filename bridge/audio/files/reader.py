@@ -43,7 +43,7 @@ _NICENESS = 5
 _PR_SET_PDEATHSIG = 1
 
 
-class Refused(Exception):
+class AudioRefused(Exception):
     """This file is not taken."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -54,7 +54,7 @@ class Refused(Exception):
 def read(source: Path, kept: Path, longest: float) -> dict[str, Any]:
     """Decode ``source``, write what is in it to ``kept`` (FLAC, at most two channels), and describe it.
 
-    Raises Refused for what is no audio of ours, too long, empty, or of an odd rate or number of channels.
+    Raises AudioRefused for what is no audio of ours, too long, empty, or of an odd rate or number of channels.
     """
     facts, clip = _opened(source, kept, longest)
     from bridge.audio.analysis.features import describe  # scipy, a second: for what can be read alone
@@ -78,9 +78,9 @@ def _opened(source: Path, kept: Path, longest: float) -> tuple[dict[str, Any], C
             facts = {"duration": round(seconds, 6), "sample_rate": file.samplerate, "channels": file.channels,
                      "format": _FORMATS[file.format]}  # fmt: skip
     except soundfile.LibsndfileError as error:
-        raise Refused("unreadable_audio", f"The file cannot be read as audio ({error.error_string}).") from None
+        raise AudioRefused("unreadable_audio", f"The file cannot be read as audio ({error.error_string}).") from None
     if seconds < SHORTEST_SECONDS:
-        raise Refused(
+        raise AudioRefused(
             "too_short", f"The file holds {seconds:.3f} s of audio; at least {SHORTEST_SECONDS:g} are needed."
         )
     return facts, clip
@@ -100,17 +100,17 @@ def to_rate(source: Path, target: Path, rate: int) -> dict[str, Any]:
 
 def _check(file: soundfile.SoundFile, longest: float) -> None:
     if file.format not in _FORMATS:
-        raise Refused("unsupported_media_type", "Send a WAV, MP3, FLAC or Ogg file.")
+        raise AudioRefused("unsupported_media_type", "Send a WAV, MP3, FLAC or Ogg file.")
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
-        raise Refused("bad_rate", f"The file's rate is {file.samplerate} Hz; 8000 to 192000 are taken.")
+        raise AudioRefused("bad_rate", f"The file's rate is {file.samplerate} Hz; 8000 to 192000 are taken.")
     if not 1 <= file.channels <= MOST_CHANNELS:
-        raise Refused("bad_channels", f"The file has {file.channels} channels; 1 to {MOST_CHANNELS} are taken.")
+        raise AudioRefused("bad_channels", f"The file has {file.channels} channels; 1 to {MOST_CHANNELS} are taken.")
     if file.frames > longest * file.samplerate:
         raise _too_long(longest)
 
 
-def _too_long(longest: float) -> Refused:
-    return Refused("too_long", f"The audio is longer than {longest:g} seconds; send a part of it.")
+def _too_long(longest: float) -> AudioRefused:
+    return AudioRefused("too_long", f"The audio is longer than {longest:g} seconds; send a part of it.")
 
 
 def _decoded(file: soundfile.SoundFile, kept: Path, longest: float) -> tuple[Clip, float]:
@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
             answer = {"measures": judge(options.source, options.target, options.seconds)}
         else:
             answer = {"features": read(options.source, options.target, options.seconds)}
-    except Refused as refused:
+    except AudioRefused as refused:
         answer = {"refused": refused.code, "message": str(refused)}
     except MemoryError:
         answer = {"refused": "unreadable_audio", "message": "The file needs too much memory to be read."}

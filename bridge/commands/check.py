@@ -22,7 +22,7 @@ OK, FAILED, NOT_TRIED = "ok", "failed", "not tried"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What one check found."""
 
     name: str
@@ -71,7 +71,7 @@ def base_url(text: str) -> str:
     return whole.rstrip("/")
 
 
-async def look(url: str, key: str | None, *, full: bool, quiet: bool) -> list[Finding]:
+async def look(url: str, key: str | None, *, full: bool, quiet: bool) -> list[CheckResult]:
     """Run the checks one after the other, and take away what they made. Raises StartupError when nobody answers."""
     from aiohttp import ClientError, ClientSession
 
@@ -80,7 +80,7 @@ async def look(url: str, key: str | None, *, full: bool, quiet: bool) -> list[Fi
 
     checks: Mapping[str, Check] = FULL if full else BASIC
     width = max(len(name) for name in (*FULL, "clean up"))
-    findings: list[Finding] = []
+    findings: list[CheckResult] = []
     async with ClientSession(headers={"X-API-Key": key} if key else {}) as session:
         try:
             await (await session.get(f"{url}/health", timeout=QUICK)).read()
@@ -103,20 +103,20 @@ async def look(url: str, key: str | None, *, full: bool, quiet: bool) -> list[Fi
     return findings
 
 
-async def _find(name: str, check: Check, probe: Probe) -> Finding:
+async def _find(name: str, check: Check, probe: Probe) -> CheckResult:
     from bridge.commands._checks import CheckFailed, NotTried
 
     try:
-        return Finding(name, OK, await check(probe))
+        return CheckResult(name, OK, await check(probe))
     except CheckFailed as failed:
-        return Finding(name, FAILED, str(failed))
+        return CheckResult(name, FAILED, str(failed))
     except NotTried as reason:
-        return Finding(name, NOT_TRIED, str(reason))
+        return CheckResult(name, NOT_TRIED, str(reason))
     except Exception as error:  # whatever a server may answer, the other checks go on
-        return Finding(name, FAILED, f"{type(error).__name__}: {error}")
+        return CheckResult(name, FAILED, f"{type(error).__name__}: {error}")
 
 
-def _tell(finding: Finding, width: int, *, quiet: bool) -> None:
+def _tell(finding: CheckResult, width: int, *, quiet: bool) -> None:
     if quiet:
         return
     # What a server says is printed on somebody's terminal.

@@ -13,7 +13,7 @@ from bridge.engines.hosting.passages import Passage
 from bridge.plugins.engine import EngineInfo
 from bridge.settings import Settings
 from bridge.sounds.service import SampleService, open_service
-from bridge.streaming import Chunk, Stream, Streams
+from bridge.streaming import AudioChunk, Stream, Streams
 from bridge.streaming import course as courses
 from bridge.streaming.course import step
 from bridge.streaming.passages import SharedPassage, SharedPassages
@@ -35,7 +35,7 @@ def streams(service: SampleService) -> Streams:
     return Streams(service)
 
 
-def samples(*chunks: Chunk | None) -> np.ndarray:
+def samples(*chunks: AudioChunk | None) -> np.ndarray:
     return np.concatenate([np.frombuffer(chunk.pcm, dtype="<i2") for chunk in chunks if chunk])
 
 

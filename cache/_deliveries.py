@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import diskcache
 from diskcache.core import MODE_BINARY, UNKNOWN
 
-from cache._errors import NotStorable, StorageFull, StoreClosed, StoreError, from_os_error, from_sqlite_error, is_damage
+from cache._errors import NotStorable, StoreClosed, StoreError, StoreFull, from_os_error, from_sqlite_error, is_damage
 from cache._folder import Folder, files_under
 from cache._plain import sync
 from cache._private import keep_private, write_private
@@ -119,7 +119,7 @@ class Deliveries:
     def put(self, sample_id: str, fmt: str, value: bytes | Path) -> Path:
         """Keep the bytes, or the file, as the sample's delivery in that format; the oldest go when it gets too much.
 
-        Raises StorageFull when the disk is.
+        Raises StoreFull when the disk is.
         """
         path = self._folder.delivery(sample_id, fmt)
         self._do(lambda: self._put(path.name, value))
@@ -168,7 +168,7 @@ class Deliveries:
                 file.unlink(missing_ok=True)
         except OSError as error:
             raise from_os_error(error, self._folder.path) from error
-        with suppress(StorageFull):  # a row without a file is swept away later
+        with suppress(StoreFull):  # a row without a file is swept away later
             self.forget(file.name for file in files)
 
     def _put(self, name: str, value: bytes | Path) -> None:

@@ -8,7 +8,7 @@
     ├── StoreClosed          store_closed         used after close()
     ├── FormatTooNew         format_too_new       written by a newer version
     ├── StoreDamaged         store_damaged        a file of the folder cannot be read
-    ├── StorageFull          storage_full         no room; the call may be repeated when there is
+    ├── StoreFull            storage_full         no room; the call may be repeated when there is
     ├── UnknownSound         unknown_sound        no sound has that name or alias
     ├── UnknownTake          unknown_take         no sample was made of that spec
     ├── NameTaken            name_taken           another sound has that name or alias
@@ -65,7 +65,7 @@ class StoreDamaged(StoreError):
     code = "store_damaged"
 
 
-class StorageFull(StoreError):
+class StoreFull(StoreError):
     """The disk has no room; nothing was changed, and the call may be repeated when there is room again."""
 
     code = "storage_full"
@@ -205,7 +205,7 @@ def read_only(path: Path) -> StoreNotWritable:
     )
 
 
-def full(path: Path, lacking: int = 0) -> StorageFull:
+def full(path: Path, lacking: int = 0) -> StoreFull:
     """Build the sentence for a full disk; ``lacking``: bytes that have to be freed until something new fits."""
     free = ""
     try:
@@ -216,7 +216,7 @@ def full(path: Path, lacking: int = 0) -> StorageFull:
             free += f", and {_mib(left + lacking)} have to be, so that sounds can be deleted and forgotten at any time"
     except OSError:  # it is not there any more
         pass
-    return StorageFull(
+    return StoreFull(
         f"The disk of the data folder {path} is full{free}. Free some space on that disk or delete sounds, then try "
         "again."
     )

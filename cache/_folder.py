@@ -65,7 +65,7 @@ class Folder:
     def open(self) -> None:
         """Make the folder where it is missing, lock it, look whose it is and empty ``incoming``.
 
-        Raises StoreNotWritable, StoreLocked, FormatTooNew, StoreDamaged or StorageFull.
+        Raises StoreNotWritable, StoreLocked, FormatTooNew, StoreDamaged or StoreFull.
         """
         try:
             try:

@@ -69,7 +69,7 @@ def open_database(
     ``durable``: a commit survives the power supply too. ``timeout``: seconds to wait for who writes. ``check``: look
     through a file of up to so many bytes for damage. A new file is for its owner alone, and appears with its tables.
 
-    Raises StoreDamaged, FormatTooNew (nothing was changed), StoreNotWritable, StorageFull, StoreError.
+    Raises StoreDamaged, FormatTooNew (nothing was changed), StoreNotWritable, StoreFull, StoreError.
     """
     try:
         if not os.path.lexists(path):

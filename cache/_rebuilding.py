@@ -84,7 +84,7 @@ def rebuild(path: Path, how: Rebuilding | None = None, *, clock: Callable[[], fl
     A whole folder is left as it is. What is asked for by hand is done with whole catalogues alone: a damaged one is set
     aside first, and the newest whole copy takes its place.
 
-    Raises StoreLocked, StoreNotWritable, FormatTooNew, StoreDamaged (no data folder of ours), StorageFull, StoreError.
+    Raises StoreLocked, StoreNotWritable, FormatTooNew, StoreDamaged (no data folder of ours), StoreFull, StoreError.
     """
     if not path.is_dir():
         raise StoreDamaged(f"There is no data folder {path}. Name the folder with --data-dir.")

@@ -23,7 +23,7 @@ _BESIDE = ("-wal", "-shm", "-journal")
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file beside, flush it, give it its name, and flush the folder. The file is for its owner alone.
 
-    Raises StorageFull, StoreNotWritable, StoreError; the file is then as it was.
+    Raises StoreFull, StoreNotWritable, StoreError; the file is then as it was.
     """
     try:
         handle, part = tempfile.mkstemp(suffix=".part", prefix=f".{path.name}.", dir=path.parent)

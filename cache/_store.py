@@ -34,7 +34,7 @@ from cache import (
 from cache._copying import Copier
 from cache._database import Database
 from cache._deliveries import Deliveries
-from cache._errors import NotStorable, StorageFull, UnknownTake, damaged, from_os_error, from_sqlite_error, full
+from cache._errors import NotStorable, StoreFull, UnknownTake, damaged, from_os_error, from_sqlite_error, full
 from cache._folder import Folder
 from cache._forgetting import Forgetting
 from cache._model import Event, EventType, NewSample, Published, Sample, Sound, Target
@@ -136,7 +136,7 @@ class SampleStore:
     def open(cls, path: Path, **options: Unpack[Options]) -> Self:
         """Open a data folder, made when it is missing (mode 0700), and lock it until ``close``.
 
-        Raises FormatTooNew, StoreLocked, StoreNotWritable, StoreDamaged or StorageFull.
+        Raises FormatTooNew, StoreLocked, StoreNotWritable, StoreDamaged or StoreFull.
         """
         return cls(path, options)
 
@@ -194,7 +194,7 @@ class SampleStore:
         A target's take goes into slot ``n`` when a stand-in is there; otherwise into the slot that shows the same spec
         already; otherwise into a new slot at the end. A target that changes nothing gives no event.
 
-        Raises NotStorable, UnknownTake, StorageFull (the incoming files stay where they are: make room, try again).
+        Raises NotStorable, UnknownTake, StoreFull (the incoming files stay where they are: make room, try again).
         """
         jobs = [job] if isinstance(job, Mapping) else list(job or ())
         if incoming is not None:  # to show what is kept a full disk is still good enough
@@ -365,7 +365,7 @@ class SampleStore:
         """
         try:
             published = self._delete(name, unwanted)
-        except StorageFull:
+        except StoreFull:
             with self._files():
                 freed = self._ballast.drop() or self._deliveries.free(2**20)
             if not freed:
@@ -405,10 +405,10 @@ class SampleStore:
         aside. Killed or failed half way, it is to be asked for again.
 
         Returns the sounds concerned, also others that show the same take. Raises UnknownSound, NotStorable,
-        StorageFull.
+        StoreFull.
         """
         # The reserve is for what is new; to forget it is used, and so is the ballast.
-        with suppress(StorageFull):
+        with suppress(StoreFull):
             self.check_room()
         if self._missing():
             with self._files():
@@ -483,7 +483,7 @@ class SampleStore:
         return self._missing()
 
     def check_room(self, size: int = 0) -> None:
-        """Raise StorageFull unless ``size`` more bytes leave the reserve free.
+        """Raise StoreFull unless ``size`` more bytes leave the reserve free.
 
         To make room, sounds that were deleted go for good, then deliveries, then what is in the trash.
         """

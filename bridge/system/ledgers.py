@@ -164,7 +164,7 @@ def as_ours(path: Path) -> Iterator[None]:
         yield
     except cache.FormatTooNew as error:
         raise StartupError(str(error), code=error.code) from error
-    except cache.StorageFull as error:
+    except cache.StoreFull as error:
         raise StorageFull(str(error)) from error
     except StoreDamaged as error:
         raise LedgerDamaged(str(error)) from error

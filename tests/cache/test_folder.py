@@ -13,10 +13,10 @@ import cache
 from cache import (
     FormatTooNew,
     SampleStore,
-    StorageFull,
     StoreClosed,
     StoreDamaged,
     StoreError,
+    StoreFull,
     StoreLocked,
     StoreNotWritable,
     Target,
@@ -155,8 +155,8 @@ def test_a_place_that_cannot_be_written_is_told():
         (errno.EROFS, StoreNotWritable),
         (errno.EACCES, StoreNotWritable),
         (errno.EPERM, StoreNotWritable),
-        (errno.ENOSPC, StorageFull),
-        (errno.EDQUOT, StorageFull),
+        (errno.ENOSPC, StoreFull),
+        (errno.EDQUOT, StoreFull),
         (errno.EIO, StoreError),
     ],
 )
@@ -186,7 +186,7 @@ def test_a_closed_store_says_so(folder, make):
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from cache import NewSample, SampleStore, StorageFull, Target
+from cache import NewSample, SampleStore, StoreFull, Target
 store = SampleStore.open(Path(sys.argv[1]), durable=False)
 master = store.incoming / "master"
 master.write_bytes(b"x" * 100)
@@ -194,7 +194,7 @@ soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
 try:
     store.deliver("a" * 32, "wav", bytes(2_000_000))
-except StorageFull as error:
+except StoreFull as error:
     print("full", store.delivery("a" * 32, "wav").exists())
 print(sorted(each.name for each in store.path.glob("deliveries/*/*")))
 store.deliver("a" * 32, "wav", bytes(1000))

@@ -7,7 +7,7 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from cache import NotStorable, PlainDisk, SampleStore, StorageFull, Target, UnknownTake
+from cache import NotStorable, PlainDisk, SampleStore, StoreFull, Target, UnknownTake
 
 
 def files(folder: Path) -> list[Path]:
@@ -292,9 +292,9 @@ def test_text_that_is_no_unicode_is_refused_with_a_sentence(store, make):
 def test_a_disk_without_reserve_takes_nothing_more(folder, make):
     with SampleStore.open(folder, disk_reserve=2**62, durable=False) as store:
         new = make(store, "one")
-        with pytest.raises(StorageFull, match="full"):
+        with pytest.raises(StoreFull, match="full"):
             store.publish(new, [Target("gen_a")])
-        with pytest.raises(StorageFull):
+        with pytest.raises(StoreFull):
             store.deliver(new.sample_id, "wav", b"RIFF")
         assert new.master.exists()
     with SampleStore.open(folder, durable=False) as store:
@@ -308,7 +308,7 @@ def test_a_catalogue_that_cannot_grow_leaves_nothing_half_done(store, make):
     writer: sqlite3.Connection = store._db._writer
     (pages,) = writer.execute("PRAGMA page_count").fetchone()
     writer.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StorageFull):
+    with pytest.raises(StoreFull):
         store.publish(new, [Target("gen_a")])
     assert new.master.exists()
     assert new.deliveries["wav"].exists()

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cache import Forgetting, SampleStore, StorageFull, Target, UnknownSound, _room, rebuild
+from cache import Forgetting, SampleStore, StoreFull, Target, UnknownSound, _room, rebuild
 
 BIG = 1_000_000
 
@@ -124,7 +124,7 @@ def test_a_new_sound_gets_the_room_of_deleted_ones_deliveries_and_trash_and_neve
     old.parent.mkdir()
     old.write_bytes(b"small")
     disk.leave(0)
-    with pytest.raises(StorageFull):
+    with pytest.raises(StoreFull):
         store.check_room()
     assert old.exists(), "what would not be enough stays"
     assert [name for name in "abc" if store.sound(name)] == ["b", "c"]
@@ -151,7 +151,7 @@ def test_on_a_disk_that_is_full_to_the_last_byte_deleting_works_and_frees_room(t
                 while True:
                     others.write(b"x" * 4096)
             assert os.statvfs(tiny).f_bavail == 0
-            with pytest.raises(StorageFull):
+            with pytest.raises(StoreFull):
                 store.check_room()
             with (tiny / "of others").open("ab", buffering=0) as others, suppress(OSError):
                 while True:
@@ -166,11 +166,11 @@ def test_on_a_disk_that_is_full_to_the_last_byte_deleting_works_and_frees_room(t
 def test_what_is_short_of_the_reserve_is_told_in_figures_and_forgetting_goes_on(store, fill, disk):
     fill(store, "gen_a")
     disk.leave(2**20)
-    with pytest.raises(StorageFull, match=r"1\.0 MiB are free there, and 1\.9 MiB have to be"):
+    with pytest.raises(StoreFull, match=r"1\.0 MiB are free there, and 1\.9 MiB have to be"):
         store.check_room(0)
     store.forget("gen_a", Forgetting(facts=lambda _: {}, file=bytes, terms=lambda *_: {}))
     assert store.sound("gen_a").facts == {}
-    with pytest.raises(StorageFull):
+    with pytest.raises(StoreFull):
         store.check_room(3 * BIG)
 
 

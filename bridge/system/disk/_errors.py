@@ -63,7 +63,7 @@ def _of_store(error: cache.StoreError) -> BridgeError:
             return Conflict(message, code=code)
         case cache.UnknownSound():
             return NotFound(message, code=code)
-        case cache.StorageFull():
+        case cache.StoreFull():
             return StorageFull(message)
         case cache.StoreClosed():
             return Busy("The bridge is being stopped. Ask again in a moment.", code=code)

@@ -32,7 +32,7 @@ class DiskWatch:
     """The disk under one data folder, for one event loop.
 
     ``missing`` says how many bytes there are too few for a new sound; ``make_room`` clears away what can go, and raises
-    the store's StorageFull when that is not enough. It is called once a minute at most. A look opens a file of the
+    the store's StoreFull when that is not enough. It is called once a minute at most. A look opens a file of the
     folder for writing and writes nothing into it: a disk that is read-only refuses that, one that is frozen keeps it
     waiting. After ``suspect``, which is called when a real write has failed, a few bytes are written until that
     succeeds.

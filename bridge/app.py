@@ -37,8 +37,7 @@ def create_app(service: SampleService) -> web.Application:
     """
     settings = service.settings
     metrics = Metrics(service)
-    callers = Callers(settings)
-    callers.guesses.on_wrong = metrics.wrong_key
+    callers = Callers(settings, metrics.wrong_key)
     confirmations = Confirmations()
     app = web.Application(
         middlewares=[observed(metrics), guard(settings, callers), answer_errors, confirming(confirmations)],

@@ -406,7 +406,7 @@ class EmbeddedQueue:
         job.progress = Progress(1.0 if state is State.COMPLETED else job.progress.fraction, 0.0)
         if self._alive.get(job.key) is job:
             del self._alive[job.key]
-        if self._book and error and error.code == _STOPPING:  # it goes on at the next start, so nobody hears of an end
+        if self._book and error and error.code == _STOPPING:  # it goes on at the next start: this is not its end
             self._book.moved(job, State.QUEUED)
             for ticket in job.tickets.values():
                 self._finish(ticket)

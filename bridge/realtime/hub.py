@@ -63,17 +63,12 @@ class Hub:
     """Owns the Socket.IO server of one application."""
 
     def __init__(
-        self,
-        service: SampleService,
-        metrics: Metrics | None = None,
-        callers: Callers | None = None,
-        snapshots: Snapshots | None = None,
-        turns: Turns | None = None,
+        self, service: SampleService, metrics: Metrics, callers: Callers, snapshots: Snapshots, turns: Turns
     ) -> None:
         self._service = service
-        self._metrics = metrics or Metrics(service)
-        self._snapshots = snapshots or Snapshots(service.library)
-        self._turns = turns or Turns()
+        self._metrics = metrics
+        self._snapshots = snapshots
+        self._turns = turns
         self._sessions = Sessions()
         self.sio = Server(
             async_mode="aiohttp",
@@ -86,7 +81,7 @@ class Hub:
             engineio_logger=False,
         )
         use_our_driver(self.sio)
-        self._clients = Clients(self.sio, callers or Callers(service.settings))
+        self._clients = Clients(self.sio, callers)
         self.sio.on("connect", self._connect)
         self.sio.on("disconnect", self._disconnect)
         for name, handler in {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bridge.rights.caller import EVERYTHING, MAKES, OWNS, READS, Caller
@@ -34,13 +34,13 @@ _EXPIRED = (
 
 
 class Callers:
-    """Knows every credential of one run of the server."""
+    """Knows every credential of one run of the server. ``on_wrong_key``: see Guesses."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_wrong_key: Callable[[str], None] = lambda _: None) -> None:
         self.run_key = secrets.token_urlsafe(32)
         """Key of this run, with all scopes; ``server.json`` tells it to this user's commands."""
         self.sessions = PageSessions()
-        self.guesses = Guesses()
+        self.guesses = Guesses(on_wrong=on_wrong_key)
         self._settings = settings
         self._exposed = is_exposed(settings)
         self._keyed = bool(settings.all_keys)

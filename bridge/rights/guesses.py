@@ -33,12 +33,16 @@ class _Address:
 
 
 class Guesses:
-    """Wrong keys by address (of IPv6: by /64)."""
+    """Wrong keys by address (of IPv6: by /64).
+
+    ``on_wrong`` is told of each wrong key, by the door at which it was shown: ``http``, ``page`` (Socket.IO).
+    """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_wrong: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._sleep = sleep
@@ -46,12 +50,11 @@ class Guesses:
         self._held = 0
         self._unsaid = 0
         self._said: float | None = None
-        self.on_wrong: Callable[[str], None] = lambda _: None
-        """Told of each wrong key, by the door at which it was shown: ``http``, ``page`` (Socket.IO)."""
+        self._on_wrong = on_wrong
 
     async def wrong(self, address: str | None, door: str) -> None:
         """Note a wrong key, and return when it may be answered. Raises TooMany when too many wait already."""
-        self.on_wrong(door)
+        self._on_wrong(door)
         seconds = self._note(_network(address))
         if self._held >= MOST_HELD:
             raise TooMany("Too many wrong keys were shown. Wait a minute, then check the key.")

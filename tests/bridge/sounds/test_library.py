@@ -142,7 +142,7 @@ async def test_a_listener_that_breaks_harms_neither_the_change_nor_the_others(se
     def broken(_: object) -> None:
         raise RuntimeError("a listener broke")
 
-    library.happenings._consumers.insert(0, broken)
+    library.happenings.subscribe(broken)
     heard = Heard(service)
     assert (await library.rename("gen_dusty_tone_300_hz", "dust")).name == "dust"
     assert len(heard.events) == 2

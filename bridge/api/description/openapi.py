@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from bridge import __version__
-from bridge.api.description.operation import Answer, Body, Operation, Parameter, Schema
+from bridge.api.description.operation import Body, Operation, Parameter, Response, Schema
 from bridge.api.description.shapes import Error
 from bridge.api.errors import STATUS
 from prompts import MAX_SECONDS, SampleSpec
@@ -190,7 +190,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _answer(answer: Answer, components: _Components) -> dict[str, Any]:
+def _answer(answer: Response, components: _Components) -> dict[str, Any]:
     content: dict[str, Any] = {} if answer.shape is None else {JSON: {"schema": components.of(answer.shape)}}
     content |= {media: {"schema": {}} for media in answer.media}
     return {"description": answer.description, **({"content": content} if content else {})}

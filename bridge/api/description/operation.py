@@ -35,7 +35,7 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A successful answer: a type for JSON, and the content types of what else it may be."""
 
     description: str
@@ -48,7 +48,7 @@ class Operation:
     """One call; its summary is the first sentence of its handler's description."""
 
     tag: str
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, Response]
     errors: tuple[int, ...] = ()
     """Beside those that every call of its kind can have."""
     parameters: tuple[Parameter, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from bridge.api import daw, evaluate, similar, sounds
 from bridge.api.description import shapes
-from bridge.api.description.operation import Answer, Body, Operation, Parameter, Schema
+from bridge.api.description.operation import Body, Operation, Parameter, Response, Schema
 from bridge.api.forget import ForgetBody
 from bridge.api.session import PageSession, SessionKeyBody
 from bridge.audio.formats import FORMATS
@@ -53,19 +53,19 @@ _LICENCE = Parameter("licence", _TEXT, "`commercial`, or a licence by its SPDX n
 _KEYWORD = Parameter("keyword", _TEXT, "A sound's name, or words.", "path")
 
 _SOUND = {
-    200: Answer("The sound: JSON with the audio in base64, or the audio itself", shapes.SoundAnswer, _AUDIO),
-    202: Answer("Taken in: ask the task", shapes.Task),
+    200: Response("The sound: JSON with the audio in base64, or the audio itself", shapes.SoundAnswer, _AUDIO),
+    202: Response("Taken in: ask the task", shapes.Task),
 }
 _SOUND_OR_STEMS = {
     **_SOUND,
-    200: Answer(
+    200: Response(
         "The sound: JSON with the audio in base64, or the audio itself. With `target_stems`: the stems are promised",
         shapes.SoundAnswer | shapes.StemsAccepted,
         _AUDIO,
     ),
 }
 _WAV = ("audio/wav",)
-_HAD = Answer("You have it")
+_HAD = Response("You have it")
 _UPLOADED = Parameter("audio_id", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "What the upload answered.", "path")
 _UPLOAD: Schema = {
     "type": "object",
@@ -89,7 +89,7 @@ _EVALUATED: Schema = {
     },
 }
 _ANY_JOB = Parameter("task_id", _TEXT, "What the starting call answered, or a `generation_request_id`.", "path")
-_FILE = {200: Answer("The audio", shapes.SoundAnswer, _AUDIO), 206: Answer("The part asked for", media=_AUDIO)}
+_FILE = {200: Response("The audio", shapes.SoundAnswer, _AUDIO), 206: Response("The part asked for", media=_AUDIO)}
 
 
 def _job(name: str) -> Parameter:
@@ -112,37 +112,37 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("POST", "/generate_stem"): Operation("making", _SOUND, _MAKING, (_ONCE, _PREFER), (_STEM,)),
     ("GET", "/generate/{task_id}"): Operation(
-        "making", {200: Answer("The task, or the stems", shapes.Task | shapes.StemsDocument)}, (404, 503), (_ANY_JOB,)
+        "making", {200: Response("The task, or the stems", shapes.Task | shapes.StemsDocument)}, (404, 503), (_ANY_JOB,)
     ),
     ("GET", "/download/{task_id}"): Operation("making", _FILE, (*_FETCHING, 416), (_job("task_id"), _FORMAT)),
     ("GET", "/stems/{request}/{file}"): Operation(
         "making",
-        {200: Answer("The stem", media=_WAV), 206: Answer("The part asked for", media=_WAV), 304: _HAD},
+        {200: Response("The stem", media=_WAV), 206: Response("The part asked for", media=_WAV), 304: _HAD},
         (404, 416),
         (Parameter("request", _TEXT, "", "path"), Parameter("file", _TEXT, "What `blob_url` says.", "path")),
     ),
     ("POST", "/evaluate"): Operation(
         "making",
-        {200: Answer("Figures, the mean and each", evaluate.Evaluation)},
+        {200: Response("Figures, the mean and each", evaluate.Evaluation)},
         (404, 503, 507),
         bodies=(Body(evaluate.EvaluateBody),),
         form=_EVALUATED,
     ),
-    ("GET", "/stream/sessions"): Operation("making", {200: Answer("What plays", shapes.StreamSessions)}),
+    ("GET", "/stream/sessions"): Operation("making", {200: Response("What plays", shapes.StreamSessions)}),
     # ---------------------------------------------------------------- jobs
     ("POST", "/api/v1/generate"): Operation(
-        "jobs", {200: Answer("Taken in", shapes.JobAccepted)}, (409, 502, 503, 504, 507), (_ONCE,), (_GENERATE,)
+        "jobs", {200: Response("Taken in", shapes.JobAccepted)}, (409, 502, 503, 504, 507), (_ONCE,), (_GENERATE,)
     ),
     ("GET", "/api/v1/status/{job_id}"): Operation(
-        "jobs", {200: Answer("The job", JobStatus)}, (404,), (_job("job_id"),)
+        "jobs", {200: Response("The job", JobStatus)}, (404,), (_job("job_id"),)
     ),
     ("GET", "/api/v1/download/{job_id}"): Operation("jobs", _FILE, (*_FETCHING, 416), (_job("job_id"), _FORMAT)),
     ("DELETE", "/api/v1/jobs/{job_id}"): Operation(
-        "jobs", {200: Answer("Cancelled", shapes.JobCancelledAnswer)}, (404, 409), (_job("job_id"),)
+        "jobs", {200: Response("Cancelled", shapes.JobCancelledAnswer)}, (404, 409), (_job("job_id"),)
     ),
     ("GET", "/api/v1/jobs"): Operation(
         "jobs",
-        {200: Answer("One page of jobs", shapes.JobList)},
+        {200: Response("One page of jobs", shapes.JobList)},
         (422,),
         (
             Parameter("status", {"type": "string", "enum": [*State]}, "Several with commas between."),
@@ -157,35 +157,35 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         ),
     ),
     ("POST", "/api/v1/prompt/build"): Operation(
-        "jobs", {200: Answer("The prompt", shapes.BuiltPrompt)}, (), (), (Body(daw.PromptParts, required=False),)
+        "jobs", {200: Response("The prompt", shapes.BuiltPrompt)}, (), (), (Body(daw.PromptParts, required=False),)
     ),
     # ---------------------------------------------------------------- audio like other audio
     ("POST", "/api/upload"): Operation(
-        "similar", {200: Answer("What it is like", similar.Uploaded)}, (503, 507), form=_UPLOAD
+        "similar", {200: Response("What it is like", similar.Uploaded)}, (503, 507), form=_UPLOAD
     ),
     ("GET", "/api/embedding/{audio_id}"): Operation(
-        "similar", {200: Answer("The embedding", similar.Embedding)}, (404, 503), (_UPLOADED,)
+        "similar", {200: Response("The embedding", similar.Embedding)}, (404, 503), (_UPLOADED,)
     ),
     ("POST", "/api/generate/{audio_id}"): Operation(
         "similar",
-        {200: Answer("Taken in", similar.SimilarAccepted)},
+        {200: Response("Taken in", similar.SimilarAccepted)},
         (404, *_MAKING),
         (_ONCE, _UPLOADED),
         (Body(SimilarBody, required=False),),
     ),
     ("GET", "/api/status/{generation_id}"): Operation(
-        "similar", {200: Answer("The generation", similar.SimilarStatus)}, (404,), (_job("generation_id"),)
+        "similar", {200: Response("The generation", similar.SimilarStatus)}, (404,), (_job("generation_id"),)
     ),
     ("GET", "/api/download/{generation_id}"): Operation(
         "similar",
-        {200: Answer("The audio", media=_WAV), 206: Answer("The part asked for", media=_WAV)},
+        {200: Response("The audio", media=_WAV), 206: Response("The part asked for", media=_WAV)},
         (*_FETCHING, 416),
         (_job("generation_id"),),
     ),
     # ---------------------------------------------------------------- sounds
     ("GET", "/sounds"): Operation(
         "sounds",
-        {200: Answer("One page of sounds", shapes.SoundList)},
+        {200: Response("One page of sounds", shapes.SoundList)},
         (422,),
         (
             Parameter("q", _TEXT, "Words; the best match comes first."),
@@ -198,7 +198,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "sounds",
         {
             **_FILE,
-            200: Answer("The sound: audio, contract A's JSON, or its facts", media=("application/json", *_AUDIO)),
+            200: Response("The sound: audio, contract A's JSON, or its facts", media=("application/json", *_AUDIO)),
         },
         (404, 416, 422, 507),
         (
@@ -210,43 +210,43 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("PATCH", "/sounds/{keyword}"): Operation(
         "sounds",
-        {200: Answer("The sound as it is now", shapes.SoundDocument)},
+        {200: Response("The sound as it is now", shapes.SoundDocument)},
         (404, 409, 428, 507),
         (_KEYWORD, _CONFIRMED),
         (Body(sounds.SoundChange, refine={"name": _REFINE["name"]}, required=False),),
     ),
     ("DELETE", "/sounds/{keyword}"): Operation(
-        "sounds", {200: Answer("Taken away, for now", shapes.Deleted)}, (404, 428, 507), (_KEYWORD, _CONFIRMED)
+        "sounds", {200: Response("Taken away, for now", shapes.Deleted)}, (404, 428, 507), (_KEYWORD, _CONFIRMED)
     ),
     ("POST", "/sounds/{keyword}/slices"): Operation(
         "sounds",
-        {200: Answer("The sound of the slices", shapes.SoundDocument)},
+        {200: Response("The sound of the slices", shapes.SoundDocument)},
         (404, 422, 500, 507),
         (_KEYWORD, Parameter("n", {"type": "integer", "minimum": 0, "maximum": 2**31}, "The slot that is cut.")),
     ),
-    ("GET", "/session"): Operation("page", {200: Answer("What the caller may do", PageSession)}),
+    ("GET", "/session"): Operation("page", {200: Response("What the caller may do", PageSession)}),
     ("POST", "/session"): Operation(
         "page",
-        {200: Answer("The session; its cookie comes along", PageSession)},
+        {200: Response("The session; its cookie comes along", PageSession)},
         (429,),
         (),
         (Body(SessionKeyBody),),
     ),
-    ("DELETE", "/session"): Operation("page", {200: Answer("What the caller may do now", PageSession)}),
+    ("DELETE", "/session"): Operation("page", {200: Response("What the caller may do now", PageSession)}),
     ("POST", "/forget"): Operation(
-        "sounds", {200: Answer("Wiped", shapes.Forgotten)}, (404, 409, 428, 507), (_CONFIRMED,), (Body(ForgetBody),)
+        "sounds", {200: Response("Wiped", shapes.Forgotten)}, (404, 409, 428, 507), (_CONFIRMED,), (Body(ForgetBody),)
     ),
     ("GET", "/confirm/{id}"): Operation(
         "sounds",
-        {200: Answer("The document, for a frame of our own page alone", media=("text/html",))},
+        {200: Response("The document, for a frame of our own page alone", media=("text/html",))},
         (404,),
         (Parameter("id", _TEXT, "What `error.confirm` of a 428 says.", "path"),),
     ),
     ("GET", "/samples/{file}"): Operation(
         "sounds",
         {
-            200: Answer("The file", media=_AUDIO),
-            206: Answer("The part asked for", media=_AUDIO),
+            200: Response("The file", media=_AUDIO),
+            206: Response("The part asked for", media=_AUDIO),
             304: _HAD,
         },
         (404, 416),
@@ -258,14 +258,15 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     # ---------------------------------------------------------------- Strudel
     ("GET", "/"): Operation(
-        "strudel", {200: Answer("The page for browsers, the sample map for Strudel", shapes.SampleMap, ("text/html",))}
+        "strudel",
+        {200: Response("The page for browsers, the sample map for Strudel", shapes.SampleMap, ("text/html",))},
     ),
     ("GET", "/strudel.json"): Operation(
-        "strudel", {200: Answer("Every sound's addresses", shapes.SampleMap)}, (), (_LICENCE,)
+        "strudel", {200: Response("Every sound's addresses", shapes.SampleMap)}, (), (_LICENCE,)
     ),
     ("GET", "/gen/{words}"): Operation(
         "strudel",
-        {200: Answer("Their addresses, as far as they are made", shapes.SampleMap)},
+        {200: Response("Their addresses, as far as they are made", shapes.SampleMap)},
         (400, 409, 422, 502, 503, 504, 507),
         (
             Parameter("words", _TEXT, "`word:count,word.json`", "path"),
@@ -277,15 +278,15 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         ),
     ),
     # ---------------------------------------------------------------- probes and papers
-    ("GET", "/health"): Operation("probes", {200: Answer("How the bridge stands", shapes.Health)}),
-    ("GET", "/health/live"): Operation("probes", {200: Answer("The process answers", shapes.Alive)}),
-    ("GET", "/health/ready"): Operation("probes", {200: Answer("New sounds can be made", shapes.Ready)}, (503,)),
-    ("GET", "/metrics"): Operation("probes", {200: Answer("Prometheus' text format", media=("text/plain",))}),
-    ("GET", "/openapi.json"): Operation("papers", {200: Answer("This document", dict[str, object])}),
-    ("GET", "/asyncapi.json"): Operation("papers", {200: Answer("The sockets' description", dict[str, object])}),
-    ("GET", "/notices"): Operation("papers", {200: Answer("Licences", media=("text/plain",))}, (404,)),
-    ("GET", "/licence"): Operation("papers", {200: Answer("The licence", media=("text/plain",))}, (404,)),
-    ("GET", "/source"): Operation("papers", {200: Answer("The source", media=("application/gzip",))}, (404,)),
+    ("GET", "/health"): Operation("probes", {200: Response("How the bridge stands", shapes.Health)}),
+    ("GET", "/health/live"): Operation("probes", {200: Response("The process answers", shapes.Alive)}),
+    ("GET", "/health/ready"): Operation("probes", {200: Response("New sounds can be made", shapes.Ready)}, (503,)),
+    ("GET", "/metrics"): Operation("probes", {200: Response("Prometheus' text format", media=("text/plain",))}),
+    ("GET", "/openapi.json"): Operation("papers", {200: Response("This document", dict[str, object])}),
+    ("GET", "/asyncapi.json"): Operation("papers", {200: Response("The sockets' description", dict[str, object])}),
+    ("GET", "/notices"): Operation("papers", {200: Response("Licences", media=("text/plain",))}, (404,)),
+    ("GET", "/licence"): Operation("papers", {200: Response("The licence", media=("text/plain",))}, (404,)),
+    ("GET", "/source"): Operation("papers", {200: Response("The source", media=("application/gzip",))}, (404,)),
 }
 
 PARTS_OF_PAGES = frozenset({"/assets/{name}", "/sample-bridge.js", "/docs", "/redoc", "/asyncapi", "/viewers/{name}"})

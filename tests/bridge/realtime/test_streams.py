@@ -238,7 +238,7 @@ async def test_who_goes_takes_the_work_along(client, service: SampleService) -> 
         player = Player(socket)
         await player.say("start_streaming", {"prompt": "tone slow", "engine": "tone", "chunk_duration": 0.2})
         await player.until("started")
-    while app_streams.sessions() or app_streams.takes:
+    while app_streams.sessions() or app_streams.passages:
         await asyncio.sleep(0.02)
     await service.engines.hosted("tone").start()
     assert service.engines.hosted("tone").restarts == 0, "it stopped when asked"
@@ -252,7 +252,7 @@ async def test_two_who_want_the_same_share_the_work(client) -> None:
             await player.say("start_streaming", {"prompt": "tone slow 200 hz", "engine": "tone", "duration": 1})
         for player in players:
             await player.until("started")
-        assert len(app_streams.takes) <= 1
+        assert len(app_streams.passages) <= 1
         for player in players:
             await player.until("completed")
     assert np.array_equal(np.concatenate(players[0].audio), np.concatenate(players[1].audio))

@@ -14,7 +14,7 @@ from bridge.api.body import json_response
 from bridge.api.description.asyncapi import describe_sockets
 from bridge.errors import NotFound
 
-VIEWERS = Path(__file__).parent.parent / "static" / "viewers"
+VIEWERS = Path(__file__).parents[2] / "static" / "viewers"
 _OWN = Path(__file__).parent / "viewers"
 _TYPES: Mapping[str, str] = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 

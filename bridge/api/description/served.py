@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import json
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
 from bridge.api.body import NO_STORE
 from bridge.api.description.openapi import JSON, build
 from bridge.api.keys import ROUTE_TABLE, SERVICE
+from bridge.sounds.service import SampleService
+
+_TEXTS: WeakKeyDictionary[SampleService, str] = WeakKeyDictionary()
+"""Made once for each server, when somebody asks for it first."""
 
 
 async def get_openapi(request: web.Request) -> web.StreamResponse:
     """This description."""
-    service = request.app[SERVICE]
-    text = _text(request.app[ROUTE_TABLE], service.settings.max_duration, tuple(service.engines.names))
-    return web.Response(text=text, content_type=JSON, headers=NO_STORE)
+    service, routes = request.app[SERVICE], request.app[ROUTE_TABLE]
+    if service not in _TEXTS:
+        # Its models take a moment, and a server that nobody asks for its description needs none of them.
+        from bridge.api.description.operations import OPERATIONS
 
-
-@functools.lru_cache(maxsize=4)
-def _text(routes: tuple[web.RouteDef, ...], max_seconds: float, engines: tuple[str, ...]) -> str:
-    # Its models take a moment, and a server that nobody asks for its description needs none of them.
-    from bridge.api.description.operations import OPERATIONS
-
-    return json.dumps(build(routes, OPERATIONS, max_seconds=max_seconds, engines=engines), ensure_ascii=False)
+        seconds, engines = service.settings.max_duration, tuple(service.engines.names)
+        document = build(routes, OPERATIONS, max_seconds=seconds, engines=engines)
+        _TEXTS[service] = json.dumps(document, ensure_ascii=False)
+    return web.Response(text=_TEXTS[service], content_type=JSON, headers=NO_STORE)

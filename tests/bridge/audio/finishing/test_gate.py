@@ -105,6 +105,8 @@ def test_a_mark_falls_from_good_over_passing_to_nothing():
 def test_every_flag_has_a_sentence_and_every_flag_in_the_code_is_listed():
     assert all(sentence.endswith(".") for sentence in FLAGS.values())
     assert {rule.flag for rules in RULES.values() for rule in rules} <= set(FLAGS)
-    code = "".join((Path(bridge.audio.__file__).parent / name).read_text() for name in ("steps.py", "finishing.py"))
+    code = "".join(
+        (Path(bridge.audio.__file__).parent / "finishing" / name).read_text() for name in ("steps.py", "chains.py")
+    )
     assert set(re.findall(r'flags\.append\("(\w+)"\)', code)) <= set(FLAGS)
     assert set(RULES) == set(Kind)

@@ -39,9 +39,10 @@ def pick(request: pytest.FixtureRequest) -> Pick:
 def _kernel_pick(scores: Floats, sampling: Sampling, uniform: Draws, used: Used | None = None) -> Codes:
     how = np.array(as_entry(sampling), dtype=library.SAMPLING)
     codes = np.zeros(scores.shape[1], dtype=np.int32)
+    draw = library.load_library(None).musicgen_draw  # once: it looks at every source of the kernel
     for book, number in enumerate(uniform.tolist()):
         conditional, unconditional = scores[0, book], scores[-1, book]
-        fault = library.load_library(None).musicgen_draw(
+        fault = draw(
             how.ctypes.data,
             conditional.ctypes.data,
             unconditional.ctypes.data if len(scores) > 1 else None,

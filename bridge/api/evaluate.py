@@ -115,11 +115,10 @@ async def _evaluate_sound(service: SampleService, uploads: Uploads, body: Evalua
     sound = await service.library.sound(body.sound)
     if body.n >= len(sound.slots):
         raise NotFound(f"'{sound.name}' has no slot {body.n}; it has {len(sound.slots)}.", code="unknown_slot")
-    store = service.library.store
-    sample = await service.library.read(store.take, sound.slots[body.n].spec_id)
+    sample = await service.library.take(sound.slots[body.n].spec_id)
     if sample is None:
         raise NotFound(f"'{sound.name}' has just been deleted.", code="lost")
-    return _audio(sound.name, await uploads.judge_file(store.master(sample.sample_id)))
+    return _audio(sound.name, await uploads.judge_file(service.library.master(sample.sample_id)))
 
 
 def _audio(name: str, measured: Mapping[str, Any]) -> EvaluatedAudio:

@@ -46,7 +46,7 @@ async def list_sounds(request: web.Request) -> web.StreamResponse:
     if words:
         sounds, cursor = await library.search(words[:500], limit=limit, **filters), None
     else:
-        sounds = await library.read(library.store.sounds, limit=limit, after=after, **filters)
+        sounds = await library.sounds(limit=limit, after=after, **filters)
         cursor = str(sounds[-1].seq) if len(sounds) == limit else None
     return json_response({"sounds": [sound_document(sound) for sound in sounds], "next": cursor})
 
@@ -63,10 +63,10 @@ async def get_sound(request: web.Request) -> web.StreamResponse:
             f"'{sound.name}' has {len(sound.slots)} slots, counted from 0; there is no {n}.", code="unknown_slot"
         )
     library = service.library
-    library.store.touch(sound.name)
+    library.touch(sound.name)
     if extension == "json":
         return json_response(sound_document(sound) | {"samples": [await _slot(library, slot) for slot in sound.slots]})
-    sample = await library.read(library.store.take, sound.slots[n].spec_id)
+    sample = await library.take(sound.slots[n].spec_id)
     if sample is None:
         raise NotFound(f"The audio of '{sound.name}' slot {n} is lost. POST /generate makes it again.", code="lost")
     placed = Placed(sound.name, n, sample, cached=True)
@@ -120,7 +120,7 @@ def sound_document(sound: Sound) -> dict[str, Any]:
 
 async def _slot(library: Library, slot: Slot) -> dict[str, Any]:
     """One slot with everything that is known of its sample; facts and provenance are null where it is lost."""
-    sample = await library.read(library.store.take, slot.spec_id)
+    sample = await library.take(slot.spec_id)
     return {
         "n": slot.n,
         "sample_id": slot.sample_id,

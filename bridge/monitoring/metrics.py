@@ -103,15 +103,12 @@ class Metrics:
     async def text(self) -> bytes:
         """Everything in Prometheus' text format."""
         library = self._service.library
-        store = library.store
         disk = shutil.disk_usage
         now = CollectorRegistry()
         usage = await SERVING.run(disk, self._service.settings.data_dir)
         Gauge("bridge_disk_free_bytes", "Free space where the sounds are kept", registry=now).set(usage.free)
-        Gauge("bridge_sounds", "Sounds that are kept", registry=now).set(await library.read(store.count))
-        Gauge("bridge_cache_bytes", "Bytes of the sounds that are kept", registry=now).set(
-            await library.read(store.size)
-        )
+        Gauge("bridge_sounds", "Sounds that are kept", registry=now).set(await library.count())
+        Gauge("bridge_cache_bytes", "Bytes of the sounds that are kept", registry=now).set(await library.size())
         load = Gauge("bridge_device_load_ratio", "How busy a device is, 1 is fully", ("device",), registry=now)
         memory = Gauge("bridge_gpu_memory_bytes", "Memory of a GPU in use", ("device",), registry=now)
         whole = Gauge("bridge_gpu_memory_total_bytes", "Memory of a GPU", ("device",), registry=now)

@@ -173,11 +173,11 @@ class Hub:
 
     async def _hello_parts(self, said: dict[str, Any], caller: Caller) -> Iterator[bytes]:
         """The answer to a hello, once its turn has come: what was missed, or everything."""
-        store = self._service.library.store
-        facts = HelloReply(epoch=store.epoch, head=0, server=self._server_facts())
+        library = self._service.library
+        facts = HelloReply(epoch=library.epoch, head=0, server=self._server_facts())
         since = said.get("since")
-        if said.get("epoch") == store.epoch and isinstance(since, int) and not isinstance(since, bool):
-            events = await self._snapshots.aside(lambda: missed(store, since))
+        if said.get("epoch") == library.epoch and isinstance(since, int) and not isinstance(since, bool):
+            events = await self._snapshots.aside(lambda: library.with_store(lambda store: missed(store, since)))
             if events is not None:
                 if caller.secluded:
                     events = [self._redacted(event["type"], event, caller.owner) for event in events]
@@ -255,10 +255,10 @@ class Hub:
         while True:
             await asyncio.sleep(HEAD_SECONDS)
             with self._going_on():
-                store = self._service.library.store
-                head = await self._service.library.read(store.head)
+                library = self._service.library
+                head = await library.head()
                 for room in (LISTENERS, *self._clients.strangers):
-                    await fan_out(self.sio, room, "head", {"epoch": store.epoch, "head": head})
+                    await fan_out(self.sio, room, "head", {"epoch": library.epoch, "head": head})
                 await self._clients.look_again()
 
     async def _tell_strangers(self, name: str, message: dict[str, Any]) -> None:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import cache
 from bridge.audio.files.delivery import Described, FileMaker
 from bridge.audio.formats import FORMATS
 from bridge.errors import BridgeError, Busy, DiskFailed, InvalidRequest, NotFound, StorageFull
 from bridge.jobs.happenings import EndLogged, Happenings, SoundPublished, SoundRemoved
-from bridge.system.disk import MemoryFiles, on_disk
+from bridge.system.disk import DiskWatch, MemoryFiles, on_disk
 from bridge.system.threads import ENCODING, FILES, READS, WRITES, Lane
-from cache import Event, NewSample, Published, Sample, SampleStore, Sound
+from cache import Event, NewSample, Published, Sample, SampleStore, Sound, Target
 from prompts import common_stems, nearest, terms
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,10 @@ _KEEP_SECONDS = 2.0
 """How long an encoded file may take to be kept before it is handed out all the same."""
 
 T = TypeVar("T")
+LookUp: TypeAlias = Callable[[str], Sound | None]
+"""Answers the sound of a name or alias."""
+Targets: TypeAlias = Callable[[LookUp], list[Target]]
+"""Says where a sample goes, given a look-up of sounds by name; called in the thread of the store."""
 _NUMBERED: Mapping[cache.EventType, type[SoundPublished | SoundRemoved | EndLogged]] = {
     "sound": SoundPublished,
     "sound_removed": SoundRemoved,
@@ -45,7 +49,7 @@ class Library:
     def __init__(
         self, store: SampleStore, files: FileMaker | None = None, happenings: Happenings | None = None
     ) -> None:
-        self.store = store
+        self._store = store
         self.happenings = happenings or Happenings()
         """Who is told of every numbered event, in order."""
         self._files = files or FileMaker()
@@ -58,19 +62,45 @@ class Library:
         self.unnumbered = 0
         """Counts the changes that no event tells of: pins."""
 
-    def watch_failures(self, on_failure: Callable[[], None]) -> None:
-        """Be told when the disk has refused something."""
-        self._on_failure.append(on_failure)
+    @property
+    def path(self) -> Path:
+        """The data folder."""
+        return self._store.path
 
-    async def read(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+    @property
+    def incoming(self) -> Path:
+        """Where new files are written before they are published."""
+        return self._store.incoming
+
+    @property
+    def epoch(self) -> str:
+        """Names this run of event numbers; numbers of another epoch mean nothing here."""
+        return self._store.epoch
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What may be missing of what is kept, as sentences."""
+        return self._store.notes
+
+    def watch_disk(self) -> DiskWatch:
+        """The disk under the data folder; it looks again whenever the store was refused something."""
+        disk = DiskWatch(self._store.path, self._store.missing_room, self._store.check_room)
+        self._on_failure.append(disk.suspect)
+        return disk
+
+    def with_store(self, function: Callable[[SampleStore], T]) -> T:
+        """Call what reads the store several times, in the caller's own thread; the store's errors leave as they are."""
+        return function(self._store)
+
+    async def _read(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
         """Call a method of the store that only reads; its errors leave as ours. A writer does not hold it up."""
         return await self._call(READS, function, *arguments, **keywords)
 
-    async def write(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+    async def _write(self, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
         """Call a method of the store that writes and publishes nothing; its errors leave as ours."""
         return await self._call(WRITES, function, *arguments, **keywords)
 
-    async def change(
+    async def _change(
         self, function: Callable[..., Published], *arguments: Any, patient: bool = False, **keywords: Any
     ) -> Published:
         """Call a changing method of the store, one at a time, and tell everybody what it published.
@@ -81,7 +111,7 @@ class Library:
 
         async def work() -> Published:
             async with self._turn(patient):
-                published = await self.write(function, *arguments, **keywords)
+                published = await self._write(function, *arguments, **keywords)
                 self._tell(*published.events)
             return published
 
@@ -92,7 +122,7 @@ class Library:
 
         async def work() -> None:
             async with self._turn(patient=True):
-                self._tell(await self.write(self.store.log, kind, data))
+                self._tell(await self._write(self._store.log, kind, data))
 
         await self._to_the_end(work())
 
@@ -100,7 +130,7 @@ class Library:
 
     async def sound(self, name: str) -> Sound:
         """A sound by its name or alias. Raises NotFound with the nearest names."""
-        found = await self.read(self.store.sound, name.lower())
+        found = await self._read(self._store.sound, name.lower())
         if found is None:
             raise await self._nothing_like(name)
         return found
@@ -119,19 +149,47 @@ class Library:
         """
 
         def look() -> list[Sound]:
-            words = terms(keyword, known=self.store.words())
-            found = [sound for sound, _ in self.store.search(words, limit=limit, **filters)]
+            words = terms(keyword, known=self._store.words())
+            found = [sound for sound, _ in self._store.search(words, limit=limit, **filters)]
             # Words are cut at "_" and numbers dropped, so a whole name is looked up as it is.
-            exact = None if _narrowed(filters) else self.store.sound(keyword.lower())
+            exact = None if _narrowed(filters) else self._store.sound(keyword.lower())
             return [exact, *(sound for sound in found if sound.name != exact.name)][:limit] if exact else found
 
-        return await self.read(look)
+        return await self._read(look)
+
+    async def take(self, spec_id: str) -> Sample | None:
+        """What was made of a spec, None when it has to be made (again)."""
+        return await self._read(self._store.take, spec_id)
+
+    async def sounds(self, *, limit: int, after: int | None, **filters: Any) -> list[Sound]:
+        """Sounds, the newest change first; ``after`` is the number of the change that the last page ended with."""
+        return await self._read(self._store.sounds, limit=limit, after=after, **filters)
+
+    async def size(self) -> int:
+        """Bytes of the masters."""
+        return await self._read(self._store.size)
+
+    async def head(self) -> int:
+        """The number of the newest event, 0 before the first."""
+        return await self._read(self._store.head)
+
+    async def unwanted(self) -> frozenset[str]:
+        """Names of common stems that were deleted to stay away."""
+        return await self._read(self._store.unwanted)
+
+    def master(self, sample_id: str) -> Path:
+        """Where a sample's master is; it may be gone."""
+        return self._store.master(sample_id)
+
+    def touch(self, name: str) -> None:
+        """Remember that a sound was used just now. Does not wait for the disk."""
+        self._store.touch(name)
 
     async def count(self) -> int:
         """How many sounds there are; what was counted last when the catalogue does not answer within a second."""
         try:
             async with asyncio.timeout(_COUNT_SECONDS):
-                self._counted = await self.read(self.store.count)
+                self._counted = await self._read(self._store.count)
         except (TimeoutError, BridgeError) as error:
             logger.debug("the sounds cannot be counted: %s", error or "the catalogue does not answer")
         return self._counted
@@ -148,7 +206,7 @@ class Library:
                 field="format",
             )
         try:
-            path = self.store.delivery(sample_id, extension)
+            path = self._store.delivery(sample_id, extension)
         except cache.NotStorable:
             raise _unknown_sample(sample_id) from None
         if path.exists():
@@ -164,14 +222,14 @@ class Library:
 
     def has_audio(self, sample_id: str, extension: str) -> bool:
         """Tell whether ``audio`` would find the file ready."""
-        return self.store.delivery(sample_id, extension).exists()
+        return self._store.delivery(sample_id, extension).exists()
 
     async def wav(self, sample: Sample, channels: int) -> bytes:
         """A WAV file for other programs, with so many channels. Raises NotFound when the sample is gone."""
         described = replace(_described(sample), channels=channels)
 
         def make() -> bytes:
-            master = self.store.master(sample.sample_id)
+            master = self._store.master(sample.sample_id)
             if not master.exists():
                 raise _unknown_sample(sample.sample_id)
             return self._files.deliver(master, "wav", described)
@@ -194,12 +252,12 @@ class Library:
     async def rename(self, name: str, new: str) -> Sound:
         """Give a sound another name; the old one stays as an alias. Raises NotFound, Conflict."""
         sound = await self.sound(name)
-        return (await self.change(self.store.rename, sound.name, new)).sounds[0]
+        return (await self._change(self._store.rename, sound.name, new)).sounds[0]
 
     async def pin(self, name: str, pinned: bool) -> Sound:
         """Keep a sound from ever being evicted, or allow it again. Raises NotFound."""
         sound = await self.sound(name)
-        changed = await self.write(self.store.pin, sound.name, pinned)
+        changed = await self._write(self._store.pin, sound.name, pinned)
         self.unnumbered += 1
         return changed
 
@@ -212,43 +270,63 @@ class Library:
         """
         sound = await self.sound(name)
         stems = {stem.sound for stem in common_stems()}
-        published = await self.change(self.store.delete, sound.name, unwanted=stems)
+        published = await self._change(self._store.delete, sound.name, unwanted=stems)
         return sound, published.restorable_until
 
     async def restore(self, name: str) -> Sound:
         """Bring a deleted sound back. Raises NotFound when its time is over."""
-        return (await self.change(self.store.restore, name.lower())).sounds[0]
+        return (await self._change(self._store.restore, name.lower())).sounds[0]
 
     async def forget(self, name: str | None, how: cache.Forgetting) -> Published:
         """Forget what one sound, or all of them, were made of. Raises NotFound, StorageFull."""
-        published = await self.change(self.store.forget, name, how)
+        published = await self._change(self._store.forget, name, how)
         # What was being encoded meanwhile may have been told the words before.
         if self._encoding:
             await asyncio.wait(list(self._encoding.values()))
             samples = {slot.sample_id for sound in published.sounds for slot in sound.slots}
-            await self.write(self.store.drop_deliveries, samples)
+            await self._write(self._store.drop_deliveries, samples)
         self._memory.clear()
         return published
+
+    async def shown(self, targets: Targets) -> Published | None:
+        """What publishing kept takes would answer where nothing changes, None where it does."""
+        return await self._read(lambda: self._store.shown(targets(self._store.sound)))
+
+    async def publish(
+        self, new: NewSample | None, targets: Targets, jobs: Sequence[dict[str, Any]], *, patient: bool
+    ) -> Published:
+        """Keep a sample and show it in sounds; see ``SampleStore.publish``. Waits its turn; see ``_change``."""
+
+        def publish() -> Published:
+            if new:
+                self.tag(new)
+            return self._store.publish(new, targets(self._store.sound), job=jobs)
+
+        return await self._change(publish, patient=patient)
+
+    async def sweep(self) -> None:
+        """Bring folder and catalogue together after a crash."""
+        await self._write(self._store.sweep)
 
     async def evict(self) -> None:
         """Make room: the sounds used least recently go until the limit holds."""
 
         def evict() -> Published:
-            return self.store.evict() or Published()
+            return self._store.evict() or Published()
 
-        await self.change(evict)
+        await self._change(evict)
 
     async def copy_each_hour(self) -> None:
         """Copy the catalogue each hour in which it changed, for ever."""
         while True:
             await asyncio.sleep(_COPY_SECONDS)
-            await self.write(self.store.copy_catalogue)
+            await self._write(self._store.copy_catalogue)
 
     # ------------------------------------------------------------------ small things
 
     async def _call(self, lane: Lane, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
         try:
-            with on_disk(self.store.path):
+            with on_disk(self._store.path):
                 return await lane.run(function, *arguments, **keywords)
         except (DiskFailed, StorageFull):
             for on_failure in self._on_failure:
@@ -290,7 +368,7 @@ class Library:
         data = await self._call(ENCODING, self._encode, sample_id, extension)
         try:
             async with asyncio.timeout(_KEEP_SECONDS):
-                return await self._call(FILES, self.store.deliver, sample_id, extension, data)
+                return await self._call(FILES, self._store.deliver, sample_id, extension, data)
         except (StorageFull, DiskFailed, Busy, TimeoutError) as error:
             held = self._memory.put(f"{sample_id}.{extension}", data)
             if held is not None:
@@ -300,8 +378,8 @@ class Library:
             raise
 
     def _encode(self, sample_id: str, extension: str) -> bytes:
-        master, sample = self.store.master(sample_id), self.store.sample(sample_id)
-        if sample is not None and not self.store.path.exists():
+        master, sample = self._store.master(sample_id), self._store.sample(sample_id)
+        if sample is not None and not self._store.path.exists():
             raise DiskFailed("The data folder is not there, so its sounds cannot be read.", code="data_folder_gone")
         if sample is None or not master.exists():
             raise _unknown_sample(sample_id)
@@ -309,9 +387,9 @@ class Library:
 
     async def _nothing_like(self, keyword: str) -> NotFound:
         def look() -> list[str]:
-            return nearest(keyword.lower(), self.store.words(), limit=5)
+            return nearest(keyword.lower(), self._store.words(), limit=5)
 
-        names = await self.read(look)
+        names = await self._read(look)
         advice = f"The nearest words: {', '.join(names)}." if names else "POST /generate makes it."
         return NotFound(f"No sound is like '{keyword[:64]}'. {advice}", code="unknown_sound", nearest=names)
 

@@ -12,9 +12,9 @@ from bridge.errors import JobCancelled
 from bridge.events import JobMessage, strudel_code
 from bridge.jobs import Job, State, Ticket
 from bridge.sounds.facts import search_terms
-from bridge.sounds.library import Library
+from bridge.sounds.library import Library, LookUp
 from bridge.system.disk import remove_files
-from cache import NewSample, Published, Sample, Target
+from cache import NewSample, Sample, Target
 
 T = TypeVar("T")
 
@@ -81,28 +81,20 @@ class Placer:
         """
         spec_id = new.spec_id if new else kept.spec_id if kept else ""
 
-        def targets() -> list[Target]:
+        def targets(look: LookUp) -> list[Target]:
             listed = [_target(ticket, spec_id) for ticket in tickets]
-            alone = [self._alone(target) for ticket, target in zip(tickets, listed, strict=True)
+            alone = [_alone(target, look) for ticket, target in zip(tickets, listed, strict=True)
                      if ticket.asked["numbered"]]  # fmt: skip
             return [*listed, *alone]
-
-        def shown() -> Published | None:
-            return self._library.store.shown(targets())
-
-        def publish() -> Published:
-            if new:
-                self._library.tag(new)
-            jobs = [_completed(ticket) for ticket in tickets] if ends else []
-            return self._library.store.publish(new, targets(), job=jobs)
 
         placing = {ticket.id for ticket in tickets}
         self._placing |= placing
         try:
             # what is in its slots already does not wait for others that are being published
-            published = None if new or ends else await self._library.read(shown)
+            published = None if new or ends else await self._library.shown(targets)
             if published is None:
-                published = await _not_to_be_cancelled(self._library.change(publish, patient=ends))
+                jobs = [_completed(ticket) for ticket in tickets] if ends else []
+                published = await _not_to_be_cancelled(self._library.publish(new, targets, jobs, patient=ends))
         except BaseException:
             if new:
                 await remove_takes([new])
@@ -115,19 +107,20 @@ class Placer:
             ticket.outcome = Placed(name, n, sample, cached=new is None)
         return sample
 
-    def _alone(self, listed: Target) -> Target:
-        """The second name of contract A: the slot that ``listed`` gets, as a sound of its own, counted from 1."""
-        sound = self._library.store.sound(listed.name)
-        slots = sound.slots if sound else ()
-        held = [slot.n for slot in slots if slot.n == listed.n and slot.standin and not listed.standin]
-        shown = [slot.n for slot in slots if slot.spec_id == listed.spec_id]
-        n = [*held, *shown, len(slots)][0]
-        return replace(listed, name=f"{listed.name}_{n + 1}", n=None, aliases=())
-
     def kept_outcome(self, plain: Mapping[str, Any]) -> Placed | None:
         """Where a sound of an earlier run went; None when it is not kept any more."""
-        sample = self._library.store.take(plain["spec_id"])
+        sample = self._library.with_store(lambda store: store.take(plain["spec_id"]))
         return Placed(plain["name"], plain["n"], sample, plain["cached"]) if sample else None
+
+
+def _alone(listed: Target, look: LookUp) -> Target:
+    """The second name of contract A: the slot that ``listed`` gets, as a sound of its own, counted from 1."""
+    sound = look(listed.name)
+    slots = sound.slots if sound else ()
+    held = [slot.n for slot in slots if slot.n == listed.n and slot.standin and not listed.standin]
+    shown = [slot.n for slot in slots if slot.spec_id == listed.spec_id]
+    n = [*held, *shown, len(slots)][0]
+    return replace(listed, name=f"{listed.name}_{n + 1}", n=None, aliases=())
 
 
 def job_message(ticket: Ticket) -> JobMessage:

@@ -48,7 +48,7 @@ async def _make(service: SampleService, stem: Stem, engine: str, at_once: asynci
     specs = (stem.spec, *stem.roots) if engine == PROCEDURAL else (stem.spec,)
     async with at_once:
         for spec in specs:
-            if stem.sound in await service.library.read(service.library.store.unwanted):
+            if stem.sound in await service.library.unwanted():
                 return
             order = Order(spec=spec.model_copy(update={"engine": engine}), name=stem.sound, aliases=stem.aliases)
             try:

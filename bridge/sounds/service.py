@@ -51,7 +51,7 @@ from bridge.sounds.placing import Placed, Placer, job_message, plain_outcome, re
 from bridge.sounds.prompt_filter import Prompts
 from bridge.sounds.slicing import cut_slices, slices_name
 from bridge.sounds.warnings import Warnings
-from bridge.system.disk import DiskWatch, on_disk
+from bridge.system.disk import on_disk
 from bridge.system.ledgers import JOURNAL, LOSSES, refuse_newer
 from bridge.system.threads import SERVING, WRITES
 from cache import Sample, SampleStore, Sound, StoreError
@@ -88,8 +88,7 @@ class SampleService:
         self.prompts = Prompts(settings.prompt_filter)
         self.maker = TakeMaker(settings, engines)
         self.placer = Placer(library)
-        self.disk = DiskWatch(library.store.path, library.store.missing_room, library.store.check_room)
-        library.watch_failures(self.disk.suspect)
+        self.disk = library.watch_disk()
         self.queue: JobQueue = EmbeddedQueue(
             self._run,
             capacity=self.maker.capacity,
@@ -102,7 +101,7 @@ class SampleService:
             happenings=self.happenings,
         )
         self.happenings.subscribe(self._on_happening)
-        self.missing = Warnings(library.store, notes)
+        self.missing = Warnings(library, notes)
         """What may be missing of what is kept."""
         self.pages: Callable[[], int] = lambda: 0
         """How many pages are connected; sounds that they know are not evicted."""
@@ -127,7 +126,7 @@ class SampleService:
         wanted = [
             await self._resolve(order.model_copy(update={"spec": spec}), number) for spec, number in _takes(order)
         ]
-        found = [(each, await self.library.read(self.library.store.take, each[1])) for each in wanted]
+        found = [(each, await self.library.take(each[1])) for each in wanted]
         kept = [(spec, spec_id, sample) for (spec, spec_id, _), sample in found if sample is not None]
         kept.sort(key=lambda each: -score(each[2]))
         settled = [await self._settled(self._asked(order, *each[:2]), *each[1:], priority) for each in kept]
@@ -188,12 +187,11 @@ class SampleService:
         sound = await self.library.sound(name)
         if n >= len(sound.slots):
             raise NotFound(f"'{sound.name}' has no slot {n}; it has {len(sound.slots)}.", code="unknown_slot")
-        store = self.library.store
-        source = await self.library.read(store.take, sound.slots[n].spec_id)
+        source = await self.library.take(sound.slots[n].spec_id)
         assert source is not None  # noqa: S101  a slot shows what is kept
         await self.disk.check()
         try:
-            pieces = await cut_slices(source, store.master(source.sample_id), store.incoming)
+            pieces = await cut_slices(source, self.library.master(source.sample_id), self.library.incoming)
         except BridgeError:
             self.disk.suspect()  # the child says only that it could not
             if (trouble := await self.disk.look()) is not None:
@@ -214,7 +212,7 @@ class SampleService:
         }
         for piece in pieces:
             ticket = self.queue.settle(piece.spec_id, KEPT_LANE, {}, asked=asked)
-            kept = await self.library.read(store.take, piece.spec_id)
+            kept = await self.library.take(piece.spec_id)
             if kept is not None:
                 await remove_takes([piece])
             await self.placer.place([ticket], kept=kept, new=None if kept else piece)
@@ -287,7 +285,7 @@ class SampleService:
     def begin(self, pregenerate: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         """Start what runs beside the requests: the engine, pre-generation once it runs, the upkeep of the store."""
         self._spawn(self._beside, self._warm_up(pregenerate))
-        self._spawn(self._beside, self.library.write(self.library.store.sweep))
+        self._spawn(self._beside, self.library.sweep())
         self._spawn(self._beside, self.library.copy_each_hour())
 
     async def close(self) -> None:
@@ -388,7 +386,7 @@ class SampleService:
             spec, spec_id, _ = await self._resolve(quick, 0)
             asked = self._asked(quick, spec, spec_id) | {"standin": True}
             work = {"spec": spec.model_dump(mode="json"), "spec_id": spec_id}
-            sample = await self.library.read(self.library.store.take, spec_id)
+            sample = await self.library.take(spec_id)
             if sample is not None:
                 ticket = self.queue.settle(spec_id, KEPT_LANE, {}, asked=asked)
                 await self.placer.place([ticket], kept=sample)

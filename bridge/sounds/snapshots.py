@@ -144,7 +144,7 @@ class Snapshots:
         key = ("map", *sorted(wanted.items()))
 
         def build() -> Document:
-            names = self._library.store.names(**wanted) if wanted else None
+            names = self._library.with_store(lambda store: store.names(**wanted)) if wanted else None
             return finished(sample_map(pieces, names))
 
         pieces: dict[str, EncodedSound] = {}
@@ -153,7 +153,7 @@ class Snapshots:
     async def shared(self, key: tuple[Any, ...], build: Callable[[SampleStore], bytes]) -> Document:
         """What ``build`` makes of the store, in the thread and once for all who ask before the next change."""
         await self._loaded()
-        return await self._shared(key, lambda: None, lambda: finished([build(self._library.store)]))
+        return await self._shared(key, lambda: None, lambda: finished([self._library.with_store(build)]))
 
     async def aside(self, function: Callable[[], T]) -> T:
         """Call what takes long in the one thread of the whole-library answers. Raises BridgeError."""
@@ -189,26 +189,13 @@ class Snapshots:
                 return self._pieces
             self._early = []
             try:
-                head, pieces = await self.aside(self._read)
+                head, pieces = await self.aside(lambda: self._library.with_store(_read))
                 self._pieces, self._head, self._changed = pieces, head, head
                 for event in self._early:
                     self._apply(event)
             finally:
                 self._early = None
             return pieces
-
-    def _read(self) -> tuple[int, dict[str, EncodedSound]]:
-        store, after = self._library.store, None
-        pieces: dict[str, EncodedSound] = {}
-        head = store.head()  # first: what comes in between is told, too, and does no harm
-        while True:
-            sounds = store.sounds(order="name", limit=BATCH, after=after)
-            for sound in sounds:
-                _put(pieces, sound.seq, sound_data(sound))
-            if len(sounds) < BATCH:
-                return head, pieces
-            after = sounds[-1].name
-            time.sleep(REST_SECONDS)
 
     def _on_happening(self, happening: Happening) -> None:
         if not isinstance(happening, Numbered):
@@ -303,3 +290,17 @@ def _put(pieces: dict[str, EncodedSound], seq: int, data: dict[str, Any]) -> Non
 
 def _encoded(value: Any) -> bytes:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _read(store: SampleStore) -> tuple[int, dict[str, EncodedSound]]:
+    after = None
+    pieces: dict[str, EncodedSound] = {}
+    head = store.head()  # first: what comes in between is told, too, and does no harm
+    while True:
+        sounds = store.sounds(order="name", limit=BATCH, after=after)
+        for sound in sounds:
+            _put(pieces, sound.seq, sound_data(sound))
+        if len(sounds) < BATCH:
+            return head, pieces
+        after = sounds[-1].name
+        time.sleep(REST_SECONDS)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.errors import BridgeError
+from bridge.sounds.library import Library
 from bridge.system.ledgers import Warned, set_aside_in
 from bridge.system.threads import READS
 from cache import SampleStore
@@ -22,8 +23,8 @@ _SECONDS: Final = 2.0
 class Warnings:
     """For one event loop. ``notes``: what was found at the start, as sentences; sounds may be missing."""
 
-    def __init__(self, store: SampleStore, notes: Sequence[str] = ()) -> None:
-        self._store = store
+    def __init__(self, library: Library, notes: Sequence[str] = ()) -> None:
+        self._library = library
         self._notes = notes
         self._aside: list[Warned] = []
         self._looked = 0.0
@@ -34,12 +35,12 @@ class Warnings:
         """What is known now, without waiting for the disk; it is looked at again beside it."""
         if time.monotonic() - self._looked > _SECONDS and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self.look())
-        return [*(Warned(note, sounds=True) for note in (*self._notes, *self._store.notes)), *self._aside]
+        return [*(Warned(note, sounds=True) for note in (*self._notes, *self._library.notes)), *self._aside]
 
     async def look(self) -> None:
         """Look into the data folder."""
         try:
-            self._aside = await READS.run(set_aside_in, self._store.path)
+            self._aside = await READS.run(set_aside_in, self._library.path)
         except BridgeError:
             return  # the disk is slow: what was known is still the best answer
         self._looked = time.monotonic()

@@ -17,7 +17,7 @@ async def test_sounds_slots_aliases_tickets_and_accounts_of_an_old_folder_are_th
     folder = old_folder.unpack(tmp_path)
     settings = Settings(data_dir=folder, engine="tone", pregenerate=False, undo_seconds=3600)
     async with open_service(settings) as service:
-        store = service.library.store
+        store = service.library._store
         assert {sound.name: len(sound.slots) for sound in store.sounds()} == old_folder.SOUNDS
         for alias, name in old_folder.ALIASES.items():
             assert (found := store.sound(alias)) is not None

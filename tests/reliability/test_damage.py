@@ -216,8 +216,8 @@ async def opened(data: Path) -> None:
     """A start without a port, and what a server reads first."""
     settings = Settings(data_dir=data, engine="tone", pregenerate=False, undo_seconds=1e9)
     async with open_service(settings) as service:
-        store = service.library.store
-        await service.library.read(store.sweep)
+        store = service.library._store
+        await service.library.sweep()
         for sound in store.sounds(limit=20):
             assert store.sound(sound.name) is not None
         Ledger(data / "stems.sqlite3").close()

@@ -49,10 +49,10 @@ async def test_pages_that_come_and_go_miss_nothing_and_hear_nothing_twice(tmp_pa
             await asyncio.sleep(dice.uniform(0.0, 0.03))
         ended.set()
         await asyncio.gather(*wandering)
-        head = service.library.store.head()
+        head = service.library._store.head()
         assert head == 2 * PUSHES
         await until(lambda: all(page.since == head for page in pages), seconds=60)
-        kept = [(event.seq, event.type) for event in service.library.store.events_since(0)]
+        kept = [(event.seq, event.type) for event in service.library._store.events_since(0)]
         for page in pages:
             assert [(event["seq"], event["type"]) for event in page.events] == kept
             assert page.resets == 1, "only the first hello brought everything"

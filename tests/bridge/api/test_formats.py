@@ -63,22 +63,22 @@ async def test_a_file_made_again_is_the_same_byte_by_byte(client, service, loop,
     """The first WAV comes from the engine's process, every other file from the server's: they must agree."""
     url = f"/samples/{sample_id(loop)}.{FORMATS[name].suffix}"
     before = await (await client.get(url)).read()
-    service.library.store.delivery(sample_id(loop), name).unlink()
+    service.library._store.delivery(sample_id(loop), name).unlink()
     assert await (await client.get(url)).read() == before
 
 
 async def test_the_first_wav_and_the_master_have_loop_points_and_tempo(client, service, loop) -> None:
-    master = service.library.store.master(sample_id(loop)).read_bytes()
+    master = service.library._store.master(sample_id(loop)).read_bytes()
     for data in (await (await client.get(loop["audio_url"])).read(), master):
         chunks = {chunk.name: chunk.data for chunk in riff.chunks(data)}
         assert struct.unpack("<6I", chunks[b"smpl"][36:])[2:4] == (0, 88199)
         assert struct.unpack("<IHHfIHHf", chunks[b"acid"])[4:] == (4, 4, 4, 120.0)
         assert tags.read(data)[1]["prompt"] == LOOP["prompt"]
-    assert service.library.store.verify() == {}
+    assert service.library._store.verify() == {}
 
 
 async def test_wav_24_and_flac_are_the_master(client, service, loop) -> None:
-    master = soundfile.read(service.library.store.master(sample_id(loop)), dtype="int32")[0]
+    master = soundfile.read(service.library._store.master(sample_id(loop)), dtype="int32")[0]
     for suffix in ("24.wav", "flac"):
         data = await (await client.get(f"/samples/{sample_id(loop)}.{suffix}")).read()
         assert np.array_equal(soundfile.read(io.BytesIO(data), dtype="int32")[0], master)
@@ -121,7 +121,7 @@ async def test_prompts_can_be_kept_out_of_files(tmp_path, aiohttp_client) -> Non
     async with open_service(settings) as service:
         client = await aiohttp_client(create_app(service))
         made = await (await client.post("/generate", json=LOOP)).json()
-        files = [service.library.store.master(sample_id(made)).read_bytes()]
+        files = [service.library._store.master(sample_id(made)).read_bytes()]
         for form in FORMATS.values():
             files.append(await (await client.get(f"/samples/{sample_id(made)}.{form.suffix}")).read())
         for data in files:

@@ -49,17 +49,17 @@ async def test_kept_up_to_date_it_is_what_the_store_would_tell_anew(service) -> 
     reading = asyncio.create_task(snapshots.warm())
     for number in range(12):
         await service.make(order(f"tone {300 + number} hz", duration=0.1, name=f"any_{dice.randrange(6)}"))
-        names = [sound.name for sound in library.store.sounds()]
+        names = [sound.name for sound in library._store.sounds()]
         await dice.choice([
             lambda: library.rename(dice.choice(names), f"new_{number}"),  # noqa: B023
             lambda: library.delete(dice.choice(names)),  # noqa: B023
             lambda: library.pin(dice.choice(names), True),  # noqa: B023
         ])()  # fmt: skip
     await reading
-    anew = [dict(sound_message(sound.seq, sound_data(sound))) for sound in library.store.sounds(order="name")]
+    anew = [dict(sound_message(sound.seq, sound_data(sound))) for sound in library._store.sounds(order="name")]
     told = sorted(await everything(snapshots), key=lambda message: str(message["name"]))
     assert told == anew
-    assert (await snapshots.everything()).head == library.store.head()
+    assert (await snapshots.everything()).head == library._store.head()
     redacted = await everything(snapshots, redacted=True)
     assert {message["prompt"] for message in redacted} == {""}
     assert [{**message, "prompt": 0} for message in redacted] == [

@@ -87,7 +87,7 @@ async def test_a_vanished_delivery_is_made_again_with_the_same_bytes_and_etag(cl
     url = kick["audio_url"]
     before = await client.get(url)
     data, etag = await before.read(), before.headers["ETag"]
-    path = service.library.store.delivery(url.split("/")[2].split(".")[0], "wav")
+    path = service.library._store.delivery(url.split("/")[2].split(".")[0], "wav")
     path.unlink()
     after = await client.get(url)
     assert (await after.read(), after.headers["ETag"]) == (data, etag)
@@ -178,7 +178,7 @@ async def test_a_pitched_sound_is_made_at_the_roots_that_are_asked_for(client) -
 
 async def test_a_map_of_words_takes_roots_for_what_is_pitched(client, service) -> None:
     made = await (await client.get("/gen/marimba:2,snare:2.json?roots=c2,c4,f%233&wait=10")).json()
-    slots = {name: service.library.store.sound(name).slots for name in made if name != "_base"}
+    slots = {name: service.library._store.sound(name).slots for name in made if name != "_base"}
     assert {name: len(found) for name, found in slots.items()} == {"gen_marimba": 6, "gen_snare": 2}
     assert (await client.get("/gen/marimba.json?roots=h2")).status == 422
 

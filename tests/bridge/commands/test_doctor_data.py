@@ -84,7 +84,7 @@ def data(tmp_path: Path) -> Path:
 async def started(data: Path) -> None:
     """What a start does, without a server's engines."""
     async with open_service(Settings(data_dir=data, engine="tone", pregenerate=False, undo_seconds=1e9)) as service:
-        service.library.store.sweep()
+        service.library._store.sweep()
         Ledger(data / "stems.sqlite3").close()
 
 

@@ -203,7 +203,7 @@ async def test_what_is_kept_and_what_went_to_make_room_are_counted(tmp_path: Pat
         assert found.of("bridge_cache_evictions_total") == 0
         for number in range(12):
             await make(client, f"tone {400 + number} hz", duration=2)
-        await until(lambda: service.library.store.size() <= 2**20)
+        await until(lambda: service.library._store.size() <= 2**20)
         found = await figures(client)
         assert found.of("bridge_cache_evictions_total") >= 1
 

@@ -46,7 +46,7 @@ async def test_who_was_away_gets_what_it_missed_in_order_and_once(service, conne
     await service.library.rename("gen_tone_300_hz", "low")
     with pytest.raises(Exception, match="fail"):
         await service.make(order("tone fail"))
-    await until(lambda: service.library.store.head() == 7)
+    await until(lambda: service.library._store.head() == 7)
     await page.connect()
     assert page.reply.keys() == keys("hello_reply_events")
     assert [event["seq"] for event in page.reply["events"]] == [3, 4, 5, 6, 7]
@@ -169,7 +169,7 @@ class TestHeads:
         await until(lambda: any(head["head"] == 2 for head in page.of("head")))
         head = page.of("head")[-1]
         assert head.keys() == keys("head")
-        assert head["epoch"] == service.library.store.epoch
+        assert head["epoch"] == service.library._store.epoch
 
 
 # ---------------------------------------------------------------- generate and cancel

@@ -109,7 +109,7 @@ async def test_deleting_can_be_taken_back(service, library):
 async def test_eviction_tells_what_went(service, library):
     heard = Heard(service)
     await asyncio.gather(*service._telling)  # the service makes room by itself after every job
-    library.store._masters_limit = 1
+    library._store._masters_limit = 1
     await library.pin("gen_warm_tone_400_hz", pinned=True)
     await library.evict()
     assert [(event.type, event.data["name"]) for event in heard.events] == [("sound_removed", "gen_dusty_tone_300_hz")]
@@ -119,7 +119,7 @@ async def test_eviction_tells_what_went(service, library):
 
 async def test_a_change_that_was_begun_is_told_though_its_caller_has_gone(service, library, monkeypatch):
     heard = Heard(service)
-    rename, loop = library.store.rename, asyncio.get_running_loop()
+    rename, loop = library._store.rename, asyncio.get_running_loop()
     began, go_on = asyncio.Event(), asyncio.Event()
 
     def slowly(*names: str):
@@ -127,7 +127,7 @@ async def test_a_change_that_was_begun_is_told_though_its_caller_has_gone(servic
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20)
         return rename(*names)
 
-    monkeypatch.setattr(library.store, "rename", slowly)
+    monkeypatch.setattr(library._store, "rename", slowly)
     renaming = asyncio.create_task(library.rename("gen_dusty_tone_300_hz", "dust"))
     await began.wait()
     renaming.cancel()
@@ -150,7 +150,7 @@ async def test_a_listener_that_breaks_harms_neither_the_change_nor_the_others(se
 
 async def test_events_are_told_in_the_order_of_their_numbers_whoever_changes_at_once(service, library, monkeypatch):
     heard = Heard(service)
-    log, second = library.store.log, threading.Event()
+    log, second = library._store.log, threading.Event()
 
     def dawdling(kind, data):
         event = log(kind, data)
@@ -160,7 +160,7 @@ async def test_events_are_told_in_the_order_of_their_numbers_whoever_changes_at_
             second.set()
         return event
 
-    monkeypatch.setattr(library.store, "log", dawdling)
+    monkeypatch.setattr(library._store, "log", dawdling)
     await asyncio.gather(*(library.log("job", {"job_id": name}) for name in ("first", "second", "third")))
     assert [event.data["job_id"] for event in heard.events] == ["first", "second", "third"]
     numbers = [event.seq for event in heard.events]

@@ -61,7 +61,7 @@ def stem(**fields: object):
 
 
 def left_over(service: SampleService) -> list[Path]:
-    return list(service.library.store.incoming.iterdir())
+    return list(service.library._store.incoming.iterdir())
 
 
 # ---------------------------------------------------------------- the same, and another
@@ -87,7 +87,7 @@ async def test_asked_at_the_same_time_it_is_made_once_and_everybody_gets_it(serv
 
 async def test_who_joins_in_the_last_moment_hears_the_end_too(service, heard, monkeypatch):
     """While the sample is being published somebody else asks for the same."""
-    publish = service.library.store.publish
+    publish = service.library._store.publish
     began, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -96,7 +96,7 @@ async def test_who_joins_in_the_last_moment_hears_the_end_too(service, heard, mo
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20)
         return publish(*arguments, **keywords)
 
-    monkeypatch.setattr(service.library.store, "publish", slowly)
+    monkeypatch.setattr(service.library._store, "publish", slowly)
     (first,) = await service.ask(order("tone 440 hz"))
     await began.wait()
     (late,) = await service.ask(order("tone 440 hz"))
@@ -191,7 +191,7 @@ async def test_a_loop_is_cut_into_slices_that_stay_where_they_are(folder):
         cut = await service.slices("beat")
         assert cut.name == "beat_sl"
         assert 4 <= len(cut.slots) <= 16
-        first = await service.library.read(service.library.store.take, cut.slots[0].spec_id)
+        first = await service.library.take(cut.slots[0].spec_id)
         assert (first.facts["kind"], first.facts["parents"]) == ("oneshot", [loop.sample.sample_id])
         assert first.facts["engine"] == "procedural"
         assert (await service.slices("beat")).slots == cut.slots
@@ -249,17 +249,17 @@ async def test_stems_are_listed_under_their_type_and_each_alone(service):
         assert [slot.sample_id for slot in alone.slots] == [each.sample.sample_id]
     again = await service.make(stem(style="jazz"))
     assert (again.n, again.cached) == (0, True)
-    assert service.library.store.count() == 3
+    assert service.library._store.count() == 3
 
 
 async def test_a_stem_whose_place_is_held_by_a_stand_in_is_counted_by_its_place(installed, slow):
     (ticket,) = await slow.ask(stem(style="gate"), standin=True)
-    assert slow.library.store.sound("musicgen_drums").slot.standin
+    assert slow.library._store.sound("musicgen_drums").slot.standin
     installed.touch()
     assert slow.placed(await slow.queue.wait(ticket.id)).n == 0
     alone = await slow.library.sound("musicgen_drums_1")
     assert not alone.slot.standin
-    assert slow.library.store.sound("musicgen_drums_2") is None
+    assert slow.library._store.sound("musicgen_drums_2") is None
 
 
 # ---------------------------------------------------------------- stand-ins
@@ -315,7 +315,7 @@ async def test_sound_and_job_are_told_together_with_contiguous_numbers(service, 
     await service.make(stem())
     assert [event.seq for event in heard.events] == list(range(1, len(heard.events) + 1))
     assert [event.type for event in heard.events] == ["sound", "job", "sound", "sound", "job"]
-    assert heard.events == service.library.store.events_since(0)
+    assert heard.events == service.library._store.events_since(0)
     job = heard.of("job")[0]
     assert (job["name"], job["n"], job["state"], job["progress"]) == ("gen_tone_300_hz", 0, "completed", 1.0)
     assert "error" not in job
@@ -338,7 +338,7 @@ async def test_a_job_that_fails_is_logged_and_nothing_else_is(service, heard, wo
     assert event.type == "job"
     assert (event.data["state"], event.data["error"]["code"]) == ("failed", code)
     assert (event.data["name"], event.data["session"]) == (f"gen_{words.replace(' ', '_')}", "main")
-    assert service.library.store.count() == 0
+    assert service.library._store.count() == 0
     assert left_over(service) == []
 
 
@@ -392,14 +392,14 @@ async def test_cancelled_at_any_moment_a_job_ends_one_way_and_every_event_is_tol
             await service.queue.wait(ticket.id)
         ended = [job["state"] for job in heard.of("job") if job["job_id"] == ticket.id]
         assert ended == [str(ticket.state)]
-        sound = service.library.store.sound(f"gen_tone_{300 + step}_hz")
+        sound = service.library._store.sound(f"gen_tone_{300 + step}_hz")
         assert (sound is not None) == (ticket.state is State.COMPLETED)
-    assert heard.events == service.library.store.events_since(0), "all that was numbered was told, in its order"
+    assert heard.events == service.library._store.events_since(0), "all that was numbered was told, in its order"
     assert left_over(service) == []
 
 
 async def test_cancelled_while_it_is_published_it_is_published(service, heard, monkeypatch):
-    publish = service.library.store.publish
+    publish = service.library._store.publish
     began, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -408,7 +408,7 @@ async def test_cancelled_while_it_is_published_it_is_published(service, heard, m
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20)
         return publish(*arguments, **keywords)
 
-    monkeypatch.setattr(service.library.store, "publish", slowly)
+    monkeypatch.setattr(service.library._store, "publish", slowly)
     (ticket,) = await service.ask(order("tone 440 hz"))
     await began.wait()
     with pytest.raises(Conflict):
@@ -444,13 +444,13 @@ async def test_a_restart_finds_everything_without_starting_an_engine(folder):
     settings = settings_for(folder)
     async with open_service(settings) as service:
         before = await service.make(order("tone 440 hz"))
-        head, epoch = service.library.store.head(), service.library.store.epoch
+        head, epoch = service.library._store.head(), service.library._store.epoch
     async with open_service(settings) as service:
         again = await service.make(order("tone 440 hz"))
         assert again.cached
         assert (again.name, again.n, again.sample) == (before.name, before.n, before.sample)
         assert not service.engines.hosted("tone").running
-        assert (service.library.store.head(), service.library.store.epoch) == (head, epoch)
+        assert (service.library._store.head(), service.library._store.epoch) == (head, epoch)
         assert (await service.library.audio(again.sample.sample_id, "wav")).exists()
 
 
@@ -511,7 +511,7 @@ async def test_an_engine_that_cannot_start_is_unavailable_and_kept_sounds_are_st
 async def test_a_full_disk_is_said_and_leaves_nothing_and_what_is_kept_still_answers(service, heard):
     kept = await service.make(order("tone 440 hz"))
     told = len(heard.events)
-    service.library.store._disk_reserve = 2**62
+    service.library._store._disk_reserve = 2**62
     with pytest.raises(StorageFull):
         await service.make(order("tone 500 hz"))
     await until(lambda: len(heard.events) > told)
@@ -519,7 +519,7 @@ async def test_a_full_disk_is_said_and_leaves_nothing_and_what_is_kept_still_ans
     assert left_over(service) == []
     again = await service.make(order("tone 440 hz"))
     assert (again.cached, again.n, again.sample) == (True, 0, kept.sample)
-    service.library.store._disk_reserve = 0
+    service.library._store._disk_reserve = 0
     assert (await service.make(order("tone 500 hz"))).n == 0
 
 
@@ -572,7 +572,7 @@ async def test_the_common_stems_are_made_and_a_player_does_not_wait_for_them(fol
         await service.queue.wait(ticket.id)
         sounds = sum(1 + len(stem.roots) for stem in common_stems())
         await until(lambda: len(heard.of("job")) == sounds + 1, seconds=60)
-        store = service.library.store
+        store = service.library._store
         for each in common_stems():
             assert not store.sound(each.sound).slot.standin
             for alias in each.aliases:
@@ -596,7 +596,7 @@ async def test_a_common_stem_that_was_deleted_stays_away_until_it_is_asked_for(f
         await service.library.delete(few[0].aliases[0])
     async with open_service(settings_for(folder, engine="procedural")) as service:
         await pregenerate(service)
-        store = service.library.store
+        store = service.library._store
         assert [store.sound(each.sound) is not None for each in few] == [False, True]
         await service.make(order("kick", name=few[0].sound))
         head = store.head()
@@ -611,7 +611,7 @@ async def test_a_models_common_stems_are_made_while_nobody_waits(installed, fold
         await pregenerate(service)
         for each in few:
             sound = await service.library.sound(each.sound)
-            made = await service.library.read(service.library.store.take, sound.slots[-1].spec_id)
+            made = await service.library.take(sound.slots[-1].spec_id)
             assert made.facts["engine"] == "echo"
             assert made.facts["measures"]["centroid_hz"] == pytest.approx(800, rel=0.1), "the engine was told"
 
@@ -630,7 +630,7 @@ async def test_pregeneration_waits_when_players_have_filled_the_queue(folder, mo
         for each in blockers:
             await service.queue.wait(each.id)
         await generating
-        assert all(service.library.store.sound(each.sound) for each in few)
+        assert all(service.library._store.sound(each.sound) for each in few)
 
 
 async def test_every_error_is_one_of_ours(service):

@@ -153,7 +153,7 @@ async def test_the_service_signs_what_it_delivers(pair, tmp_path: Path) -> None:
         for extension in SIGNED:
             data = (await service.library.audio(sample.sample_id, extension)).read_bytes()
             assert read_signature(data, FORMATS[extension].content_type)["state"] == "Valid"
-        assert not tags.is_signed(service.library.store.master(sample.sample_id).read_bytes())
+        assert not tags.is_signed(service.library._store.master(sample.sample_id).read_bytes())
 
 
 def test_without_a_certificate_the_package_is_not_loaded() -> None:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bridge.api import similar, stems
 from bridge.api.errors import answer_errors
-from bridge.api.keys import CALLERS, METRICS, ROUTE_TABLE, SERVICE, SETTINGS, SNAPSHOTS, STREAMS, TURNS
+from bridge.api.keys import CALLERS, METRICS, ROUTE_TABLE, SERVICE, SETTINGS, SNAPSHOTS, STAGE, STREAMS, TURNS
 from bridge.api.metrics import observed
 from bridge.api.routes import ROUTES
 from bridge.api.security.confirm.asking import CONFIRMATIONS, confirming
@@ -27,6 +27,7 @@ from bridge.sounds.pregeneration import pregenerate
 from bridge.sounds.service import SampleService
 from bridge.sounds.snapshots import Snapshots
 from bridge.sounds.turns import Turns
+from bridge.stage.stage import Stage
 from bridge.streaming import Streams
 
 
@@ -48,13 +49,14 @@ def create_app(service: SampleService) -> web.Application:
     app[SERVICE] = service
     app[METRICS] = metrics
     app[CONFIRMATIONS] = confirmations
+    app[STAGE] = Stage(service)
     app[STREAMS] = Streams(service)
     app[SNAPSHOTS] = Snapshots(service.library)
     app[TURNS] = Turns()
     app.on_response_prepare.append(name_server)
     app[ROUTE_TABLE] = tuple(ROUTES)
     app.add_routes(with_continue(ROUTES))
-    Hub(service, metrics, callers, app[SNAPSHOTS], app[TURNS]).attach(app)
+    Hub(service, app[STAGE], metrics, callers, app[SNAPSHOTS], app[TURNS]).attach(app)
     JobSocket(service, metrics).attach(app)
     usage = UsageLog(service)
     StreamSocket(service, app[STREAMS], metrics, usage, callers).attach(app)

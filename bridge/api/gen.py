@@ -10,7 +10,7 @@ import asyncio
 from aiohttp import web
 
 from bridge.api.body import json_response
-from bridge.api.keys import SERVICE
+from bridge.api.keys import SERVICE, STAGE
 from bridge.api.licence import asked_licence, fits
 from bridge.engines.choice import PROCEDURAL
 from bridge.errors import BridgeError, InvalidKeywords, InvalidRequest
@@ -42,7 +42,7 @@ async def get_generated_map(request: web.Request) -> web.StreamResponse:
     engine, standin = await _engine(service, licence)
     roots = _roots(query["roots"]) if "roots" in query else ()
     orders = [_order(keyword, {**fields, "engine": engine}, roots) for keyword in keywords]
-    asked = [await service.ask(order, standin=standin) for order in orders]
+    asked = [await request.app[STAGE].ask(order, standin=standin) for order in orders]
     tickets = [ticket for each in asked for ticket in each]
     await asyncio.wait([asyncio.ensure_future(service.queue.wait(ticket.id)) for ticket in tickets], timeout=wait)
     found: dict[str, str | Urls] = {"_base": f"{request.scheme}://{request.host}"}

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bridge.api.answers import answer_sound, chosen_format
 from bridge.api.body import json_response, read_json
-from bridge.api.keys import SERVICE
+from bridge.api.keys import SERVICE, STAGE
 from bridge.api.stems import STEMS, post_stems, wants_stems
 from bridge.errors import NotFound
 from bridge.events import sample_url
@@ -114,7 +114,7 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
 async def ask_once(request: web.Request, order: Order, *, priority: Priority, standin: bool = False) -> list[Ticket]:
     """Ask; with an ``Idempotency-Key`` the same request gets the tickets that it got before."""
     service: SampleService = request.app[SERVICE]
-    ask = functools.partial(service.ask, order, priority=priority, standin=standin)
+    ask = functools.partial(request.app[STAGE].ask, order, priority=priority, standin=standin)
     key = request.headers.get("Idempotency-Key")
     return await (service.once(_owned(key[:200]), _fingerprint(request.path, order), ask) if key else ask())
 

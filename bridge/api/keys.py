@@ -10,10 +10,12 @@ from bridge.settings import Settings
 from bridge.sounds.service import SampleService
 from bridge.sounds.snapshots import Snapshots
 from bridge.sounds.turns import Turns
+from bridge.stage.stage import Stage
 from bridge.streaming import Streams
 
 SETTINGS = web.AppKey("settings", Settings)
 SERVICE = web.AppKey("service", SampleService)
+STAGE = web.AppKey("stage", Stage)
 STREAMS = web.AppKey("streams", Streams)
 CALLERS = web.AppKey("callers", Callers)
 METRICS = web.AppKey("metrics", Metrics)

@@ -34,7 +34,7 @@ from bridge.sounds.service import SampleService
 from bridge.sounds.snapshots import Snapshots
 from bridge.sounds.tickets import cancel_ticket
 from bridge.sounds.turns import Turns, client_of
-from bridge.stage.sessions import Sessions
+from bridge.stage.stage import Stage
 from bridge.system.disk import of_disk
 
 logger = logging.getLogger(__name__)
@@ -63,13 +63,19 @@ class Hub:
     """Owns the Socket.IO server of one application."""
 
     def __init__(
-        self, service: SampleService, metrics: Metrics, callers: Callers, snapshots: Snapshots, turns: Turns
+        self,
+        service: SampleService,
+        stage: Stage,
+        metrics: Metrics,
+        callers: Callers,
+        snapshots: Snapshots,
+        turns: Turns,
     ) -> None:
         self._service = service
         self._metrics = metrics
         self._snapshots = snapshots
         self._turns = turns
-        self._sessions = Sessions()
+        self._stage = stage
         self.sio = Server(
             async_mode="aiohttp",
             transports=["websocket"],
@@ -165,7 +171,7 @@ class Hub:
         session = data.get("session")
         if isinstance(session, str) and session:
             await self._enter_session(sid, f"session:{session[:64]}")
-            if state := self._sessions.state(session[:64]):
+            if state := self._stage.sessions.state(session[:64]):
                 await self.sio.emit("session", state, to=sid)
         # In the room first: what is published from now on comes as an event, what was before in the answer.
         await self._clients.listen(sid)
@@ -193,9 +199,8 @@ class Hub:
     async def _generate(self, sid: str, data: dict[str, Any]) -> GenerateReply:
         caller = self._clients.allowed(sid, "generate")
         order, _ = generate_order(data, guess_kind=True)
-        order = self._sessions.fill(order, _playing_bpm(data))
         with calling(caller):
-            ticket, *_ = await self._service.ask(order, standin=True)
+            ticket, *_ = await self._stage.ask(order, standin=True, playing=_playing_bpm(data))
         message = job_message(ticket)
         reply = GenerateReply(job_id=ticket.id, name=message["name"], n=message["n"], state=message["state"])
         if "standin_id" in ticket.asked:
@@ -212,7 +217,7 @@ class Hub:
 
     async def _session(self, sid: str, data: dict[str, Any]) -> SessionMessage:
         self._clients.allowed(sid, "session")
-        message = self._sessions.change(data)
+        message = self._stage.sessions.change(data)
         room = f"session:{message['session']}"
         await self._enter_session(sid, room)
         await self.sio.emit("session", message, room=room, skip_sid=sid)

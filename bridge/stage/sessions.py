@@ -59,6 +59,8 @@ class Sessions:
         if not state:
             return order
         kind = spec.complete().kind
+        if kind is Kind.RAW:  # untreated, but the words still say whether tempo and key matter
+            kind = SampleSpec(prompt=spec.prompt).complete().kind
         # Read as a one-shot, which gets no default tempo: what is there then was said.
         said = SampleSpec(prompt=spec.prompt, kind=Kind.ONESHOT, bpm=spec.bpm, key=spec.key).complete()
         update: dict[str, Any] = {}

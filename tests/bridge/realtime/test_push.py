@@ -245,6 +245,38 @@ async def test_a_session_gives_its_tempo_and_key_to_what_says_none(connect):
     }
 
 
+async def test_http_follows_the_tempo_and_key_that_a_page_set_and_both_get_the_same_sound(bridge_url, connect):
+    page = await connect(session="main")
+    await page.ask("session", {"session": "main", "bpm": 150, "key": "am"})
+    posts = {
+        "raw": {"prompt": "vinyl break"},
+        "loop": {"prompt": "vinyl break", "kind": "loop"},
+        "said": {"prompt": "vinyl break 90 bpm in c minor"},
+        "hit": {"prompt": "kick drum"},
+    }
+    async with aiohttp.ClientSession() as http:
+        for name, body in posts.items():
+            async with http.post(
+                f"{bridge_url}/generate", json={**body, "name": name, "session": "main", "duration": 2}
+            ) as response:
+                assert response.status == 200, await response.text()
+        async with http.post(f"{bridge_url}/generate_stem", json={"type": "bass", "session": "main"}) as response:
+            assert response.status == 200, await response.text()
+    await until(lambda: len(page.of("sound")) >= 6)  # a stem has a name of its own beside its list
+    found = {sound["name"]: sound for sound in page.of("sound")}
+    facts = {name: (found[name]["bpm"], found[name]["key"]) for name in (*posts, "musicgen_bass")}
+    assert facts == {
+        "raw": (150, "am"),
+        "loop": (150, "am"),
+        "said": (90, "cm"),
+        "hit": (None, None),
+        "musicgen_bass": (150, "am"),
+    }
+    again = {"prompt": "vinyl break", "kind": "loop", "name": "loop", "session": "main", "duration": 2}
+    reply = await page.ask("generate", again)
+    assert (reply["state"], reply["n"]) == ("completed", 0), "asked over Socket.IO it is the sound that HTTP made"
+
+
 async def test_a_page_is_in_one_session_at_a_time(connect):
     wanderer, stays = await connect(session="first"), await connect(session="first")
     for number in range(20):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import time
 
@@ -18,7 +17,7 @@ from bridge.jobs import Priority, State, Ticket
 from bridge.rights import current_caller
 from bridge.sounds.orders import GenerateBody, Order, generate_order, stem_order
 from bridge.sounds.placing import Placed
-from bridge.sounds.service import SampleService
+from bridge.sounds.service import RequestKey, SampleService
 from bridge.sounds.tickets import visible_ticket
 
 _MESSAGES = {
@@ -113,10 +112,9 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
 
 async def ask_once(request: web.Request, order: Order, *, priority: Priority, standin: bool = False) -> list[Ticket]:
     """Ask; with an ``Idempotency-Key`` the same request gets the tickets that it got before."""
-    service: SampleService = request.app[SERVICE]
-    ask = functools.partial(request.app[STAGE].ask, order, priority=priority, standin=standin)
-    key = request.headers.get("Idempotency-Key")
-    return await (service.once(_owned(key[:200]), _fingerprint(request.path, order), ask) if key else ask())
+    given = request.headers.get("Idempotency-Key")
+    key = RequestKey(_owned(given[:200]), _fingerprint(request.path, order)) if given else None
+    return await request.app[STAGE].ask(order, priority=priority, standin=standin, key=key)
 
 
 def _owned(key: str) -> str:

@@ -13,9 +13,9 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
@@ -68,6 +68,13 @@ _QUICKLY_LOOKED_FOR = 2000
 """Sounds whose files are looked at before the first answer."""
 
 
+class RequestKey(NamedTuple):
+    """How a repeated request is known: the name that its client gave it, and a digest of what was asked for."""
+
+    name: str
+    fingerprint: str
+
+
 class SampleService:
     """Makes, keeps and finds sounds. All methods belong to one event loop; disk work is done in threads."""
 
@@ -111,16 +118,41 @@ class SampleService:
 
     # ------------------------------------------------------------------ asking
 
-    async def ask(self, order: Order, *, priority: Priority = Priority.PLAYER, standin: bool = False) -> list[Ticket]:
+    async def ask(
+        self,
+        order: Order,
+        *,
+        priority: Priority = Priority.PLAYER,
+        standin: bool = False,
+        key: RequestKey | None = None,
+    ) -> list[Ticket]:
         """Take a ticket for each variation; ``queue.wait`` waits for one and ``placed`` says where it went.
 
         Tickets come in the order of their slots. Variations that are kept already keep the slots they have, or get the
         next ones; the others are one job, and are published together when the last of them is made, the best score of
         the quality gate first: so no slot moves, and ``n`` counts from the best. With ``standin`` a name whose wanted
         sound takes long gets something to play at once, in the slot of the first.
+        The same request with the same ``key`` gets the tickets that it got before: a repeated POST is harmless.
 
-        Raises InvalidRequest, EngineUnavailable, Busy.
+        Raises InvalidRequest, also when the key came with another request; EngineUnavailable, Busy.
         """
+        if key is None:
+            return await self._ask(order, priority, standin)
+        async with self._once.setdefault(key.name, asyncio.Lock()):
+            known = await self.queue.repeated(key.name)
+            if known and known[0] != key.fingerprint:
+                raise InvalidRequest(
+                    "This Idempotency-Key came with another request before. Use a new key for a new request.",
+                    code="idempotency_mismatch",
+                )
+            with contextlib.suppress(NotFound):
+                if known:
+                    return [self.queue.ticket(ticket_id) for ticket_id in known[1]]
+            tickets = await self._ask(order, priority, standin)
+            await self.queue.remember(key.name, key.fingerprint, [ticket.id for ticket in tickets])
+        return tickets
+
+    async def _ask(self, order: Order, priority: Priority, standin: bool) -> list[Ticket]:
         if order.roots and order.name is None:  # the words that follow a note differ, the sound is one
             order = order.model_copy(update={"name": sound_name(order.spec.prompt)})
         wanted = [
@@ -402,28 +434,6 @@ class SampleService:
             "standin_id": placed.sample.sample_id,
             "standin_root": placed.sample.facts.get("root"),
         }
-
-    async def once(
-        self, idempotency_key: str, fingerprint: str, ask: Callable[[], Awaitable[list[Ticket]]]
-    ) -> list[Ticket]:
-        """Ask, or answer the tickets that the same request got before: a repeated POST is harmless.
-
-        Raises InvalidRequest when the key came with another request (``fingerprint``).
-        """
-        lock = self._once.setdefault(idempotency_key, asyncio.Lock())
-        async with lock:
-            known = await self.queue.repeated(idempotency_key)
-            if known and known[0] != fingerprint:
-                raise InvalidRequest(
-                    "This Idempotency-Key came with another request before. Use a new key for a new request.",
-                    code="idempotency_mismatch",
-                )
-            with contextlib.suppress(NotFound):
-                if known:
-                    return [self.queue.ticket(ticket_id) for ticket_id in known[1]]
-            tickets = await ask()
-            await self.queue.remember(idempotency_key, fingerprint, [ticket.id for ticket in tickets])
-        return tickets
 
     # ------------------------------------------------------------------ doing a job
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.jobs import Priority, Ticket
 from bridge.sounds.orders import Order
-from bridge.sounds.service import SampleService
+from bridge.sounds.service import RequestKey, SampleService
 from bridge.stage.sessions import Sessions
 
 
@@ -16,7 +16,13 @@ class Stage:
         self._service = service
 
     async def ask(
-        self, order: Order, *, priority: Priority = Priority.PLAYER, standin: bool = False, playing: float | None = None
+        self,
+        order: Order,
+        *,
+        priority: Priority = Priority.PLAYER,
+        standin: bool = False,
+        key: RequestKey | None = None,
+        playing: float | None = None,
     ) -> list[Ticket]:
         """Take a ticket for each variation, in the tempo and key of the order's session; see SampleService.ask.
 
@@ -24,4 +30,5 @@ class Stage:
 
         Raises InvalidRequest, EngineUnavailable, Busy.
         """
-        return await self._service.ask(self.sessions.fill(order, playing), priority=priority, standin=standin)
+        order = self.sessions.fill(order, playing)
+        return await self._service.ask(order, priority=priority, standin=standin, key=key)

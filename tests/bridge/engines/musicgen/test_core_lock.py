@@ -89,7 +89,7 @@ def test_who_gives_way_waits_for_one_that_is_about_to_come_and_no_longer_than_it
 
     thread = threading.Thread(target=come)
     thread.start()
-    asked.set()
+    threading.Timer(0.2, asked.set).start()  # while the lock is given away, or it would wait for nobody
     lock.give_way(60.0)
     with lock:
         order.append("decoder")

@@ -22,12 +22,14 @@ class CoreLock:
         self._lock = threading.Lock()
         self._asked = threading.Condition(self._lock)
         self._taken = False
+        self._asks = 0
         self._waiting: deque[threading.Lock] = deque()
         self.wanted = np.zeros(1, dtype=np.int32)
         """(1,): how many threads wait. A thread that computes for long looks at it from time to time."""
 
     def __enter__(self) -> None:
         with self._lock:
+            self._asks += 1
             self._asked.notify_all()
             if not self._taken:
                 self._taken = True
@@ -51,4 +53,5 @@ class CoreLock:
     def give_way(self, seconds: float) -> None:
         """Let a thread that is about to ask be the next: wait until one asks, for at most ``seconds``."""
         with self._lock:
-            self._asked.wait_for(lambda: self._taken, seconds)
+            asks = self._asks  # who asks may be done before this thread wakes up
+            self._asked.wait_for(lambda: self._taken or self._asks != asks, seconds)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from bridge import compat
+from bridge.cli import COMMANDS
 from bridge.settings import CONFIG_VARIABLE, VARIABLES, Settings, load
 
 ROOT = Path(__file__).parents[1]
@@ -71,3 +73,22 @@ def test_each_line_of_the_example_file_works_when_it_is_switched_on(tmp_path: Pa
     assert not [note for note in settings.notes if "no setting" in note]
     if EXAMPLES[variable] and variable in VARIABLES:
         assert VARIABLES[variable] in settings.model_fields_set
+
+
+def rows(page: str, heading: str) -> dict[str, str]:
+    """The first column of the first table below a heading -> the second one."""
+    text = (ROOT / "docs" / page).read_text("utf-8").partition(heading)[2]
+    table = text[text.index("| ") :].partition("\n\n")[0]
+    return dict(re.findall(r"^\| `([^`]+)` \| (.*?) \|$", table, re.MULTILINE))
+
+
+def test_the_architectures_rooms_are_those_of_the_import_contract_in_its_order() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (layers,) = (each["layers"] for each in settings["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    rooms = [name.strip().removeprefix("bridge.") for layer in layers for name in layer.split("|")]
+    assert list(rows("architecture.md", "## Rooms")) == rooms
+
+
+def test_every_command_has_a_row_and_every_row_is_a_command() -> None:
+    documented = [name.split()[0] for name in rows("cli.md", "# The command line")]
+    assert sorted(documented) == sorted(COMMANDS)

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.errors import InvalidRequest, MalformedBody, TooLarge
-from bridge.incoming import checked
+from bridge.system.incoming import checked
 
 NO_STORE = {"Cache-Control": "no-store"}
 

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from bridge import errors
 from bridge.api.keys import SERVICE
-from bridge.incoming import check_texts
 from bridge.sounds.orders import from_validation
 from bridge.system.disk import of_disk
+from bridge.system.incoming import check_texts
 
 logger = logging.getLogger(__name__)
 

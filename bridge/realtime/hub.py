@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from bridge import __version__
 from bridge.errors import BridgeError, InvalidRequest
 from bridge.events import GenerateReply, HelloReply, ServerFacts, SessionMessage, sample_url
-from bridge.incoming import checked
 from bridge.jobs.happenings import Happening, Numbered, Progressed
 from bridge.logs import current_request, working_for
 from bridge.monitoring.metrics import Metrics
@@ -36,6 +35,7 @@ from bridge.sounds.tickets import cancel_ticket
 from bridge.sounds.turns import Turns, client_of
 from bridge.stage.stage import Stage
 from bridge.system.disk import of_disk
+from bridge.system.incoming import checked
 
 logger = logging.getLogger(__name__)
 

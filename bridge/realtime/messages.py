@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from bridge.errors import InvalidRequest
-from bridge.incoming import checked
+from bridge.system.incoming import checked
 
 
 def read_message(data: str | bytes, example: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ SERVE := $(BIN)/sample-bridge serve $(if $(ENGINE),--engine $(ENGINE)) $(if $(PO
 MAKEFLAGS += --jobs=2 --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev install build test test-fast check bench reliability chromium clean legal
+.PHONY: help run dev install build test test-fast test-extras check bench reliability chromium clean legal
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 14
@@ -42,6 +42,9 @@ test-fast: $(VENV)/.dev web_client/node_modules/.stamp ## without torch and brow
 	npm --prefix web_client test
 	$(BIN)/python -P -m pytest $(PARALLEL) -m "not torch and not browser and not reliability and not extra"
 
+test-extras: $(VENV)/.extras ## what make test skips: the extras diffusion, c2pa and storage
+	$(BIN)/python -P -m pytest $(PARALLEL) -m extra
+
 check: $(VENV)/.dev web_client/node_modules/.stamp ## linters, types, layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -51,7 +54,7 @@ check: $(VENV)/.dev web_client/node_modules/.stamp ## linters, types, layers
 	@printf '%s\n' $(wildcard $(KERNEL)/source/[!k]*.cpp $(KERNEL)/source/kernels_portable.cpp $(KERNEL)/codec/*.cpp) | xargs -P 2 -I {} $(BIN)/clang-tidy --quiet {} -- -std=c++17 -O1 -pthread
 	npm --prefix web_client run check
 
-bench: $(VENV)/.dev build chromium ## figures of speed and size: BENCH=name ARGS=--docs
+bench: $(VENV)/.dev $(if $(filter musicgen all,$(BENCH)),$(VENV)/.torch) build chromium ## figures of speed and size: BENCH=name ARGS=--docs
 	$(BIN)/python -P -m tests.benchmarks $(BENCH) $(ARGS)
 
 reliability: $(VENV)/.dev ## kills, disconnects and floods, in full number
@@ -82,8 +85,12 @@ $(VENV)/.torch: $(VENV)/.run
 	$(PIP) install -c constraints.txt $(TORCH) -e '.[musicgen]'
 	@touch $@
 
+$(VENV)/.extras: $(VENV)/.dev $(VENV)/.torch
+	$(PIP) install -c constraints.txt $(TORCH) -e '.[diffusion,c2pa,storage]'
+	@touch $@
+
 # pip is not made for two installations into one place at a time.
-$(VENV)/.torch: | $(if $(filter test check,$(MAKECMDGOALS)),$(VENV)/.dev)
+$(VENV)/.torch: | $(if $(filter test check bench test-extras,$(MAKECMDGOALS)),$(VENV)/.dev)
 
 # ---------------------------------------------------------------- the page
 

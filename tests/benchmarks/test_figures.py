@@ -85,11 +85,32 @@ def test_the_page_shows_what_was_measured_last_with_its_date_and_hardware(
     assert "From nothing to sound." in text
     assert json.loads(path.read_text("utf-8"))["date"] in text
     assert "a processor, 2 cores" in text
-    assert "load 0.1 before, 0.2 after" in text
     assert "| slow | 1 s | < 1 | MISSED |" in text
-    assert "| void | 0.5 | ≥ 0.9 | void |" in text
-    assert "| absent | – | < 5 | skipped | nginx is not installed. |" in text
+    assert "| void |" not in text, "a figure that says nothing is not published"
+    assert "| absent |" not in text
     assert "## stems" not in text
+    assert "Not measured on a quiet machine since the last change: stems." in text
+
+
+def test_the_page_shows_no_figure_of_a_busy_machine_and_the_machine_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    report.write_results("busy", FACTS, (0.5, 0.5), {"WAV by its URL, 99 %": Figure(8.0, "ms", 25)})
+    report.write_results(
+        "start", FACTS, (1.0, 9.0), {"ready": Figure(1.0, "s"), "other": Figure(1.0, note="NOISY: 40%")}
+    )
+    report.write_results("push", FACTS, (7.0, 0.0), {"asked to registered": Figure(1.0, "ms")})
+    page = tmp_path / "measured.md"
+    report.write_page({"busy": "Busy.", "start": "Start.", "push": "Push."}, tmp_path, page)
+    text = page.read_text("utf-8")
+    assert text.count("a processor, 2 cores") == 1
+    first = text.partition("## busy")[0]
+    assert "| busy | WAV by its URL, 99 % | 8 ms | < 25 | ok |  |" in first
+    assert "| start | ready | 1 s |" in first
+    assert "disturbed" not in text.partition("| start |")[2]
+    assert "asked to registered" not in text
+    assert "the last change: push." in first
 
 
 def test_every_benchmark_of_the_folder_is_named() -> None:

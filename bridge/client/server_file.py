@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge import __version__
 from bridge.settings import Settings
+from cache import StoreError, replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +30,9 @@ def announced(settings: Settings, port: int, key: str) -> Iterator[None]:
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     document = {"url": url, "pid": os.getpid(), "version": __version__, "key": key}
     try:
-        _write_private(path, json.dumps(document))
-    except OSError as error:  # a full disk is no reason not to play what is kept
-        logger.warning("%s cannot be written (%s), so other commands do not find this server.", path, error.strerror)
+        replace_file(path, json.dumps(document).encode())
+    except StoreError as error:  # a full disk is no reason not to play what is kept
+        logger.warning("Other commands do not find this server, since %s cannot be written: %s", path, error)
     try:
         yield
     finally:
@@ -63,12 +64,3 @@ def _running(data_dir: Path) -> dict[str, str] | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return found
-
-
-def _write_private(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".part")
-    temporary.unlink(missing_ok=True)
-    # exclusive: what somebody put there in between, a link to elsewhere say, is not written to
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    temporary.replace(path)

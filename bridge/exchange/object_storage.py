@@ -14,13 +14,13 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import cache
 from bridge.errors import DiskFailed, StartupError, StorageUnavailable
 from bridge.settings import Settings
 from bridge.system.disk import on_disk
@@ -149,19 +149,13 @@ class ObjectStorage:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write beside, flush, and give it its name at once. Raises StorageFull, StorageUnavailable."""
+    """Write the whole file at once, and its folder where it is missing. Raises StorageFull, StorageUnavailable."""
     with _as_ours(path.parent):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            cache.replace_file(path, data)
+        except cache.StoreError as error:
+            raise error.__cause__ or error from None  # the disk's own error: this is not the store's folder
 
 
 def open_storage(settings: Settings) -> Storage:

@@ -20,7 +20,7 @@ from bridge.errors import InvalidRequest
 from bridge.plugins.engine import EngineInfo
 from bridge.settings import Settings
 from bridge.system.threads import WRITES
-from cache import write_private
+from cache import StoreError, replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -154,10 +154,8 @@ class EngineRoom:
 
     def _write_known(self) -> None:
         text = json.dumps({key: info.as_dict() for key, info in self._known.items()}, indent=1)
-        temporary = self._known_file.with_suffix(".part")
-        with contextlib.suppress(OSError):  # it only saves time
-            write_private(temporary, text.encode())
-            temporary.replace(self._known_file)
+        with contextlib.suppress(StoreError):  # it only saves time
+            replace_file(self._known_file, text.encode())
 
 
 def _is_whole(info: EngineInfo) -> bool:

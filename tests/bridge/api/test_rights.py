@@ -221,12 +221,12 @@ async def test_programs_on_this_machine_lose_nothing_but_forgetting(start: Start
 
 def test_the_file_with_this_runs_key_is_its_users_alone(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    (tmp_path / "server.part").write_text("left by a crash")
-    (tmp_path / "server.part").chmod(0o666)
+    (tmp_path / NAME).write_text("left by a crash")
+    (tmp_path / NAME).chmod(0o666)
     with announced(settings, 5001, "a-key"):
         assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
         assert run_key(tmp_path) == "a-key"
-        assert not (tmp_path / "server.part").exists()
+        assert [path.name for path in tmp_path.iterdir()] == [NAME]
     assert run_key(tmp_path) is None
 
 

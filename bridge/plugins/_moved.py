@@ -14,6 +14,7 @@ TAUGHT: Final = {"bridge.audio.clip": "bridge.plugins.clip", "bridge.engines._ba
 """Paths that docs/engines.md taught. They go in version 0.3."""
 
 _MOVED: Final = (
+    ("bridge.engines", "bridge.system", "_lifeline>lifeline"),
     (
         "bridge",
         "bridge.sounds",
@@ -49,10 +50,7 @@ _MOVED: Final = (
     (
         "bridge.engines",
         "bridge.engines.hosting",
-        (
-            "host hosted>client pool room>engines _framing>framing "
-            "_lifeline>lifeline candidates>best_of mending passages sources"
-        ),
+        ("host hosted>client pool room>engines _framing>framing candidates>best_of mending passages sources"),
     ),
     ("bridge.engines", "bridge.engines.cloud", "endpoint replicate _cloud>keys _http>http _answers>answers spending"),
     ("bridge.engines", "bridge.plugins", "_base>engine _notes>engine"),

@@ -12,11 +12,9 @@ decoded, so that a small file that unpacks to gigabytes is refused unread. One J
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import resource
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ import soxr
 
 from bridge.plugins.clip import Clip
 from bridge.system import walls
+from bridge.system.lifeline import die_with_parent
 
 LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
 MOST_CHANNELS = 8
@@ -40,7 +39,6 @@ _CPU_SECONDS = 60
 _LARGEST_FILE = 1 << 30
 _OPEN_FILES = 64
 _NICENESS = 5
-_PR_SET_PDEATHSIG = 1
 
 
 class AudioRefused(Exception):
@@ -150,8 +148,7 @@ def _limit() -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
     os.nice(_NICENESS)
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent(os.getppid())
 
 
 def main(arguments: list[str] | None = None) -> int:

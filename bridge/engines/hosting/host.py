@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bridge.engines.hosting.lifeline import die_with_parent
+from bridge.system.lifeline import die_with_parent
 
 if __name__ == "__main__":
     # Before all that takes a second to import: a server that is killed meanwhile leaves nothing behind.

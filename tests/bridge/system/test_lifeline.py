@@ -12,5 +12,5 @@ def test_a_process_whose_server_has_gone_ends_before_it_has_loaded_anything_larg
     ended = subprocess.run([*command, "--socket", "0", "--parent", "1"], capture_output=True, text=True, check=False)
     assert ended.returncode == 0
     loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
-    assert "bridge.engines.hosting.lifeline" in loaded
+    assert "bridge.system.lifeline" in loaded
     assert not {"scipy.signal", "bridge.audio.finishing.chains"} & loaded

@@ -100,6 +100,6 @@ def test_the_statement_fits_the_broadcast_description() -> None:
 
 
 def test_every_field_is_described() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "provenance.md").read_text("utf-8")
+    page = (Path(__file__).parents[4] / "docs" / "provenance.md").read_text("utf-8")
     described = re.findall(r"^\| `(\w+)` \|", page.partition("## Where it stands")[0], re.MULTILINE)
     assert described == list(provenance.document(FACTS, **AUDIO))

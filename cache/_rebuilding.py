@@ -106,6 +106,8 @@ class _Rebuild:
         self._how = how
         self._now = clock()
         self._trash = Trash(folder, days=0, limit=0, clock=clock)
+        self._head = 0
+        """The newest event of the catalogue that was there: a copy that knows newer ones knows more sounds, too."""
         self._named: dict[str, None] = {}
         self._found: list[str] = []
         self._unreadable: list[Path] = []
@@ -124,13 +126,13 @@ class _Rebuild:
                 with database.read() as con:
                     self._named = dict.fromkeys(_live_names(con))
             with database.write() as con:
+                self._head = _events.head(con)
                 for name in _misplaced.bring_back(con, folder, self._trash):
                     self._named[name] = None
                 unknown = self._unknown(con)
-                if unknown:
-                    for file in self._sources():
-                        self._merge(con, file, unknown)
-                    self._adopt(con, unknown)
+                for file in self._sources():
+                    self._merge(con, file, unknown)
+                self._adopt(con, unknown)
                 due = _mending.due(con) is not None
                 _mending.clear_due(con)
             with database.read() as con:
@@ -197,20 +199,37 @@ class _Rebuild:
     # --- from a copy
 
     def _merge(self, con: sqlite3.Connection, file: Path, unknown: dict[str, Path]) -> None:
-        """Take from a copy what it knows of masters that the catalogue does not know."""
+        """Take from a copy what it knows of masters without a row; from one newer than the catalogue, everything."""
         try:
             look(file)
             with reading(file) as copy:
                 copy.execute("BEGIN")
-                rows = copy.execute(
-                    "SELECT DISTINCT sound FROM slots JOIN sounds ON sounds.id = sound"
-                    " WHERE sample_id IN (SELECT value FROM json_each(?)) ORDER BY sound",
-                    (json.dumps(list(unknown)),),
-                ).fetchall()
-                for (number,) in rows:
+                wanted = {
+                    number
+                    for (number,) in copy.execute(
+                        "SELECT DISTINCT sound FROM slots WHERE sample_id IN (SELECT value FROM json_each(?))",
+                        (json.dumps(list(unknown)),),
+                    )
+                }
+                if _events.head(copy) > self._head:
+                    wanted |= {
+                        number
+                        for (number,) in copy.execute("SELECT id FROM sounds WHERE removed IS NULL")
+                        if self._is_unheard_of(con, copy, number)
+                    }
+                for number in sorted(wanted):
                     self._merge_sound(con, copy, number, unknown)
         except (Unreadable, OSError, sqlite3.DatabaseError, ValueError) as error:
             _log.warning("nothing was learned from %s: %s", file, error)
+
+    def _is_unheard_of(self, con: sqlite3.Connection, copy: sqlite3.Connection, number: int) -> bool:
+        """Does the catalogue know neither the name of a sound in a copy nor a take of it? It may have been renamed."""
+        (name,) = copy.execute("SELECT name FROM sounds WHERE id = ?", (number,)).fetchone()
+        specs = [spec for (spec,) in copy.execute("SELECT spec_id FROM slots WHERE sound = ?", (number,))]
+        known = con.execute(
+            "SELECT 1 FROM takes WHERE spec_id IN (SELECT value FROM json_each(?)) LIMIT 1", (json.dumps(specs),)
+        ).fetchone()
+        return known is None and _reading.find(con, name) is None
 
     def _merge_sound(
         self, con: sqlite3.Connection, copy: sqlite3.Connection, number: int, unknown: dict[str, Path]

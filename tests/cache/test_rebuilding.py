@@ -62,6 +62,20 @@ def test_a_whole_folder_is_left_as_it_is(kept):
     assert len(copies(SampleStore.open(kept)._folder)) == 1
 
 
+def test_with_an_older_catalogue_and_no_audio_at_all_the_names_come_back_from_the_newer_copy(kept, record):
+    older = (kept / "catalogue.sqlite3").read_bytes()
+    with SampleStore.open(kept) as store:
+        store.publish(record(store, "late"), [Target("gen_late")])
+        store.delete("gen_twin")
+    lose(kept, copies_too=False)
+    (kept / "catalogue.sqlite3").write_bytes(older)
+    shutil.rmtree(kept / "masters")
+    rebuild(kept)
+    with SampleStore.open(kept) as store:
+        assert set(NAMES) | {"gen_late"} <= set(names(store))
+        assert store.sound("gen_late").slots[0].spec_id, "it is made again when somebody asks"
+
+
 @pytest.mark.parametrize("opened_before", [False, True])
 def test_with_a_copy_everything_comes_back_with_its_name(kept, record, opened_before):
     with SampleStore.open(kept) as store:

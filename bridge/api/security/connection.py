@@ -20,6 +20,8 @@ from bridge.errors import BridgeError, InvalidRequest, MalformedBody, Misdirecte
 logger = logging.getLogger(__name__)
 
 _HOST = "'Host' header"
+_CONTINUE = "100-continue"
+_EXPECT = "Expect: this server knows 100-continue alone. Leave the header out."
 _SERVER = "sample-bridge"
 """What answers call the server: no version, neither ours nor that of a library."""
 
@@ -29,6 +31,18 @@ class Connection(web.RequestHandler):
 
     __slots__ = ()
 
+    async def _handle_request(
+        self, request: web.BaseRequest, start_time: float | None, request_handler: Any
+    ) -> tuple[web.StreamResponse, bool]:
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            # Before aiohttp finds the route: what it answers itself for a path that we do not have cannot be encoded.
+            if request.headers.get(hdrs.EXPECT, _CONTINUE).lower() != _CONTINUE:
+                return _answer(InvalidRequest(_EXPECT, code="unknown_expect"), 417)
+            answer: web.StreamResponse = await request_handler(request)
+            return answer
+
+        return await super()._handle_request(request, start_time, handle)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -37,15 +51,13 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what could not be read, and close the connection."""
-        if status >= 500:
+        if status >= 500 and not isinstance(exc, ConnectionError):  # else the client has gone
             logger.error("a request failed outside the application", exc_info=exc)
         else:
             logger.debug("a request could not be read: %s", message)
         if request.writer.output_size > 0:
             raise ConnectionError("An answer was begun already; an error cannot follow it.")
-        response = ErrorResponse(_named(status, message or ""), status)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers[hdrs.SERVER] = _SERVER
+        response = _answer(_named(status, message or ""), status)
         response.force_close()
         return response
 
@@ -86,14 +98,10 @@ class _Server(web.Server):
 
 
 async def continued(request: web.Request) -> web.StreamResponse | None:
-    """Answer the header ``Expect``: who asks whether to send its body is told to, other wishes are refused."""
-    wish = request.headers.get(hdrs.EXPECT, "")
-    if wish.lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the answer itself has not begun
-        return None
-    error = InvalidRequest("Expect: this server knows 100-continue alone. Leave the header out.", code="unknown_expect")
-    return ErrorResponse(error, 417)
+    """Tell a client that asks whether to send its body to do so; the connection has refused other wishes."""
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
+    return None
 
 
 def with_continue(routes: Any) -> list[web.RouteDef]:
@@ -102,6 +110,11 @@ def with_continue(routes: Any) -> list[web.RouteDef]:
         web.RouteDef(each.method, each.path, each.handler, {**each.kwargs, "expect_handler": continued})
         for each in routes
     ]
+
+
+def _answer(error: BridgeError, status: int) -> ErrorResponse:
+    """An answer that no middleware sees."""
+    return ErrorResponse(error, status, {"X-Content-Type-Options": "nosniff", hdrs.SERVER: _SERVER})
 
 
 def _named(status: int, said: str) -> BridgeError:

@@ -35,6 +35,16 @@ CASES = {
         417,
         "unknown_expect",
     ),
+    "an odd wish where nothing is": (
+        b"POST /nothing HTTP/1.1\r\n" + JSON + b"Expect: \xe9\xff\r\n" + CLOSE,
+        417,
+        "unknown_expect",
+    ),
+    "an odd wish of a socket": (
+        b"PUT /ws HTTP/1.1\r\n" + JSON + b"Expect: \xe9\xff\r\n" + CLOSE,
+        417,
+        "unknown_expect",
+    ),
     "Engine.IO by polling": (
         b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         400,

@@ -63,5 +63,7 @@ def complaints(con: sqlite3.Connection) -> list[str]:
         lost = con.execute("PRAGMA foreign_key_check").fetchmany(10)
     except sqlite3.Error as error:
         return [str(error)]
+    except UnicodeDecodeError:  # SQLite's sentence quotes a text of the schema that is not Unicode any more
+        return ["the description of its tables cannot be read"]
     found = [] if found == ["ok"] else found
     return [*found, *(f"a row of {table} names a row of {parent} that is missing" for table, _, parent, _ in lost)][:10]

@@ -204,6 +204,9 @@ def _opened(path: Path, schema: Schema, *, durable: bool, timeout: float, check:
         if isinstance(error, sqlite3.IntegrityError) or _code(error) == sqlite3.SQLITE_ERROR:
             raise damaged(path, str(error)) from error
         raise
+    except UnicodeDecodeError as error:
+        con.close()  # SQLite's sentence quotes a text of the schema that is not Unicode any more
+        raise damaged(path, "the description of its tables cannot be read") from error
     except BaseException:
         con.close()
         raise

@@ -289,8 +289,8 @@ class Checks:
             with open_quietly(path) as con:
                 version = con.execute("PRAGMA user_version").fetchone()[0]
                 found = complaints(con)
-                tables = con.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-                found = found or ([] if tables else ["it is empty"])
+                if not found and not con.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                    found = ["it is empty"]
         except sqlite3.Error as error:
             found, version = [str(error)], 0
         if found:

@@ -170,6 +170,8 @@ def as_ours(path: Path) -> Iterator[None]:
         raise LedgerDamaged(str(error)) from error
     except StoreError as error:
         raise DiskFailed(str(error), code="ledger_failed") from error
+    except UnicodeDecodeError as error:
+        raise LedgerDamaged(f"{path} is damaged: the description of its tables cannot be read.") from error
     except (sqlite3.Error, OSError) as error:
         ours = cache.explained(error, path) if isinstance(error, sqlite3.Error) else cache.from_os_error(error, path)
         with as_ours(path):

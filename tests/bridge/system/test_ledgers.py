@@ -36,6 +36,13 @@ def _flip(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def _schema_text(path: Path) -> None:
+    """A table's name in its description is not Unicode any more: SQLite's own sentence about it cannot be decoded."""
+    data = path.read_bytes()
+    at = data.index(b"CREATE TABLE ") + len(b"CREATE TABLE ")
+    path.write_bytes(data[:at] + b"\xd5" + data[at + 1 :])
+
+
 def _folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -46,6 +53,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "truncated": lambda path: os.truncate(path, path.stat().st_size * 2 // 3 + 1),
     "flipped": _flip,
+    "a broken description": _schema_text,
     "a folder": _folder,
 }
 
@@ -80,7 +88,7 @@ async def test_whatever_happens_to_the_small_files_the_server_starts_and_says_wh
             con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         con.close()
         DAMAGES[damage](folder / name)
-    DAMAGES["garbage" if damage in ("empty", "flipped") else damage](folder / USAGE)
+    DAMAGES["garbage" if damage in ("empty", "flipped", "a broken description") else damage](folder / USAGE)
     async with open_service(settings) as service, TestClient(TestServer(create_app(service))) as client:
         async with asyncio.timeout(20):  # the usage log is looked through beside the requests
             while len((document := await _health(client))["warnings"]) < 4:

@@ -175,7 +175,9 @@ class ReplicateEngine:
 
     def _why(self, prediction: dict[str, Any]) -> str:
         said = prediction.get("error") or prediction.get("logs")
-        return self._provider.quoted(said).rstrip(".") if isinstance(said, str) and said.strip() else "it says not why"
+        if not isinstance(said, str) or not said.strip():
+            return "it does not say why"
+        return self._provider.quoted(said).rstrip(".")
 
 
 def _prediction(answer: Answer) -> dict[str, Any]:

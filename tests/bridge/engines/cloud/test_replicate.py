@@ -98,7 +98,7 @@ ODD: list[tuple[Any, type[BridgeError], str]] = [
     (say(json={"status": "succeeded"}), EngineError, "without an id"),
     (say(json={"id": "../../account", "status": "succeeded"}), EngineError, "without an id"),
     (say(json=said("failed", error="CUDA out of memory for r8_secret")), EngineError, r"out of memory for \*\*\*"),
-    (say(json=said("failed")), EngineError, "it says not why"),
+    (say(json=said("failed")), EngineError, "it does not say why"),
     (say(json=said("canceled")), EngineError, "cancelled this prediction"),
     (say(json=said("meditating")), EngineError, "'meditating'"),
     (say(json=said("succeeded")), BadAudio, "no output"),

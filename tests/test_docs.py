@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from bridge import compat
 from bridge.cli import COMMANDS
 from bridge.settings import CONFIG_VARIABLE, VARIABLES, Settings, load
+from tests.test_layers import contract
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "settings.md").read_text("utf-8")
@@ -83,10 +83,7 @@ def rows(page: str, heading: str) -> dict[str, str]:
 
 
 def test_the_architectures_rooms_are_those_of_the_import_contract_in_its_order() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    (layers,) = (each["layers"] for each in settings["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
-    rooms = [name.strip().removeprefix("bridge.") for layer in layers for name in layer.split("|")]
-    assert list(rows("architecture.md", "## Rooms")) == rooms
+    assert list(rows("architecture.md", "## Rooms")) == contract()
 
 
 def test_every_command_has_a_row_and_every_row_is_a_command() -> None:

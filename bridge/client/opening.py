@@ -23,7 +23,7 @@ _ASK_AGAIN_SECONDS = 0.1
 async def open_maker(settings: Settings) -> AsyncIterator[Maker]:
     """Open the data folder, or find who has it open.
 
-    Raises StartupError when the folder cannot be used, or its holder is no server that answers.
+    Raises StartupError when the folder cannot be used, or another process has it open and no server answers.
     """
     async with AsyncExitStack() as stack:
         yield await _open(settings, stack)

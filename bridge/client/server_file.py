@@ -31,7 +31,7 @@ def announced(settings: Settings, port: int, key: str) -> Iterator[None]:
     document = {"url": url, "pid": os.getpid(), "version": __version__, "key": key}
     try:
         replace_file(path, json.dumps(document).encode())
-    except StoreError as error:  # a full disk is no reason not to play what is kept
+    except StoreError as error:  # a server on a full disk still plays what is kept
         logger.warning("Other commands do not find this server, since %s cannot be written: %s", path, error)
     try:
         yield

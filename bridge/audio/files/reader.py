@@ -52,7 +52,7 @@ class AudioRefused(Exception):
 def read(source: Path, kept: Path, longest: float) -> dict[str, Any]:
     """Decode ``source``, write what is in it to ``kept`` (FLAC, at most two channels), and describe it.
 
-    Raises AudioRefused for what is no audio of ours, too long, empty, or of an odd rate or number of channels.
+    Raises AudioRefused for a file that is not audio we read, is too long or empty, or has an odd rate or channel count.
     """
     facts, clip = _opened(source, kept, longest)
     from bridge.audio.analysis.features import describe  # scipy, a second: for what can be read alone

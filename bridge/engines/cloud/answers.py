@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import io
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -15,7 +16,9 @@ from bridge.audio.finishing.resample import resample
 from bridge.engines.cloud.http import Answer
 from bridge.errors import BadAudio
 from bridge.plugins.clip import Clip
+from bridge.plugins.engine import EngineInfo
 
+MAX_SECONDS: Final = 120.0
 RATE: Final = 44100
 MOST_SECONDS: Final = 600.0
 _NAMES: Final = (
@@ -27,6 +30,26 @@ _RATES: Final = ("sampling_rate", "sample_rate", "sr")
 _UNSAID_RATE: Final = 32000
 """Of bare numbers: MusicGen's, whose endpoints answer so."""
 _DEEPEST: Final = 5
+
+
+def described(name: str, *, sound: str, model: str, licence: str) -> EngineInfo:
+    """Describe an engine that asks a provider. ``sound``: changes whenever the same spec would give other audio."""
+    return EngineInfo(
+        name=name,
+        revision=f"1:{hashlib.sha256(sound.encode()).hexdigest()[:12]}",
+        rate=RATE,
+        channels=2,
+        max_seconds=MAX_SECONDS,
+        streams=False,
+        concurrency=2,
+        instant=False,
+        generative_model=True,
+        licence=licence,
+        commercial=False,
+        model=model,
+        device="cloud",
+        paid=True,
+    )
 
 
 def clip_of(answer: Answer, provider: str, fetch: Callable[[str], Answer]) -> Clip:

@@ -5,14 +5,13 @@ It gets a POST with JSON and answers audio, or JSON with audio somewhere in it (
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from bridge.engines.cloud.answers import RATE, clip_of
+from bridge.engines.cloud.answers import clip_of, described
 from bridge.engines.cloud.http import Patience, Provider
 from bridge.engines.cloud.keys import CloudOptions, filled, options_of, template
 from bridge.engines.cloud.spending import Spending
@@ -23,7 +22,6 @@ from prompts import Kind, SampleSpec
 if TYPE_CHECKING:
     from bridge.plugins.clip import Clip
 
-MAX_SECONDS: Final = 120.0
 RINGING_SECONDS: Final = 4.0
 """Asked for when the instrument may ring as long as it likes; finishing cuts off what is silent."""
 _TOKENS_PER_SECOND: Final = 50
@@ -71,22 +69,8 @@ class EndpointEngine:
         # Without https it is a machine of one's own.
         price = options.price if address.lower().startswith("https:") else 0.0
         self._spending = Spending(data_dir, price=price, limit=options.daily_limit)
-        mark = hashlib.sha256(f"{address} {options.body}".encode()).hexdigest()[:12]
-        self._info = EngineInfo(
-            name="endpoint",
-            revision=f"1:{mark}",
-            rate=RATE,
-            channels=2,
-            max_seconds=MAX_SECONDS,
-            streams=False,
-            concurrency=2,
-            instant=False,
-            generative_model=True,
-            licence="as the endpoint's model says",
-            commercial=False,
-            model=host,
-            device="cloud",
-            paid=True,
+        self._info = described(
+            "endpoint", sound=f"{address} {options.body}", model=host, licence="as the endpoint's model says"
         )
 
     @staticmethod

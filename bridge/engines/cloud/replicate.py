@@ -5,15 +5,14 @@ Its files are deleted after an hour, and its models may vanish: the model and it
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.engines.cloud.answers import RATE, of_document
-from bridge.engines.cloud.endpoint import MAX_SECONDS, ringing_seconds
+from bridge.engines.cloud.answers import described, of_document
+from bridge.engines.cloud.endpoint import ringing_seconds
 from bridge.engines.cloud.http import Answer, Patience, Provider
 from bridge.engines.cloud.keys import REPLICATE_API, CloudOptions, filled, options_of, template
 from bridge.engines.cloud.spending import Spending
@@ -67,21 +66,11 @@ class ReplicateEngine:
             "Replicate", self._api, options.token, setting="BRIDGE_REPLICATE_TOKEN (or REPLICATE_API_TOKEN)"
         )
         self._spending = Spending(data_dir, price=options.price, limit=options.daily_limit)
-        self._info = EngineInfo(
-            name="replicate",
-            revision=f"1:{hashlib.sha256(f'{model} {options.body}'.encode()).hexdigest()[:12]}",
-            rate=RATE,
-            channels=2,
-            max_seconds=MAX_SECONDS,
-            streams=False,
-            concurrency=2,
-            instant=False,
-            generative_model=True,
-            licence="as the model's page on Replicate says",
-            commercial=False,
+        self._info = described(
+            "replicate",
+            sound=f"{model} {options.body}",
             model=model,
-            device="cloud",
-            paid=True,
+            licence="as the model's page on Replicate says",
         )
 
     @staticmethod

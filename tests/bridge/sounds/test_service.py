@@ -85,8 +85,8 @@ async def test_asked_at_the_same_time_it_is_made_once_and_everybody_gets_it(serv
     assert len({job["job_id"] for job in jobs}) == len(jobs) == 20, "every asker hears how it ended"
 
 
-async def test_who_joins_in_the_last_moment_hears_the_end_too(service, heard, monkeypatch):
-    """While the sample is being published somebody else asks for the same."""
+def held_publishing(service, monkeypatch):
+    """Hold each publishing up in the store's thread: an event that says it has begun, and one that lets it go on."""
     publish = service.library._store.publish
     began, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -97,6 +97,12 @@ async def test_who_joins_in_the_last_moment_hears_the_end_too(service, heard, mo
         return publish(*arguments, **keywords)
 
     monkeypatch.setattr(service.library._store, "publish", slowly)
+    return began, go_on
+
+
+async def test_who_joins_in_the_last_moment_hears_the_end_too(service, heard, monkeypatch):
+    """While the sample is being published somebody else asks for the same."""
+    began, go_on = held_publishing(service, monkeypatch)
     (first,) = await service.ask(order("tone 440 hz"))
     await began.wait()
     (late,) = await service.ask(order("tone 440 hz"))
@@ -399,16 +405,7 @@ async def test_cancelled_at_any_moment_a_job_ends_one_way_and_every_event_is_tol
 
 
 async def test_cancelled_while_it_is_published_it_is_published(service, heard, monkeypatch):
-    publish = service.library._store.publish
-    began, go_on = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def slowly(*arguments, **keywords):
-        loop.call_soon_threadsafe(began.set)
-        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20)
-        return publish(*arguments, **keywords)
-
-    monkeypatch.setattr(service.library._store, "publish", slowly)
+    began, go_on = held_publishing(service, monkeypatch)
     (ticket,) = await service.ask(order("tone 440 hz"))
     await began.wait()
     with pytest.raises(Conflict):

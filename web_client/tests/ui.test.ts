@@ -104,7 +104,7 @@ describe('the list of sounds', () => {
   });
 
   test('every flag of the bridge has words here, and the sentence of the bridge', () => {
-    const quality = readFileSync(join(import.meta.dirname, '../../bridge/audio/quality.py'), 'utf8');
+    const quality = readFileSync(join(import.meta.dirname, '../../bridge/audio/finishing/gate.py'), 'utf8');
     const listed = [...quality.matchAll(/^\| ``(\w+)`` \| (.+) \|$/gm)].map(([, flag = '', sentence = '']) => [flag, sentence.replaceAll('``', '')]);
     expect(listed.length).toBeGreaterThan(20);
     expect(knownFlags().map((flag) => [flag, flagText(flag).sentence])).toEqual(listed);

@@ -57,7 +57,7 @@ check: $(VENV)/.dev web_client/node_modules/.stamp ## linters, types, layers
 bench: $(VENV)/.dev $(if $(filter musicgen all,$(BENCH)),$(VENV)/.torch) build chromium ## figures of speed and size: BENCH=name ARGS=--docs
 	$(BIN)/python -P -m tests.benchmarks $(BENCH) $(ARGS)
 
-reliability: $(VENV)/.dev ## kills, disconnects and floods, in full number
+reliability: $(VENV)/.dev build chromium ## kills, disconnects and floods, in full number
 	RELIABILITY=full $(BIN)/python -P -m pytest -m reliability --timeout=1800
 
 clean: ## remove what make made

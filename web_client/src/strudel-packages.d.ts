@@ -19,10 +19,25 @@ declare module '@strudel/codemirror' {
     scheduler: { cps: number; started: boolean };
     state: { error?: Error };
   }
+  import type { Extension, StateEffectType } from '@codemirror/state';
+  import type { EditorView, WidgetType } from '@codemirror/view';
+  /** A picture inside the code: its kind, which of its kind it is, and where its call ends in the code. */
+  export interface WidgetConfig {
+    type: string;
+    index: number;
+    to: number;
+    id?: string;
+  }
+  export const addWidget: StateEffectType<WidgetConfig[]>;
+  export const widgetPlugin: readonly Extension[];
+  export class BlockWidget extends WidgetType {
+    constructor(config: WidgetConfig);
+    toDOM(): HTMLElement;
+  }
   export class StrudelMirror {
     constructor(options: Record<string, unknown>);
     code: string;
-    editor: { focus(): void; contentDOM: HTMLElement };
+    editor: EditorView;
     prebaked: Promise<unknown>;
     repl: Repl;
     evaluate(autostart?: boolean): Promise<void>;

@@ -24,6 +24,7 @@ import {
   type Bank,
   type SoundEntry,
 } from '@strudel/webaudio';
+import { mendVisuals } from './editor/visuals';
 import { createLimiter, type Chain } from './limiter';
 import type { SoundUrls } from './protocol';
 import { encodeWav } from './wav';
@@ -55,6 +56,7 @@ export class StrudelPlayer {
   private readonly previews = new Set<() => void>();
 
   constructor(private readonly options: PlayerOptions) {
+    mendVisuals();
     this.mirror = new StrudelMirror({
       root: options.root,
       initialCode: options.code,

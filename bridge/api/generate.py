@@ -15,6 +15,7 @@ from bridge.errors import NotFound
 from bridge.events import sample_url
 from bridge.jobs import Priority, State, Ticket
 from bridge.rights import current_caller
+from bridge.rights.redacting import for_caller
 from bridge.sounds.orders import GenerateBody, Order, generate_order, stem_order
 from bridge.sounds.placing import Placed
 from bridge.sounds.service import RequestKey, SampleService
@@ -80,8 +81,11 @@ def task_document(ticket: Ticket) -> dict[str, object]:
             "duration": placed.sample.frames / placed.sample.rate,
             "name": placed.name,
             "n": placed.n,
+            "sample_id": placed.sample.sample_id,
             "sample_url": sample_url(placed.sample.sample_id),
             "strudel": placed.strudel,
+            "cached": placed.cached,
+            "facts": for_caller(placed.sample.facts),
         }
     if ticket.state is State.FAILED and job.error is not None:
         document["error"] = {"code": job.error.code, "message": job.error.message}

@@ -41,7 +41,7 @@ class ServerMaker:
         body = {**wish.document, "wait": False, "priority": "batch" if batch else "player"}
         first = await self._json("POST", "/generate", json=body)
         tasks = [first, *[await self._task(task_id) for task_id in first.get("variations", ())[1:]]]
-        return [await self._made(task) for task in await self._ended(tasks, on_progress)]
+        return [self._made(task) for task in await self._ended(tasks, on_progress)]
 
     async def audio(self, sound: MadeSound, extension: str) -> bytes:
         """See Maker."""
@@ -56,7 +56,7 @@ class ServerMaker:
             upload = await self._json("POST", "/api/upload", data=form)
         begun = await self._json("POST", f"/api/generate/{upload['audio_id']}", json=dict(wish))
         (task,) = await self._ended([await self._task(begun["generation_id"])])
-        sound = await self._made(task)
+        sound = self._made(task)
         async with self._call("GET", f"/api/download/{task['task_id']}") as answer:
             return MadeSimilar(upload["audio_id"], upload["features"], sound, await answer.read())
 
@@ -82,22 +82,14 @@ class ServerMaker:
     async def _task(self, task_id: str) -> dict[str, Any]:
         return await self._json("GET", f"/generate/{task_id}")
 
-    async def _made(self, task: Mapping[str, Any]) -> MadeSound:
+    def _made(self, task: Mapping[str, Any]) -> MadeSound:
         if task["status"] != "completed":
             error = task.get("error") or {"code": task["status"], "message": task["message"]}
             raise BridgeError(error["message"], code=error["code"])
-        sound = await self._json("GET", f"/sounds/{task['name']}", params={"format": "json"})
-        slot = next(slot for slot in sound["samples"] if slot["n"] == task["n"])
-        async with self._call("HEAD", f"/download/{task['task_id']}") as answer:
-            cached = answer.headers.get("X-Bridge-Cached") == "true"
-        return MadeSound.of(
-            name=task["name"],
-            n=task["n"],
-            strudel=task["strudel"],
-            cached=cached,
-            sample_id=slot["sample_id"],
-            facts=slot["facts"],
-        )
+        if "facts" not in task:
+            raise BridgeError("The running server is older than this program. Restart it.", code="bad_answer")
+        told = {key: task[key] for key in ("name", "n", "strudel", "cached", "sample_id", "facts")}
+        return MadeSound.of(**told)
 
     async def _json(self, method: str, path: str, **keywords: Any) -> dict[str, Any]:
         async with self._call(method, path, **keywords) as answer:

@@ -79,8 +79,13 @@ class Task(TypedDict):
     eta_s: float | None
     name: NotRequired[str]
     n: NotRequired[int]
+    sample_id: NotRequired[str]
     sample_url: NotRequired[str]
     strudel: NotRequired[str]
+    cached: NotRequired[bool]
+    """True when the audio was there before it was asked for."""
+    facts: NotRequired[dict[str, Any]]
+    """Everything that is known of the sample"""
     error: NotRequired[ErrorBody]
     variations: NotRequired[list[str]]
 

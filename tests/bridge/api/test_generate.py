@@ -122,6 +122,9 @@ async def test_respond_async_answers_the_task_at_once(client, service) -> None:
     await service.queue.wait(task["task_id"])
     done = await (await client.get(f"/generate/{task['task_id']}")).json()
     assert (done["status"], done["progress"], done["duration"]) == ("completed", 1.0, 0.3)
+    listed = await (await client.get(f"/sounds/{done['name']}?format=json")).json()
+    assert (done["sample_id"], done["facts"]) == (listed["samples"][0]["sample_id"], listed["samples"][0]["facts"])
+    assert done["cached"] is False
     audio = await client.get(done["audio_url"])
     assert (audio.status, audio.content_type) == (200, "audio/wav")
 

@@ -100,6 +100,8 @@ async def test_a_foreign_page_makes_and_changes_nothing(start: Start, origin: di
     client = await start()
     status, made = await ask(client, "POST", "/generate", {"prompt": "tone 300 hz", "duration": 0.3}, **origin)
     assert (status, made["prompt"]) == (200, "tone 300 hz")
+    status, task = await ask(client, "GET", f"/generate/{made['task_id']}", **origin)
+    assert (status, task["facts"]["prompt"], task["facts"]["spec"]["prompt"]) == (200, "", "")
     for method, path, body in [
         ("POST", "/forget", {"what": "all"}),
         ("DELETE", "/sounds/secret", None),

@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint';
 
 const strudel = {
   group: ['@strudel/*', 'superdough', 'superdough/*'],
-  message: 'Only src/strudel.ts and src/editor/ speak Strudel.',
+  message: 'Only src/strudel.ts, src/editor/ and src/sound/ speak Strudel.',
 };
 const socket = { group: ['socket.io-client'], message: 'Only src/connection.ts speaks Socket.IO.' };
 const below = {
@@ -50,7 +50,7 @@ export default tseslint.config(
     },
   },
   { files: ['src/strudel.ts', 'src/strudel-packages.d.ts'], rules: only(socket) },
-  { files: ['src/editor/**/*.ts'], rules: only(socket, player) },
+  { files: ['src/editor/**/*.ts', 'src/sound/**/*.ts'], rules: only(socket, player) },
   { files: ['src/connection.ts'], rules: only(strudel, player) },
   { files: ['src/main.ts'], rules: only(strudel, socket) },
   { files: ['src/ui/**/*.ts'], rules: only(strudel, socket, below) },

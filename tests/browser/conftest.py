@@ -25,6 +25,8 @@ STATIC = REPOSITORY / "bridge" / "static"
 TAP = (Path(__file__).parent / "tap.js").read_text(encoding="utf-8")
 PATIENCE_SECONDS = 40
 PITCH_TOLERANCE_HZ = 4
+AUDIBLE = 0.01
+"""RMS of a band above which it counts as heard."""
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -193,6 +195,12 @@ class Visit:
         except TimeoutError:
             pytest.fail(f"{hertz} Hz never came; {heard:.1f} Hz was the last that was heard")
 
+    async def hear_pitch_in(self, lowest: float, highest: float) -> None:
+        """Return when something of this band (Hz) is heard, whatever else sounds."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await self.hear(0.3)).within(lowest, highest) < AUDIBLE:
+                pass
+
     async def hear(self, seconds: float) -> Heard:
         """Listen from now on."""
         rate, samples = await self.page.evaluate("seconds => tap.capture(seconds)", seconds)
@@ -215,6 +223,12 @@ class Heard:
     def peak(self) -> float:
         """Largest absolute value."""
         return float(np.max(np.abs(self.samples)))
+
+    def within(self, lowest: float, highest: float) -> float:
+        """Root mean square of what lies between two frequencies in Hz."""
+        spectrum = np.abs(np.fft.rfft(self.samples)) / len(self.samples)
+        hertz = np.fft.rfftfreq(len(self.samples), 1 / self.rate)
+        return float(np.sqrt(2 * np.sum(spectrum[(hertz >= lowest) & (hertz <= highest)] ** 2)))
 
     @property
     def pitch(self) -> float:

@@ -125,15 +125,19 @@ async def test_pitched_samples_play_in_tune_from_the_nearest_root(scripted: Scri
     await visit.hear_pitch(261.63)
 
 
-async def test_a_sample_that_came_broken_is_fetched_again_under_another_address(
+async def test_a_sample_that_came_broken_is_said_and_heard_as_soon_as_it_is_whole(
     scripted: ScriptedBridge, visit: Visit
 ) -> None:
     scripted.broken.add("/samples/440.wav")
     await visit.open(scripted.url)
     await scripted.push(sound(1, "gen_tone", "/samples/440.wav"))
-    await visit.wait_for_sound("gen_tone")
+    await scripted.push(sound(2, "gen_other", "/samples/330.wav"))
+    await visit.wait_for_sound("gen_other")
+    await visit.play('s("gen_tone*8, gen_other*8").clip(1)')
+    await visit.hear_pitch(330)
+    await visit.page.get_by_text("gen_tone: this sample is not audio").wait_for()
+    scripted.broken.clear()
     await visit.play('s("gen_tone*8").clip(1)')
-    await visit.loud()
     await visit.hear_pitch(440)
 
 

@@ -18,11 +18,14 @@ import { loadOutline } from './peaks';
 import type { GenerateRequest } from './protocol';
 import { Requests } from './requests';
 import { Samples } from './samples';
+import { storeBudget, storedBudget } from './sound/budget';
+import { Warming } from './sound/warm';
 import { Stream } from './stream';
 import { StrudelPlayer } from './strudel';
 import { askPerson } from './ui/confirm';
 import { byId } from './ui/dom';
 import { JobList } from './ui/jobs';
+import { MemoryBox } from './ui/memory';
 import { PromptBox } from './ui/prompt';
 import { SoundList } from './ui/soundlist';
 import { ConnectionStatus, StatusLine } from './ui/status';
@@ -43,6 +46,13 @@ const functions = {
   evalStrudelCode,
 };
 
+/** Kept sounds of the pattern have so long to load before its first event; the rest begins inside. */
+const LONGEST_START_MS = 400;
+/** Of the memory for sounds, what sounds may take that nobody has played yet. */
+const WARM_SHARE = 0.25;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+let loaded: Promise<void> = Promise.resolve();
+
 const status = new StatusLine(byId('status'));
 const problem = (message: string): void => status.say(message, true);
 
@@ -52,11 +62,15 @@ const player = new StrudelPlayer({
   scope: functions,
   onCode: (code) => localStorage.setItem(CODE_KEY, code),
   onEvaluated: (names) => {
-    for (const name of names) void samples.load(name);
+    player.tryAgain();
+    loaded = samples.use(names);
     requests.evaluated(names);
   },
+  beforeStart: () => Promise.race([loaded, pause(LONGEST_START_MS)]),
   onPlaying: (playing) => transport.show(playing),
   onLog: (message, isError) => status.say(message, isError),
+  onHealed: (message) => status.takeBack(message),
+  audioBudget: storedBudget(),
 });
 connectPlayer({
   registerSample: (name, buffer) => player.registerBuffer(name, buffer),
@@ -71,14 +85,27 @@ const list = new SoundList(byId('sounds'), {
   remove: (name) => void remove(name),
 });
 const samples = new Samples(player, {
-  onReset: (sounds) => list.reset(sounds),
+  onReset: (sounds) => {
+    list.reset(sounds);
+    void warming.start(sounds);
+  },
   onChange: (name, sound) => {
     if (sound) for (const made of [name, ...sound.aliases]) requests.settled(made);
     if (sound) wishes.came(sound);
     list.change(name, sound);
     document.dispatchEvent(new CustomEvent('sample-bridge.sound', { detail: { name, sound } }));
   },
-  onProblem: problem,
+});
+new MemoryBox(byId('memory'), {
+  memory: () => player.audioMemory,
+  change: (bytes) => {
+    player.audioBudget = bytes;
+    storeBudget(bytes);
+  },
+});
+const warming = new Warming({
+  load: (url) => player.warm(url, player.audioMemory.budget * WARM_SHARE),
+  idle: () => new Promise((resolve) => (globalThis.requestIdleCallback ?? setTimeout)(() => resolve())),
 });
 const wishes = new Wishes({
   find: (name) => samples.find(name),
@@ -118,16 +145,21 @@ const connection = new Connection({
   ...fromAddress(),
   onState: (state, why) => {
     connectionStatus.show(state, why);
-    if (state === 'online') requests.online();
-    else {
+    if (state === 'online') {
+      requests.online();
+      player.tryAgain();
+    } else {
       jobs.clear();
       wishes.interrupt();
     }
     if (state !== 'connecting') settle();
   },
   onServer: (server) => connectionStatus.showServer(server),
-  // The names in the editor are likely to be played first.
-  onReset: (sounds) => samples.reset(sounds, new Set(player.code.toLowerCase().match(/[a-z0-9_]+/g))),
+  onReset: (sounds) => {
+    // The names in the editor are likely to be played first.
+    if (!player.playing) void samples.use(player.code.toLowerCase().match(/[a-z0-9_]+/g) ?? []);
+    samples.reset(sounds);
+  },
   onSound: (sound) => void samples.push(sound),
   onSoundRemoved: (name) => samples.remove(name),
   onJob: (job) => {
@@ -201,6 +233,10 @@ const sampleBridge = {
   stop: () => player.stop(),
   silence: () => player.silence(),
   sounds: () => samples.list(),
+  /** Decoded audio: bytes that are used, and bytes that are kept at most. */
+  get audioMemory() {
+    return player.audioMemory;
+  },
   /** What the audio goes through last. */
   audio: () => ({ context: player.context, output: player.output }),
   get state() {

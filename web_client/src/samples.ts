@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-/** The sounds that the page has: loaded first, then playable, then shown. */
-import { slotUrls, type Sound, type SoundUrls } from './protocol';
+/** The sounds that the page has: playable and shown; loaded as soon as the code names them. */
+import { allUrls, slotUrls, type Sound, type SoundUrls } from './protocol';
 
 /** What samples need of a player. */
 export interface SamplePlayer {
   register(sounds: ReadonlyMap<string, SoundUrls>): void;
   unregister(names: Iterable<string>): void;
   placeholder(name: string): void;
-  preload(url: string): Promise<void>;
+  /** Loads an address, however long the bridge is away; false when it has no audio or nobody wants it any more. */
+  want(url: string, name: string): Promise<boolean>;
+  /** What the code needs now. */
+  keep(urls: ReadonlySet<string>): void;
 }
 
 export interface SamplesOptions {
@@ -15,12 +18,7 @@ export interface SamplesOptions {
   onChange?: (name: string, sound: Sound | null) => void;
   /** Everything was replaced. */
   onReset?: (sounds: Sound[]) => void;
-  onProblem?: (message: string) => void;
-  /** Waits before another try to load; milliseconds. */
-  wait?: (ms: number) => Promise<void>;
 }
-
-const TRIES = 3;
 
 /** True for names that the bridge makes on demand: they stay silent, not wrong, while it does. */
 export const isMakeable = (name: string): boolean => /^(gen|musicgen)_[a-z0-9_]+$/.test(name);
@@ -31,16 +29,13 @@ export class Samples {
   private readonly aliases = new Map<string, string>();
   /** The newest state that is being loaded, by name. */
   private readonly arriving = new Map<string, Sound>();
-  /** Strudel never asks again for an address that failed: what replaces it. */
-  private readonly healed = new Map<string, string>();
-  private readonly wait: (ms: number) => Promise<void>;
+  /** Names that the code uses, as it writes them. */
+  private used: ReadonlySet<string> = new Set();
 
   constructor(
     private readonly player: SamplePlayer,
     private readonly options: SamplesOptions = {},
-  ) {
-    this.wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
-  }
+  ) {}
 
   list(): Sound[] {
     return [...this.sounds.values()];
@@ -51,30 +46,47 @@ export class Samples {
     return this.sounds.get(name) ?? this.sounds.get(this.aliases.get(name) ?? '');
   }
 
-  /** Replaces everything. Only what `soon` names is loaded now; the rest is loaded when it is first played. */
-  reset(sounds: Sound[], soon: ReadonlySet<string> = new Set()): void {
+  /** Replaces everything. What the code uses is loaded now; the rest when it is first played. */
+  reset(sounds: Sound[]): void {
     const before = new Set([...this.sounds.keys(), ...this.aliases.keys()]);
     this.sounds.clear();
     this.aliases.clear();
     this.arriving.clear();
     for (const sound of sounds) this.sounds.set(sound.name, sound);
     const playable = new Map<string, SoundUrls>();
-    for (const sound of sounds) for (const name of this.claim(sound)) playable.set(name, this.usable(sound.urls));
+    for (const sound of sounds) for (const name of this.claim(sound)) playable.set(name, sound.urls);
     this.drop([...before].filter((name) => !playable.has(name)));
     this.player.register(playable);
     this.options.onReset?.(sounds);
-    for (const name of soon) void this.load(name);
+    void this.load();
   }
 
-  /** Loads the slot that changed, then makes the sound playable. Of several states of one sound the newest wins. */
+  /** From now on the code uses these names. Resolves when all of them that exist are loaded or given up. */
+  async use(names: Iterable<string>): Promise<void> {
+    this.used = new Set(names);
+    await this.load();
+  }
+
+  /**
+   * Makes a sound playable. One that the code uses has its new slot loaded first: until then the code plays what it has.
+   * Of several states of one sound the newest wins.
+   */
   async push(sound: Sound): Promise<void> {
-    this.arriving.set(sound.name, sound);
-    await Promise.all(slotUrls(sound.urls, sound.n).map((url) => this.loadUrl(url, sound.name)));
-    if (this.arriving.get(sound.name) !== sound) return;
+    let isAudio = true;
+    if (this.uses(sound)) {
+      this.arriving.set(sound.name, sound);
+      this.keep();
+      const slot = slotUrls(sound.urls, sound.n);
+      isAudio = (await Promise.all(slot.map((url) => this.player.want(url, sound.name)))).every(Boolean);
+      if (this.arriving.get(sound.name) !== sound) return;
+    }
     this.arriving.delete(sound.name);
+    const before = this.sounds.has(sound.name);
     this.sounds.set(sound.name, sound);
-    const urls = this.usable(sound.urls);
-    this.player.register(new Map(this.claim(sound).map((name) => [name, urls])));
+    const names = this.claim(sound);
+    // What played before a slot that is not audio plays on.
+    if (isAudio || !before) this.player.register(new Map(names.map((name) => [name, sound.urls])));
+    this.keep();
     this.options.onChange?.(sound.name, sound);
   }
 
@@ -85,17 +97,27 @@ export class Samples {
     for (const [alias, owner] of this.aliases) if (owner === name) gone.push(alias);
     for (const alias of gone) this.aliases.delete(alias);
     this.drop(gone);
+    this.keep();
     this.options.onChange?.(name, null);
   }
 
-  /** Loads every slot of a name, so that its first event is not too early for it. */
-  async load(name: string): Promise<void> {
-    const sound = this.find(name);
-    if (!sound) return;
-    const count = Array.isArray(sound.urls) ? sound.urls.length : 1;
-    for (let n = 0; n < count; n += 1) {
-      await Promise.all(slotUrls(sound.urls, n).map((url) => this.loadUrl(url, name)));
-    }
+  private uses(sound: Sound): boolean {
+    return [sound.name, ...sound.aliases].some((name) => this.used.has(name));
+  }
+
+  /** Loads every slot of the names that the code uses, so that no event is too early for its sound. */
+  private async load(): Promise<void> {
+    this.keep();
+    const wanted = [...this.used].flatMap((name) => {
+      const sound = this.find(name);
+      return sound ? allUrls(sound.urls).map((url) => this.player.want(url, name)) : [];
+    });
+    await Promise.all(wanted);
+  }
+
+  private keep(): void {
+    const needed = [...this.used].flatMap((name) => this.find(name) ?? []);
+    this.player.keep(new Set([...needed, ...this.arriving.values()].flatMap(({ urls }) => allUrls(urls))));
   }
 
   /** The name itself and those of its aliases which no other sound has as its name. */
@@ -108,26 +130,5 @@ export class Samples {
   private drop(names: string[]): void {
     this.player.unregister(names);
     for (const name of names) if (isMakeable(name)) this.player.placeholder(name);
-  }
-
-  private usable(urls: SoundUrls): SoundUrls {
-    const one = (url: string): string => this.healed.get(url) ?? url;
-    if (Array.isArray(urls)) return urls.map(one);
-    return Object.fromEntries(
-      Object.entries(urls).map(([note, entry]) => [note, Array.isArray(entry) ? entry.map(one) : one(entry)]),
-    );
-  }
-
-  private async loadUrl(url: string, name: string): Promise<void> {
-    for (let again = 0; again < TRIES; again += 1) {
-      try {
-        await this.player.preload(this.healed.get(url) ?? url);
-        return;
-      } catch {
-        this.healed.set(url, `${url}${url.includes('?') ? '&' : '?'}again=${again + 1}`);
-        if (again + 1 < TRIES) await this.wait(300 * (again + 1));
-      }
-    }
-    this.options.onProblem?.(`A sample of ${name} could not be loaded. Reload the page to try again.`);
   }
 }

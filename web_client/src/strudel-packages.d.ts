@@ -75,11 +75,38 @@ declare module '@strudel/webaudio' {
   export function initAudio(options?: Record<string, unknown>): Promise<void>;
   export function registerSynthSounds(): Promise<void> | void;
   export function registerZZFXSounds(): void;
-  export function loadBuffer(url: string, context: BaseAudioContext, label?: string, n?: number): Promise<AudioBuffer>;
-  export function onTriggerSample(
-    time: number,
+  export interface SoundHandle {
+    node: GainNode;
+    nodes: Record<string, unknown>;
+    stop(time: number): void;
+  }
+  export function superdough(
     value: Record<string, unknown>,
-    onEnded: () => void,
-    bank: Bank,
-  ): Promise<unknown>;
+    time: number,
+    duration: number,
+    cps?: number,
+    cycle?: number,
+  ): Promise<void>;
+  export function getSampleInfo(value: object, bank: Bank): { url: string; playbackRate: number };
+  export function getADSRValues(values: unknown[]): [number, number, number, number];
+  export function getParamADSR(
+    param: AudioParam,
+    attack: number,
+    decay: number,
+    sustain: number,
+    release: number,
+    min: number,
+    max: number,
+    begin: number,
+    end: number,
+    curve: 'linear' | 'exponential',
+  ): void;
+  export function getPitchEnvelope(param: AudioParam, value: object, time: number, end: number): void;
+  export function getVibratoOscillator(
+    param: AudioParam,
+    value: object,
+    time: number,
+  ): { stop(time?: number): void; nodes: Record<string, unknown> } | undefined;
+  export function onceEnded(node: AudioScheduledSourceNode, ended: () => void): void;
+  export function releaseAudioNode(node: AudioNode): void;
 }

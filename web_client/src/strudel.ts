@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-/** Strudel: the editor, its scheduler and its sounds. The only file that imports it. Nothing here asks the network
- * for anything but samples of our own. */
+/** Strudel: the editor, its scheduler and its sounds. With editor/ and sound/ the only file that imports it. Nothing here
+ * asks the network for anything but samples of our own. */
 import * as codemirror from '@strudel/codemirror';
 import { StrudelMirror } from '@strudel/codemirror';
 import * as core from '@strudel/core';
@@ -14,20 +14,20 @@ import {
   getAudioContext,
   getSuperdoughAudioController,
   initAudio,
-  loadBuffer,
-  onTriggerSample,
   registerSynthSounds,
   registerZZFXSounds,
   resetGlobalEffects,
   soundMap,
   webaudioOutput,
-  type Bank,
   type SoundEntry,
 } from '@strudel/webaudio';
 import { mendVisuals } from './editor/visuals';
 import { createLimiter, type Chain } from './limiter';
 import type { SoundUrls } from './protocol';
-import { encodeWav } from './wav';
+import { Buffers } from './sound/buffers';
+import { failureSentence, fetchBytes } from './sound/failures';
+import { Loader } from './sound/loader';
+import { Sampler } from './sound/sampler';
 
 export interface PlayerOptions {
   /** Where the editor goes. */
@@ -38,9 +38,15 @@ export interface PlayerOptions {
   onCode?: (code: string) => void;
   /** At each evaluation, before it sounds: every name of a sound that the pattern uses in its first eight cycles. */
   onEvaluated?: (names: string[]) => void;
+  /** At the first start: what the pattern waits for before it begins. */
+  beforeStart?: () => Promise<unknown>;
   onPlaying?: (playing: boolean) => void;
   /** Something a player should know, such as an error in the code. */
   onLog?: (message: string, isError: boolean) => void;
+  /** Something that was told is not so any more. */
+  onHealed?: (message: string) => void;
+  /** Decoded audio that is kept; bytes. */
+  audioBudget: number;
 }
 
 const CYCLES_AHEAD = 8;
@@ -54,9 +60,29 @@ export class StrudelPlayer {
   private limiter: Chain | null = null;
   private initialized: Promise<void> | null = null;
   private readonly previews = new Set<() => void>();
+  private readonly buffers: Buffers<AudioBuffer>;
+  private readonly loader: Loader;
+  private readonly sampler: Sampler;
 
   constructor(private readonly options: PlayerOptions) {
     mendVisuals();
+    this.buffers = new Buffers<AudioBuffer>({
+      fetch: fetchBytes,
+      decode: (bytes) => this.context.decodeAudioData(bytes),
+      budgetBytes: options.audioBudget,
+      onLoaded: () => this.sampler.arrived(),
+    });
+    this.loader = new Loader({
+      load: (url, fresh) => this.buffers.load(url, fresh),
+      onProblem: (message) => options.onLog?.(message, true),
+      onHealed: (message) => options.onHealed?.(message),
+    });
+    this.sampler = new Sampler({
+      context: () => this.context,
+      buffers: this.buffers,
+      want: (url, name) => void this.loader.want(url, name),
+      onError: (message) => options.onLog?.(message, true),
+    });
     this.mirror = new StrudelMirror({
       root: options.root,
       initialCode: options.code,
@@ -68,10 +94,12 @@ export class StrudelPlayer {
       drawTime: [-2, 2],
       drawContext: draw.getDrawContext(),
       prebake: () => this.prebake(),
-      beforeStart: () => this.wake(),
+      beforeStart: () => Promise.all([this.wake(), options.beforeStart?.()]),
       // Called with the pattern just before it is scheduled: its very first event finds its sounds known.
       editPattern: (pattern: Pattern) => {
-        options.onEvaluated?.(soundNames(pattern, this.cps));
+        const names = soundNames(pattern, this.cps);
+        this.sampler.retain(names);
+        options.onEvaluated?.(names);
         return pattern;
       },
       onToggle: (playing: boolean) => options.onPlaying?.(playing),
@@ -123,6 +151,7 @@ export class StrudelPlayer {
 
   /** Stops the pattern; what is sounding rings out. */
   stop(): void {
+    this.sampler.clear();
     void this.mirror.stop();
   }
 
@@ -153,8 +182,9 @@ export class StrudelPlayer {
   /** Makes names playable, all of them in one step. A name that plays already changes at its next event. */
   register(sounds: ReadonlyMap<string, SoundUrls>): void {
     const added: Record<string, SoundEntry> = {};
-    for (const [name, urls] of sounds) added[name] = sampleEntry(urls);
+    for (const [name, urls] of sounds) added[name] = this.sampler.entry(urls);
     soundMap.set({ ...soundMap.get(), ...added });
+    this.sampler.arrived();
   }
 
   /** Forgets names. */
@@ -165,21 +195,47 @@ export class StrudelPlayer {
 
   /** Keeps a name silent, without an error at each event, until it is registered. */
   placeholder(name: string): void {
-    const entry: SoundEntry = { onTrigger: () => undefined, data: { type: 'sample', samples: [] } };
-    soundMap.set({ ...soundMap.get(), [name]: entry });
+    soundMap.set({ ...soundMap.get(), [name]: this.sampler.placeholder() });
   }
 
-  /** Fetches and decodes. Strudel keeps the result, and a failure too, under this address for ever. */
-  async preload(url: string): Promise<void> {
-    await loadBuffer(url, this.context);
+  /** Loads an address, and goes on trying while the bridge is away; false when it has no audio. */
+  want(url: string, name: string): Promise<boolean> {
+    return this.loader.want(url, name);
+  }
+
+  /** What the code needs: nothing else is waited for, and none of it is forgotten. */
+  keep(urls: ReadonlySet<string>): void {
+    this.loader.retain(urls);
+    this.buffers.keep(urls);
+  }
+
+  /** Loads an address once, as long as so many bytes of decoded audio are not reached; false when they are. */
+  async warm(url: string, untilBytes: number): Promise<boolean> {
+    if (this.buffers.bytes >= untilBytes) return false;
+    await this.buffers.load(url);
+    return true;
+  }
+
+  /** What failed is tried again, because the bridge is back or the code was evaluated once more. */
+  tryAgain(): void {
+    this.loader.again();
+  }
+
+  /** Decoded audio: how much there is, and how much is kept; bytes. */
+  get audioMemory(): { used: number; budget: number } {
+    return { used: this.buffers.bytes, budget: this.buffers.budgetBytes };
+  }
+
+  set audioBudget(bytes: number) {
+    this.buffers.budgetBytes = bytes;
   }
 
   /** Makes a buffer playable under a name. */
-  async registerBuffer(name: string, buffer: AudioBuffer): Promise<void> {
-    const url = URL.createObjectURL(encodeWav(buffer));
-    await this.preload(url);
-    URL.revokeObjectURL(url);
-    this.register(new Map([[name.toLowerCase().replace(/\s+/g, '_'), [url]]]));
+  registerBuffer(name: string, buffer: AudioBuffer): void {
+    const called = name.toLowerCase().replace(/\s+/g, '_');
+    const url = `buffer:${called}`;
+    this.buffers.put(url, buffer);
+    this.register(new Map([[called, [url]]]));
   }
 
   /** Plays one sample, beside the pattern. The function that is returned stops it. */
@@ -195,13 +251,17 @@ export class StrudelPlayer {
     };
     this.previews.add(end);
     void this.wake();
-    loadBuffer(url, this.context).then((buffer) => {
+    const failed = (reason: unknown): void => {
+      if (!over) this.options.onLog?.(failureSentence('This sound', reason), true);
+      end();
+    };
+    this.buffers.load(url).then((buffer) => {
       if (over) return;
       source = new AudioBufferSourceNode(this.context, { buffer });
       source.connect(new GainNode(this.context, { gain: PREVIEW_GAIN })).connect(this.master().input);
       source.onended = end;
       source.start();
-    }, end);
+    }, failed);
     return end;
   }
 
@@ -238,25 +298,10 @@ export class StrudelPlayer {
 
   private log(event: Event): void {
     const { message, type } = (event as CustomEvent<{ message: string; type?: string }>).detail;
-    const isError = type === 'error' || /\berror:|not found|took too long/.test(message);
+    const isError = type === 'error' || /\berror:|not found/.test(message);
     if (isError) this.options.onLog?.(message.replace(/^\[\w+\]\s*(error:\s*)?/, ''), true);
     else if (message.startsWith('[eval]')) this.options.onLog?.('', false);
   }
-}
-
-function sampleEntry(urls: SoundUrls): SoundEntry {
-  // Without note() Strudel plays a map from c2, octaves below most sounds; here a bare s("x") sounds as it was made.
-  const root = Array.isArray(urls) ? undefined : Object.keys(urls)[0];
-  const bank: Bank = Array.isArray(urls)
-    ? urls
-    : Object.fromEntries(Object.entries(urls).map(([note, entry]) => [note, [entry].flat()]));
-  return {
-    onTrigger: (time, value, onEnded) => {
-      const asMade = root !== undefined && value['note'] === undefined && value['freq'] === undefined;
-      return onTriggerSample(time, asMade ? { ...value, note: root } : value, onEnded, bank);
-    },
-    data: { type: 'sample', samples: bank, tag: 'sample-bridge' },
-  };
 }
 
 /** Every name of a sound in the first cycles of a pattern, lower case, with its bank. */

@@ -4,11 +4,12 @@ import type { SoundUrls } from '../src/protocol';
 import { Samples, type SamplePlayer, type SamplesOptions } from '../src/samples';
 import { sound } from './golden';
 
-/** A player that writes down what is done to it. Loads wait for `finish`; addresses in `broken` fail. */
+/** A player that writes down what is done to it. Loads wait for `finish`; addresses in `broken` have no audio. */
 class Recorder implements SamplePlayer {
   readonly log: string[] = [];
   readonly playable = new Map<string, SoundUrls | 'silent'>();
   readonly broken = new Set<string>();
+  kept: string[] = [];
   private readonly loading = new Map<string, () => void>();
 
   constructor(private readonly slow = false) {}
@@ -25,10 +26,13 @@ class Recorder implements SamplePlayer {
   placeholder(name: string): void {
     this.playable.set(name, 'silent');
   }
-  async preload(url: string): Promise<void> {
+  async want(url: string): Promise<boolean> {
     this.log.push(`load ${url}`);
     if (this.slow) await new Promise<void>((resolve) => this.loading.set(url, resolve));
-    if (this.broken.has(url)) throw new Error('cannot decode');
+    return !this.broken.has(url);
+  }
+  keep(urls: ReadonlySet<string>): void {
+    this.kept = [...urls];
   }
   finish(url: string): void {
     this.loading.get(url)?.();
@@ -40,12 +44,21 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 
 function made(slow = false, options: SamplesOptions = {}): { player: Recorder; samples: Samples } {
   const player = new Recorder(slow);
-  return { player, samples: new Samples(player, { wait: () => Promise.resolve(), ...options }) };
+  return { player, samples: new Samples(player, options) };
 }
 
 describe('a pushed sound', () => {
-  test('is loaded, then registered with all its slots and names, then shown', async () => {
+  test('that the code does not name is playable and shown, and nothing of it is loaded', async () => {
     const { player, samples } = made(false, { onChange: (name) => player.log.push(`show ${name}`) });
+    await samples.use(['gen_hat']);
+    await samples.push(sound({ name: 'gen_kick', aliases: ['bd'], n: 1, urls: at('a', 'b') }));
+    expect(player.log).toEqual(['register gen_kick', 'register bd', 'show gen_kick']);
+    expect(player.kept).toEqual([]);
+  });
+
+  test('is loaded where the code names it or an alias, then registered with all its slots and names, then shown', async () => {
+    const { player, samples } = made(false, { onChange: (name) => player.log.push(`show ${name}`) });
+    await samples.use(['bd']);
     await samples.push(sound({ name: 'gen_kick', aliases: ['bd'], n: 1, urls: at('a', 'b') }));
     expect(player.log).toEqual(['load /samples/b.wav', 'register gen_kick', 'register bd', 'show gen_kick']);
     expect(player.playable.get('bd')).toEqual(at('a', 'b'));
@@ -54,6 +67,7 @@ describe('a pushed sound', () => {
 
   test('stays as it is until its better sample is loaded', async () => {
     const { player, samples } = made(true);
+    void samples.use(['gen_pad']);
     samples.reset([sound({ name: 'gen_pad', urls: at('standin'), standin: true })]);
     const arriving = samples.push(sound({ name: 'gen_pad', urls: at('wanted'), n: 0 }));
     expect(player.playable.get('gen_pad')).toEqual(at('standin'));
@@ -64,6 +78,7 @@ describe('a pushed sound', () => {
 
   test('of two states that load at once the newer wins, whichever is loaded first', async () => {
     const { player, samples } = made(true);
+    void samples.use(['gen_pad']);
     const older = samples.push(sound({ name: 'gen_pad', n: 0, urls: at('one') }));
     const newer = samples.push(sound({ name: 'gen_pad', n: 1, urls: at('one', 'two') }));
     player.finish('/samples/two.wav');
@@ -75,12 +90,14 @@ describe('a pushed sound', () => {
 
   test('with roots loads every root', async () => {
     const { player, samples } = made();
+    await samples.use(['gen_piano']);
     await samples.push(sound({ name: 'gen_piano', aliases: [], n: 0, urls: { c3: '/samples/c.wav', g3: '/samples/g.wav' } }));
     expect(player.log).toEqual(['load /samples/c.wav', 'load /samples/g.wav', 'register gen_piano']);
   });
 
   test('that was removed while it loaded stays away', async () => {
     const { player, samples } = made(true);
+    void samples.use(['gen_pad']);
     const arriving = samples.push(sound({ name: 'gen_pad', n: 0, urls: at('a') }));
     samples.remove('gen_pad');
     player.finish('/samples/a.wav');
@@ -90,35 +107,36 @@ describe('a pushed sound', () => {
   });
 });
 
-describe('a sample that fails to load', () => {
-  test('gets another address, because Strudel never asks for the first one again', async () => {
-    const { player, samples } = made();
-    player.broken.add('/samples/a.wav');
-    await samples.push(sound({ name: 'gen_pad', n: 0, urls: at('a') }));
-    expect(player.playable.get('gen_pad')).toEqual(['/samples/a.wav?again=1']);
-  });
+test('a new slot that is not audio leaves the code with what it plays', async () => {
+  const { player, samples } = made();
+  await samples.use(['gen_pad']);
+  samples.reset([sound({ name: 'gen_pad', urls: at('a') })]);
+  player.broken.add('/samples/b.wav');
+  await samples.push(sound({ name: 'gen_pad', n: 1, urls: at('a', 'b') }));
+  expect(player.playable.get('gen_pad')).toEqual(at('a'));
+  expect(samples.find('gen_pad')?.urls).toEqual(at('a', 'b'));
+});
 
-  test('is given up after three tries with a sentence; the other slots play', async () => {
-    const problems: string[] = [];
-    const { player, samples } = made(false, { onProblem: (message) => problems.push(message) });
-    for (const end of ['', '?again=1', '?again=2']) player.broken.add(`/samples/b.wav${end}`);
-    await samples.push(sound({ name: 'gen_pad', n: 1, urls: at('a', 'b') }));
-    expect(problems).toEqual([expect.stringContaining('gen_pad')]);
-    expect(player.playable.get('gen_pad')).toEqual(['/samples/a.wav', '/samples/b.wav?again=3']);
-  });
+test('what the code names is kept, every slot of it and what is on its way', async () => {
+  const { player, samples } = made(true);
+  samples.reset([sound({ name: 'gen_pad', aliases: ['pad'], urls: at('a') }), sound({ name: 'gen_hat', aliases: [], urls: at('h') })]);
+  void samples.use(['pad']);
+  expect(player.kept).toEqual(at('a'));
+  void samples.push(sound({ name: 'gen_pad', aliases: ['pad'], n: 1, urls: at('a', 'b') }));
+  expect(player.kept).toEqual(at('a', 'b'));
+  void samples.use(['gen_hat']);
+  expect(player.kept).toContain('/samples/h.wav');
 });
 
 describe('everything anew', () => {
   test('registers all, loads only what is named, and forgets the rest', async () => {
     const { player, samples } = made();
     samples.reset([sound({ name: 'gen_old', aliases: ['cp'], urls: at('old') })]);
-    samples.reset(
-      [
-        sound({ name: 'gen_kick', aliases: ['bd', 'musicgen_kick'], urls: at('k0', 'k1') }),
-        sound({ name: 'gen_hat', aliases: [], urls: at('h') }),
-      ],
-      new Set(['bd']),
-    );
+    await samples.use(['bd']);
+    samples.reset([
+      sound({ name: 'gen_kick', aliases: ['bd', 'musicgen_kick'], urls: at('k0', 'k1') }),
+      sound({ name: 'gen_hat', aliases: [], urls: at('h') }),
+    ]);
     await settle();
     expect(player.log.filter((line) => line.startsWith('load'))).toEqual(['load /samples/k0.wav', 'load /samples/k1.wav']);
     expect([...player.playable.keys()].sort()).toEqual(['bd', 'gen_hat', 'gen_kick', 'gen_old', 'musicgen_kick']);

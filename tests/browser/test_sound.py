@@ -1,0 +1,123 @@
+"""Sounds are there in time, and come back by themselves after whatever happened to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import soundfile
+from aiohttp import web
+
+from tests.browser.test_scripted_bridge import ScriptedBridge, sound
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.browser.conftest import Heard, Visit
+
+STEPS = 8
+LOW_HZ, HIGH_HZ, STEP_HZ = 400.0, 2000.0, 100.0
+RATE = 44100
+NO_WARMING = "localStorage.setItem('sample-bridge.audio-mb', '0')"
+
+
+class HeldBridge(ScriptedBridge):
+    """Has samples of eight seconds whose pitch says which second plays, and can keep them waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+        self.app.router.add_get("/steps/{hertz}.wav", self._steps)
+
+    async def _steps(self, request: web.Request) -> web.Response:
+        if "held" in request.query:
+            await self.open.wait()
+        low = float(request.match_info["hertz"])
+        hertz = np.repeat(low + STEP_HZ * np.arange(STEPS), RATE)
+        file = io.BytesIO()
+        soundfile.write(file, 0.2 * np.sin(2 * np.pi * np.cumsum(hertz) / RATE), RATE, format="WAV", subtype="PCM_16")
+        return web.Response(body=file.getvalue(), content_type="audio/wav")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def held() -> AsyncIterator[HeldBridge]:
+    """A scripted bridge with long samples."""
+    bridge = HeldBridge()
+    runner = web.AppRunner(bridge.app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    bridge.url = f"http://localhost:{runner.addresses[0][1]}"
+    yield bridge
+    bridge.open.set()
+    await bridge.sio.shutdown()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("how", ["a kept sound that loads slowly", "a new sound", "a stand-in of a new sound"])
+async def test_a_long_sound_that_comes_late_begins_inside_where_it_would_be(
+    held: HeldBridge, visit: Visit, how: str
+) -> None:
+    late = sound(1, "gen_late", f"/steps/{HIGH_HZ}.wav?held", kind="texture", standin="stand-in" in how)
+    held.sounds = [sound(0, "gen_there", f"/steps/{LOW_HZ}.wav", kind="texture")]
+    if how.startswith("a kept"):
+        held.sounds.append(late)
+    await visit.open(held.url)
+    await visit.play('setcps(1)\n$: s("gen_there, gen_late").slow(8)')
+    await visit.hear_pitch(LOW_HZ + 2 * STEP_HZ)  # two seconds have passed
+    held.open.set()
+    if not how.startswith("a kept"):
+        await held.push(late)
+    await visit.hear_pitch_in(HIGH_HZ - 50, HIGH_HZ + STEP_HZ * STEPS)
+    heard = await visit.hear(1.5)
+    steps = [seconds_that_play(part) for part in pieces(heard, 0.05)]
+    together = [low == high for low, high in steps if low is not None and high is not None]
+    assert len(together) > 20
+    # The window with the change of pitch may be read either way.
+    assert sum(together) >= len(together) - 3, steps
+    assert min(high for _, high in steps if high is not None) >= 2
+    said = await visit.page.locator(".statusline").text_content()
+    assert "too long" not in (said or "")
+
+
+async def test_ten_long_sounds_that_were_never_loaded_all_play_from_the_first_bar(
+    held: HeldBridge, visit: Visit
+) -> None:
+    await visit.page.add_init_script(NO_WARMING)
+    pitches = [500.0 + 300 * number for number in range(10)]
+    held.sounds = [sound(0, f"gen_{number}_pad", f"/steps/{pitch}.wav") for number, pitch in enumerate(pitches)]
+    await visit.open(held.url)
+    names = ",".join(f"gen_{number}_pad" for number in range(10))
+    await visit.play(f'setcps(.5)\n$: s("{names}").gain(.3).slow(4)')
+    await visit.loud(0.02)
+    async with asyncio.timeout(7):  # their next event is 8 s away
+        while True:
+            heard = await visit.hear(0.5)
+            if all(any(level(heard, pitch + STEP_HZ * step) > 0.01 for step in range(STEPS)) for pitch in pitches):
+                return
+
+
+def pieces(heard: Heard, seconds: float) -> list[Heard]:
+    """Cut what was heard into pieces of so many seconds."""
+    size = int(heard.rate * seconds)
+    return [type(heard)(heard.samples[at : at + size], heard.rate) for at in range(0, len(heard.samples) - size, size)]
+
+
+def level(heard: Heard, hertz: float) -> float:
+    """Amplitude of one frequency; 1.0 is full scale."""
+    window = np.hanning(len(heard.samples))
+    turn = np.exp(-2j * np.pi * hertz * np.arange(len(heard.samples)) / heard.rate)
+    return float(2 * abs(np.sum(heard.samples * window * turn)) / np.sum(window))
+
+
+def seconds_that_play(heard: Heard) -> tuple[int | None, int | None]:
+    """Which second of the low and of the high sample is heard; None where it is silent."""
+    found: list[int | None] = []
+    for low in (LOW_HZ, HIGH_HZ):
+        levels = [level(heard, low + STEP_HZ * step) for step in range(STEPS)]
+        best = int(np.argmax(levels))
+        found.append(best if levels[best] > 0.02 else None)
+    return found[0], found[1]

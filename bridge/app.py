@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bridge.api import similar, stems
 from bridge.api.errors import answer_errors
-from bridge.api.keys import CALLERS, METRICS, ROUTE_TABLE, SERVICE, SETTINGS, SNAPSHOTS, STAGE, STREAMS, TURNS
+from bridge.api.keys import CALLERS, METRICS, ROUTE_TABLE, SERVICE, SETS, SETTINGS, SNAPSHOTS, STAGE, STREAMS, TURNS
 from bridge.api.metrics import observed
 from bridge.api.routes import ROUTES
 from bridge.api.security.confirm.asking import CONFIRMATIONS, confirming
@@ -23,6 +23,7 @@ from bridge.realtime.hub import Hub
 from bridge.realtime.job_socket import JobSocket
 from bridge.realtime.streams import StreamSocket
 from bridge.rights import Callers
+from bridge.sets import SetStore
 from bridge.sounds.pregeneration import pregenerate
 from bridge.sounds.service import SampleService
 from bridge.sounds.snapshots import Snapshots
@@ -53,6 +54,7 @@ def create_app(service: SampleService) -> web.Application:
     app[STREAMS] = Streams(service)
     app[SNAPSHOTS] = Snapshots(service.library)
     app[TURNS] = Turns()
+    app[SETS] = SetStore(settings.data_dir, settings.undo_seconds)
     app.on_response_prepare.append(name_server)
     app[ROUTE_TABLE] = tuple(ROUTES)
     app.add_routes(with_continue(ROUTES))

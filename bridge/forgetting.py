@@ -16,8 +16,10 @@ from bridge.audio.files import tags
 from bridge.errors import BridgeError
 from bridge.exchange.stems import forget_words
 from bridge.monitoring.usage_log import forget_usage
+from bridge.sets import forget_in_sets
 from bridge.sounds.facts import search_terms
 from bridge.sounds.service import SampleService
+from bridge.system.disk import on_disk
 from bridge.system.ledgers import forget_set_aside
 from bridge.system.threads import FILES, WRITES
 from cache import Facts, Forgetting, Sound
@@ -34,10 +36,16 @@ class Words:
     """Name and aliases of the sound; None: the words of all sounds."""
     spec_ids: frozenset[str]
     sample_ids: frozenset[str]
+    prompts: frozenset[str]
+    """The words themselves, as they were asked with."""
+    renamed: Mapping[str, str]
+    """Old name to new one, of sounds whose names go too."""
 
 
 Forget: TypeAlias = Callable[[SampleService, Words], Awaitable[None]]
 _KEEPERS: dict[str, Forget] = {}
+_owed: set[str] = set()
+"""Prompts that the store has forgotten and a keeper has not, since it failed: told again the next time."""
 
 
 def register(what: str, forget_there: Forget) -> None:
@@ -72,17 +80,34 @@ async def forget(service: SampleService, name: str | None = None, *, names_too: 
     """
     library = service.library
     sound = await library.sound(name) if name is not None else None
+    prompts, renamed = set(_owed), dict[str, str]()
+
+    def facts(known: Mapping[str, Any]) -> dict[str, Any]:
+        prompts.add(str(known.get("prompt", "")))
+        return without_prompt(known)
+
+    def nameless(known: Sound) -> str:
+        new = _nameless(known)
+        renamed.update(dict.fromkeys((known.name, *known.aliases), new))
+        return new
+
     how = Forgetting(
-        facts=without_prompt,
+        facts=facts,
         file=tags.without_prompt,
         terms=_terms,
-        name=_nameless if names_too else None,
+        name=nameless if names_too else None,
     )
-    sounds = (await library.forget(sound.name if sound else None, how)).sounds
+    published = await library.forget(sound.name if sound else None, how)
+    sounds = published.sounds
+    for event in published.events:  # as they are called in the end
+        if isinstance(new := event.data.get("renamed_to"), str):
+            renamed.update(dict.fromkeys((event.data["name"], *event.data["aliases"]), new))
     words = Words(
         None if sound is None else frozenset({sound.name, *sound.aliases}),
         frozenset(slot.spec_id for each in sounds for slot in each.slots),
         frozenset(slot.sample_id for each in sounds for slot in each.slots),
+        frozenset(prompts - {""}),
+        renamed,
     )
     failed: BridgeError | None = None
     for what, forget_there in _KEEPERS.items():
@@ -92,7 +117,9 @@ async def forget(service: SampleService, name: str | None = None, *, names_too: 
             logger.warning("words in %s could not be forgotten: %s", what, error.message)
             failed = failed or error
     if failed is not None:
+        _owed.update(words.prompts)
         raise failed
+    _owed.clear()
     return Wiped(tuple(each.name for each in sounds), len(words.sample_ids))
 
 
@@ -118,6 +145,19 @@ async def _in_files_set_aside(service: SampleService, _: Words) -> None:
 register("the journal of jobs", _in_journal)
 register("requests for stems and their files", _in_stems)
 register("the usage log", _in_usage)
+
+
+async def _in_sets(service: SampleService, words: Words) -> None:
+    data = service.settings.data_dir
+
+    def forget_there() -> None:
+        with on_disk(data):
+            forget_in_sets(data, words.prompts, words.renamed)
+
+    await FILES.run(forget_there)
+
+
+register("sets", _in_sets)
 register("damaged files that were set aside", _in_files_set_aside)
 
 

@@ -13,7 +13,7 @@ _ENDS: Final = (
     "lock", "ballast", ".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".db", ".db-wal", ".db-shm", ".json", ".jsonl",
     ".part",
 )  # fmt: skip
-_FOLDERS: Final = frozenset({"masters", "deliveries", "incoming", "uploads", "stems", "trash", "copies"})
+_FOLDERS: Final = frozenset({"masters", "deliveries", "incoming", "uploads", "stems", "sets", "trash", "copies"})
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -5,7 +5,7 @@ import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 const bridge = process.env.BRIDGE_URL ?? 'http://localhost:5001';
-const served = ['/session', '/samples', '/sounds', '/generate', '/generate_stem', '/health', '/strudel.json', '/gen', '/confirm', '/notices', '/source'];
+const served = ['/session', '/samples', '/sounds', '/generate', '/generate_stem', '/health', '/strudel.json', '/gen', '/confirm', '/sets', '/notices', '/source'];
 
 // What /docs and /redoc show the API with. Both come from their packages: nothing of them is in the page's bundle.
 const viewers = [

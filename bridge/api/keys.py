@@ -6,6 +6,7 @@ from aiohttp import web
 
 from bridge.monitoring.metrics import Metrics
 from bridge.rights import Callers
+from bridge.sets import SetStore
 from bridge.settings import Settings
 from bridge.sounds.service import SampleService
 from bridge.sounds.snapshots import Snapshots
@@ -20,5 +21,6 @@ STREAMS = web.AppKey("streams", Streams)
 CALLERS = web.AppKey("callers", Callers)
 METRICS = web.AppKey("metrics", Metrics)
 SNAPSHOTS = web.AppKey("snapshots", Snapshots)
+SETS = web.AppKey("sets", SetStore)
 TURNS = web.AppKey("turns", Turns)
 ROUTE_TABLE = web.AppKey("route_table", tuple[web.RouteDef, ...])

@@ -15,6 +15,7 @@ from bridge.api import (
     page,
     samples,
     session,
+    sets,
     similar,
     sounds,
     stems,
@@ -68,6 +69,13 @@ ROUTES = (
     web.post("/forget", forget.post_forget),
     web.get("/confirm/{id}", asking.get_confirmation),
     web.get("/samples/{file}", samples.get_sample),
+    # the players' code
+    web.get("/sets", sets.list_sets),
+    web.get("/sets/{id}", sets.get_set),
+    web.put("/sets/{id}", sets.put_set),
+    web.patch("/sets/{id}", sets.restore_set),
+    web.delete("/sets/{id}", sets.delete_set),
+    web.get("/sets/{id}/versions/{version}", sets.get_set_version),
     # probes
     web.get("/health", health.get_health),
     web.get("/health/live", health.get_live),

@@ -48,6 +48,7 @@ PARTS: Final = (
     Part(MASTERS, "tree", "the audio of the sounds", backed_up=True),
     Part("stems", "tree", "files of finished stems", backed_up=True),
     Part("uploads", "tree", "audio that was uploaded", backed_up=True),
+    Part("sets", "tree", "the players' code", backed_up=True),
     Part("deliveries", "other", "files made from the masters"),
     Part("copies", "other", "copies of the catalogue"),
     Part("trash", "other", "files that the catalogue does not know, kept for a while"),
@@ -64,7 +65,7 @@ BESIDES: Final = ("-wal", "-shm", "-journal")
 
 _MASTER: Final = re.compile(r"masters/([0-9a-f]{2})/\1[0-9a-f]{14,62}\.wav")
 _WORD: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
-_IN_TREES: Final = re.compile(rf"(?:stems/{_WORD}/{_WORD}|uploads/{_WORD})")
+_IN_TREES: Final = re.compile(rf"(?:stems/{_WORD}/{_WORD}|sets/[0-9a-f]{{16}}/{_WORD}|uploads/{_WORD})")
 
 
 def is_backup_path(path: str) -> bool:

@@ -70,6 +70,13 @@ RIGHTS: Mapping[str, Right] = {
     "POST /forget": Right(Scope.ADMIN, destructive=True),
     "GET /confirm/{id}": _READ,
     "GET /samples/{file}": _READ,
+    # the players' code: for our own page and its owner's programs alone, reading too
+    "GET /sets": _OWN,
+    "GET /sets/{id}": _OWN,
+    "PUT /sets/{id}": _OWN,
+    "PATCH /sets/{id}": _OWN,
+    "DELETE /sets/{id}": Right(Scope.OWN, destructive=True),
+    "GET /sets/{id}/versions/{version}": _OWN,
     # probes; over a network the figures need a key
     "GET /health": _READ,
     "GET /health/live": _READ,

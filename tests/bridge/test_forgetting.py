@@ -35,6 +35,9 @@ async def test_a_forgotten_word_is_gone_from_every_file(tmp_path: Path) -> None:
             body = {"prompt": f"tone {WORD} {number}", "duration": 0.1, "name": name, "session": "s"}
             assert (await client.post("/generate", json=body, headers={"Idempotency-Key": name})).status == 200
             assert (await client.get(f"/sounds/{name}?format=flac")).status == 200
+            written = {"name": f"tone {WORD} {number}", "code": f"generateMusic('tone {WORD} {number}')", "base": 0}
+            assert (await client.put(f"/sets/{number:016}", json=written)).status == 200
+        assert (await client.delete("/sets/0000000000000001")).status == 200
         assert (await client.delete("/sounds/gen_goes")).status == 200
         await until(lambda: (tmp_path / USAGE).exists() and len((tmp_path / USAGE).read_text().splitlines()) == 2)
         ledger = Ledger(tmp_path / STEMS)
@@ -64,6 +67,7 @@ async def test_a_forgotten_word_is_gone_from_every_file(tmp_path: Path) -> None:
         there = found(tmp_path)
         assert set(planted) <= set(there)
         assert {"catalogue.sqlite3", JOURNAL, STEMS, USAGE} <= {name.partition(".damaged")[0] for name in there}
+        assert {f"sets/{number:016}/000001.set" for number in range(2)} <= set(there)
         assert any("copies" in name for name in there), "the clean stop has copied the catalogue"
         await forgetting.forget(service)
         assert found(tmp_path) == []
@@ -95,4 +99,5 @@ async def test_what_is_registered_is_told_whose_words_and_one_that_fails_keeps_n
             await forgetting.forget(service, "gen_x")
     (words,) = told
     assert words.names == {"gen_x", "musicgen_x"}
+    assert words.prompts == {f"tone {WORD}"}
     assert len(words.spec_ids) == len(words.sample_ids) == 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.api import daw, evaluate, similar, sounds
+from bridge.api import daw, evaluate, sets, similar, sounds
 from bridge.api.description import shapes
 from bridge.api.description.operation import Body, Operation, Parameter, Response, Schema
 from bridge.api.forget import ForgetBody
@@ -17,6 +17,7 @@ from bridge.exchange.job_status import JobStatus
 from bridge.exchange.likeness import SimilarBody
 from bridge.exchange.stems import StemRequest
 from bridge.jobs import State
+from bridge.sets import MOST_CODE_BYTES
 from bridge.sounds.orders import GenerateBody, StemBody
 from prompts import Kind
 
@@ -50,6 +51,7 @@ _CONFIRMED = Parameter(
 )
 _FORMAT = Parameter("format", {"type": "string", "enum": ["base64", *FORMATS]}, "Before what Accept says.")
 _LICENCE = Parameter("licence", _TEXT, "`commercial`, or a licence by its SPDX name.")
+_SET = Parameter("id", {"type": "string", "pattern": "^[0-9a-f]{16}$"}, "Whoever begins a set chooses it.", "path")
 _KEYWORD = Parameter("keyword", _TEXT, "A sound's name, or words.", "path")
 
 _SOUND = {
@@ -255,6 +257,28 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
                 "file", {"type": "string", "pattern": r"^[0-9a-f]{16,64}\.(wav|24\.wav|flac|ogg|mp3)$"}, "", "path"
             ),
         ),
+    ),
+    # ---------------------------------------------------------------- the players' code
+    ("GET", "/sets"): Operation("sets", {200: Response("All sets", sets.SetList)}, (503,)),
+    ("GET", "/sets/{id}"): Operation("sets", {200: Response("The set", sets.SetDocument)}, (404, 503), (_SET,)),
+    ("PUT", "/sets/{id}"): Operation(
+        "sets",
+        {200: Response("Kept; the set as it is now", sets.SetDocument)},
+        (404, 409, 503, 507),
+        (_SET,),
+        (Body(sets.SetBody, refine={"code": {"type": "string", "maxLength": MOST_CODE_BYTES}}),),
+    ),
+    ("PATCH", "/sets/{id}"): Operation(
+        "sets", {200: Response("The set is back", sets.SetDocument)}, (404, 503), (_SET,), (Body(sets.SetChange),)
+    ),
+    ("DELETE", "/sets/{id}"): Operation(
+        "sets", {200: Response("Taken away, for now", sets.SetDeleted)}, (404, 428, 503, 507), (_SET, _CONFIRMED)
+    ),
+    ("GET", "/sets/{id}/versions/{version}"): Operation(
+        "sets",
+        {200: Response("The version", sets.SetVersionDocument)},
+        (404, 503),
+        (_SET, Parameter("version", {"type": "integer", "minimum": 1}, "Its number.", "path")),
     ),
     # ---------------------------------------------------------------- Strudel
     ("GET", "/"): Operation(

@@ -25,6 +25,7 @@ from bridge.commands._backups import placing, reading, taking, writing
 from bridge.commands._backups.manifest import NAME, Manifest
 from bridge.engines.cloud.spending import Spending
 from bridge.jobs import Journal
+from bridge.sets import SetStore
 from cache import SampleStore
 from tests import old_folder
 from tests.bridge.commands.conftest import PROGRAM, Ended, clean_environment, serving
@@ -46,7 +47,10 @@ def kept(folder: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("target", ["library.tar", "library"])
 def test_a_backup_brings_back_every_sound_alias_ticket_and_account(typed, data: Path, target: str) -> None:
+    set_id = "0123456789abcdef"
+    SetStore(data, 0).save(set_id, "Friday", 's("gen_kick")', 0)
     made = typed("backup", target, "--json", "--verify").json()
+    assert made["left_out"] == []
     assert (made["sounds"], made["problems"], made["missing"]) == (len(old_folder.SOUNDS), [], [])
     before = kept(data)
     masters = digests(data)
@@ -55,6 +59,7 @@ def test_a_backup_brings_back_every_sound_alias_ticket_and_account(typed, data: 
     assert (back.code, back.json()["sounds"]) == (0, len(before))
     assert kept(data) == before
     assert digests(data) == masters
+    assert SetStore(data, 0).get(set_id).head.code == 's("gen_kick")'
     with SampleStore.open(data, undo_seconds=1e9) as store:
         assert store.sound("gen_old_name").name == "gen_new_name"
         assert store.sound(old_folder.PINNED).pinned

@@ -11,9 +11,10 @@ from typing import TypeAlias
 from aiohttp import web
 
 from bridge.api.body import read_json
-from bridge.api.keys import SERVICE
+from bridge.api.keys import SERVICE, SETS, SETTINGS
 from bridge.api.security.confirm.pending import Question
 from bridge.errors import BridgeError
+from bridge.system.threads import FILES
 from cache import Sound
 
 Asking: TypeAlias = Callable[[web.Request], Awaitable[Question | None]]
@@ -57,6 +58,21 @@ async def _change_sound(request: web.Request) -> Question | None:
     return Question(f"Unpin {name}?", " ".join(texts), yes="Unpin", no="Keep it pinned", what=name)
 
 
+async def _delete_set(request: web.Request) -> Question | None:
+    sets, settings = request.app[SETS], request.app[SETTINGS]
+    found = await FILES.run(sets.get, request.match_info["id"])
+    count = len(found.versions)
+    kept = f"its {count} versions" if count > 1 else "its one version"
+    return Question(
+        title=f"Delete the set {found.head.name}?",
+        text=f"The bridge forgets {kept}. While there is room, you can bring it back for "
+        f"{_how_long(settings.undo_seconds)}.",
+        yes="Delete",
+        no="Keep it",
+        what=found.head.name,
+    )
+
+
 async def _forget(request: web.Request) -> Question | None:
     document = await read_json(request)
     if not isinstance(document, dict):
@@ -76,10 +92,18 @@ async def _forget(request: web.Request) -> Question | None:
 CONFIRMED: Mapping[tuple[str, str], Asking] = {
     ("DELETE", "/sounds/{keyword}"): _delete_sound,
     ("PATCH", "/sounds/{keyword}"): _change_sound,
+    ("DELETE", "/sets/{id}"): _delete_set,
     ("POST", "/forget"): _forget,
 }
-HARMLESS = frozenset({("DELETE", "/api/v1/jobs/{job_id}"), ("DELETE", "/session")})
-"""What can be asked for again: a job, and the page's own session."""
+HARMLESS = frozenset(
+    {
+        ("DELETE", "/api/v1/jobs/{job_id}"),
+        ("DELETE", "/session"),
+        ("PUT", "/sets/{id}"),
+        ("PATCH", "/sets/{id}"),
+    }
+)
+"""What can be asked for again, a job and the page's own session; and what only adds: a set's version."""
 
 
 def _about(sound: Sound) -> str:

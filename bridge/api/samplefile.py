@@ -16,7 +16,7 @@ from aiohttp import ETag, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict, istr
 
-from bridge.audio.formats import FORMATS
+from bridge.audio.formats import content_type
 from bridge.system.threads import SERVING
 
 YEAR = "public, max-age=31536000, immutable"
@@ -36,7 +36,7 @@ class SampleFile(web.StreamResponse):
         super().__init__(
             headers=CIMultiDict(
                 {
-                    _CONTENT_TYPE: FORMATS[extension].content_type,
+                    _CONTENT_TYPE: content_type(extension),
                     hdrs.CACHE_CONTROL: YEAR,
                     hdrs.ETAG: f'"{sample_id}.{extension}"',
                     hdrs.ACCEPT_RANGES: "bytes",

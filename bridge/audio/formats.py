@@ -25,3 +25,11 @@ FORMATS: Mapping[str, Format] = {
 """The name is what ``?format=`` takes. Two are WAV files, so an address has one more word than a name."""
 
 BY_SUFFIX: Mapping[str, str] = {each.suffix: name for name, each in FORMATS.items()}
+
+PEAKS = "peaks"
+"""The outline of a sample. It is made, kept and sent as the formats are, but it is no audio."""
+
+
+def content_type(name: str) -> str:
+    """Say what a format, or the outline, is sent as."""
+    return "application/octet-stream" if name == PEAKS else FORMATS[name].content_type

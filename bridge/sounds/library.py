@@ -16,7 +16,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import cache
 from bridge.audio.files.delivery import Described, FileMaker
-from bridge.audio.formats import FORMATS
+from bridge.audio.files.peaks import peaks
+from bridge.audio.formats import FORMATS, PEAKS
 from bridge.errors import BridgeError, Busy, DiskFailed, InvalidRequest, NotFound, StorageFull
 from bridge.jobs.happenings import EndLogged, Happenings, SoundPublished, SoundRemoved
 from bridge.system.disk import DiskWatch, MemoryFiles, on_disk
@@ -205,6 +206,16 @@ class Library:
                 code="unknown_format",
                 field="format",
             )
+        return await self._delivery(sample_id, extension)
+
+    async def peaks(self, sample_id: str) -> Path:
+        """The outline of a sample (``audio.files.peaks``), made when it is first asked for, then kept.
+
+        Raises NotFound for an unknown sample.
+        """
+        return await self._delivery(sample_id, PEAKS)
+
+    async def _delivery(self, sample_id: str, extension: str) -> Path:
         try:
             path = self._store.delivery(sample_id, extension)
         except cache.NotStorable:
@@ -383,6 +394,8 @@ class Library:
             raise DiskFailed("The data folder is not there, so its sounds cannot be read.", code="data_folder_gone")
         if sample is None or not master.exists():
             raise _unknown_sample(sample_id)
+        if extension == PEAKS:
+            return peaks(master)
         return self._files.deliver(master, extension, _described(sample))
 
     async def _nothing_like(self, keyword: str) -> NotFound:

@@ -45,6 +45,8 @@ class ScriptedBridge:
         self.sio.attach(self.app)
         self.app.router.add_get("/", self._page)
         self.app.router.add_get("/samples/{hertz}.wav", self._sine)
+        self.app.router.add_get("/samples/{hertz}.peaks", self._peaks)
+        self.app.router.add_get("/steps/{hertz}.peaks", self._peaks)
         self.app.router.add_static("/", REPOSITORY / "bridge" / "static")
 
     async def push(self, message: dict[str, Any]) -> None:
@@ -64,6 +66,9 @@ class ScriptedBridge:
 
     async def _page(self, _: web.Request) -> web.FileResponse:
         return web.FileResponse(REPOSITORY / "bridge" / "static" / "index.html")
+
+    async def _peaks(self, _: web.Request) -> web.Response:
+        return web.Response(body=b"\xc0\x40" * 360)
 
     async def _sine(self, request: web.Request) -> web.Response:
         if request.path_qs in self.broken:

@@ -17,7 +17,7 @@ from tests.browser.test_scripted_bridge import ScriptedBridge, sound
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.browser.conftest import Heard, Visit
+    from tests.browser.conftest import Bridge, Heard, Visit
 
 STEPS = 8
 LOW_HZ, HIGH_HZ, STEP_HZ = 400.0, 2000.0, 100.0
@@ -98,6 +98,32 @@ async def test_ten_long_sounds_that_were_never_loaded_all_play_from_the_first_ba
             heard = await visit.hear(0.5)
             if all(any(level(heard, pitch + STEP_HZ * step) > 0.01 for step in range(STEPS)) for pitch in pitches):
                 return
+
+
+async def test_what_failed_while_the_server_was_away_plays_when_it_is_back(tone_bridge: Bridge, visit: Visit) -> None:
+    for pitch in (300, 700):
+        await tone_bridge.post("/generate", {"prompt": f"tone {pitch} hz", "name": f"kept_{pitch}", "duration": 1})
+    await visit.page.add_init_script(NO_WARMING)
+    await visit.open(tone_bridge.url)
+    await visit.play('s("kept_300*4").clip(1)')
+    await visit.hear_pitch(300)
+
+    await tone_bridge.stop()
+    await visit.page.wait_for_function("sampleBridge.state === 'offline'", polling=50)
+    await visit.page.get_by_role("button", name="Listen to kept_700").click()
+    await visit.page.get_by_text("This sound cannot be loaded, because the bridge does not answer").wait_for()
+    await visit.page.evaluate("""sampleBridge.evaluate('s("kept_300*4, kept_700*4").clip(1)')""")
+    await visit.page.get_by_text("kept_700 cannot be loaded, because the bridge does not answer").wait_for()
+    assert await visit.page.get_by_text("Failed to fetch").count() == 0
+    await visit.hear_pitch(300)
+
+    await tone_bridge.start()
+    await visit.hear_pitch_in(650, 750)
+    await visit.page.wait_for_function("document.querySelector('.statusline').textContent === ''", polling=50)
+    await visit.page.evaluate("sampleBridge.silence()")
+    await visit.quiet()
+    await visit.page.get_by_role("button", name="Listen to kept_700").click()
+    await visit.hear_pitch(700)
 
 
 def pieces(heard: Heard, seconds: float) -> list[Heard]:

@@ -14,7 +14,7 @@ import { change } from './confirm';
 import { Connection } from './connection';
 import { EXAMPLE } from './example';
 import { loadMeasures } from './measures';
-import { loadOutline } from './peaks';
+import { Outlines } from './peaks';
 import type { GenerateRequest } from './protocol';
 import { Requests } from './requests';
 import { Samples } from './samples';
@@ -77,9 +77,10 @@ connectPlayer({
   evaluate: (code) => player.evaluate(code),
 });
 
+const outlines = new Outlines();
 const list = new SoundList(byId('sounds'), {
   preview: (url, onEnded) => player.preview(url, onEnded),
-  loadOutline,
+  loadOutline: (url) => outlines.load(url),
   loadMeasures,
   watcher: new Watcher(),
   remove: (name) => void remove(name),
@@ -148,6 +149,7 @@ const connection = new Connection({
     if (state === 'online') {
       requests.online();
       player.tryAgain();
+      outlines.again();
     } else {
       jobs.clear();
       wishes.interrupt();

@@ -1,47 +1,68 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-/** The outline of a sample, for drawing. */
+/** The outline of a sample, for drawing: a few hundred bytes that the server has measured. */
+import { fetchBytes, LoadFailure } from './sound/failures';
 
 export const BINS = 72;
-const AT_ONCE = 2;
+const AT_ONCE = 4;
 
-const known = new Map<string, Promise<Float32Array>>();
-const queue: (() => void)[] = [];
-let running = 0;
-
-/** The largest absolute value in each of `bins` equal parts; 0..1 when the sample is not clipped. */
-export function outline(channels: Float32Array[], bins = BINS): Float32Array {
+/** The largest absolute value in each of `bins` parts, 0..1, of pairs of signed bytes (lowest, highest). */
+export function outline(pairs: Int8Array, bins = BINS): Float32Array {
   const peaks = new Float32Array(bins);
-  for (const channel of channels) {
-    for (let i = 0; i < channel.length; i += 1) {
-      const bin = Math.floor((i * bins) / channel.length);
-      peaks[bin] = Math.max(peaks[bin] ?? 0, Math.abs(channel[i] ?? 0));
-    }
-  }
+  pairs.forEach((value, i) => {
+    const bin = Math.floor((i * bins) / pairs.length);
+    peaks[bin] = Math.max(peaks[bin] ?? 0, Math.abs(value) / 128);
+  });
   return peaks;
 }
 
-/** Fetches, decodes and measures one sample, two at a time, and keeps nothing but the outline. */
-export function loadOutline(url: string): Promise<Float32Array> {
-  const before = known.get(url);
-  if (before) return before;
-  const outlined = turn(async () => {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`${url} answered ${response.status}.`);
-    const buffer = await new OfflineAudioContext(1, 1, 44100).decodeAudioData(await response.arrayBuffer());
-    return outline(Array.from({ length: buffer.numberOfChannels }, (_, channel) => buffer.getChannelData(channel)));
-  });
-  known.set(url, outlined);
-  outlined.catch(() => known.delete(url));
-  return outlined;
-}
+/** Where the outline of a sample is: beside its file. */
+export const peaksUrl = (url: string): string => url.replace(/(\.24)?\.\w+(?=$|\?)/, '.peaks');
 
-async function turn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= AT_ONCE) await new Promise<void>((resolve) => queue.push(resolve));
-  running += 1;
-  try {
-    return await work();
-  } finally {
-    running -= 1;
-    queue.shift()?.();
+export class Outlines {
+  private readonly known = new Map<string, Promise<Float32Array>>();
+  private readonly queue: (() => void)[] = [];
+  private running = 0;
+  private back: () => void = () => undefined;
+  private away: Promise<void> | null = null;
+
+  constructor(private readonly fetch: (url: string) => Promise<ArrayBuffer> = fetchBytes) {}
+
+  /** Fetches the outline of one sample, few at a time. While the bridge is away it waits; it rejects when there is none. */
+  load(url: string): Promise<Float32Array> {
+    const before = this.known.get(url);
+    if (before) return before;
+    const outlined = this.ask(peaksUrl(url));
+    this.known.set(url, outlined);
+    outlined.catch(() => this.known.delete(url));
+    return outlined;
+  }
+
+  /** The bridge is back. */
+  again(): void {
+    this.away = null;
+    this.back();
+  }
+
+  private async ask(url: string): Promise<Float32Array> {
+    for (;;) {
+      try {
+        return outline(new Int8Array(await this.turn(() => this.fetch(url))));
+      } catch (reason) {
+        if (!(reason instanceof LoadFailure) || reason.kind !== 'unreachable') throw reason;
+        this.away ??= new Promise((resolve) => (this.back = resolve));
+        await this.away;
+      }
+    }
+  }
+
+  private async turn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.running >= AT_ONCE) await new Promise<void>((resolve) => this.queue.push(resolve));
+    this.running += 1;
+    try {
+      return await work();
+    } finally {
+      this.running -= 1;
+      this.queue.shift()?.();
+    }
   }
 }

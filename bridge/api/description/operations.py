@@ -12,7 +12,7 @@ from bridge.api.description import shapes
 from bridge.api.description.operation import Body, Operation, Parameter, Response, Schema
 from bridge.api.forget import ForgetBody
 from bridge.api.session import PageSession, SessionKeyBody
-from bridge.audio.formats import FORMATS
+from bridge.audio.formats import FORMATS, PEAKS, content_type
 from bridge.exchange.job_status import JobStatus
 from bridge.exchange.likeness import SimilarBody
 from bridge.exchange.stems import StemRequest
@@ -23,6 +23,9 @@ from prompts import Kind
 
 _TEXT: Schema = {"type": "string"}
 _AUDIO = tuple(dict.fromkeys(each.content_type for each in FORMATS.values()))
+_FILES = (*_AUDIO, content_type(PEAKS))
+_FILE_NAME = r"^[0-9a-f]{16,64}\.(wav|24\.wav|flac|ogg|mp3|peaks)$"
+_OUTLINE = "`.peaks`: 360 pairs of signed bytes, the lowest and the highest value of each part; 127 is full scale"
 _ID: Schema = {"type": "string", "pattern": "^gen_[0-9a-f]{12}$"}
 _MAKING = (409, 502, 503, 504, 507)
 """What can go wrong while a sound is made."""
@@ -247,14 +250,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/samples/{file}"): Operation(
         "sounds",
         {
-            200: Response("The file", media=_AUDIO),
-            206: Response("The part asked for", media=_AUDIO),
+            200: Response("The file", media=_FILES),
+            206: Response("The part asked for", media=_FILES),
             304: _HAD,
         },
         (404, 416),
         (
             Parameter(
-                "file", {"type": "string", "pattern": r"^[0-9a-f]{16,64}\.(wav|24\.wav|flac|ogg|mp3)$"}, "", "path"
+                "file",
+                {"type": "string", "pattern": _FILE_NAME},
+                _OUTLINE,
+                "path",
             ),
         ),
     ),

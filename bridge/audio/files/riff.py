@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+_FORM = struct.Struct("<HHIIHH")
 _BEXT = struct.Struct("<256s32s32s10s8sQH64s190s")
 _BEXT_VERSION = 1
 _ONE_SHOT, _ROOT_SET, _STRETCH = 0x01, 0x02, 0x04
@@ -36,6 +37,29 @@ def audio_end(data: bytes) -> int:
     for name, start, size in _walk(data):
         if name == b"data":
             return min(start + size + size % 2, len(data))
+    raise NotRiff("there is no audio in this file")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a WAV file's audio is written."""
+
+    code: int
+    """1: whole numbers; 3: floating point; 65534: a longer head says which."""
+    channels: int
+    bits: int
+
+
+def audio(data: bytes) -> tuple[Form, int, int]:
+    """Find the audio: its form, its first byte and the byte behind its last whole frame. Raises NotRiff."""
+    form = None
+    for name, start, size in _walk(data):
+        if name == b"fmt " and size >= _FORM.size and start + _FORM.size <= len(data):
+            code, channels, _, _, frame, bits = _FORM.unpack_from(data, start)
+            form = (Form(code, channels, bits), frame)
+        elif name == b"data" and form is not None and form[1] > 0 and form[0].channels > 0:
+            whole = (min(start + size, len(data)) - start) // form[1] * form[1]
+            return form[0], start, start + whole
     raise NotRiff("there is no audio in this file")
 
 

@@ -93,7 +93,24 @@ async def test_a_vanished_delivery_is_made_again_with_the_same_bytes_and_etag(cl
     assert (await after.read(), after.headers["ETag"]) == (data, etag)
 
 
-@pytest.mark.parametrize("name", ["0" * 32 + ".wav", "x.wav", "..%2f..%2fetc%2fpasswd", "0" * 32 + ".exe", "0" * 32])
+async def test_the_outline_of_a_sample_is_small_made_once_and_as_immutable_as_its_file(client, service, kick) -> None:
+    url = kick["audio_url"].removesuffix(".wav") + ".peaks"
+    first = await client.get(url)
+    outline = await first.read()
+    assert (first.status, len(outline), first.content_type) == (200, 720, "application/octet-stream")
+    assert first.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert max(outline) > 0
+    sample_id = url.split("/")[2].removesuffix(".peaks")
+    kept = service.library._store.delivery(sample_id, "peaks").stat()
+    assert await (await client.get(url)).read() == outline
+    assert service.library._store.delivery(sample_id, "peaks").stat() == kept
+    known = await client.get(url, headers={"If-None-Match": first.headers["ETag"]})
+    assert (known.status, known.headers["ETag"]) == (304, first.headers["ETag"])
+
+
+@pytest.mark.parametrize(
+    "name", ["0" * 32 + ".wav", "0" * 32 + ".peaks", "x.wav", "..%2f..%2fetc%2fpasswd", "0" * 32 + ".exe", "0" * 32]
+)
 async def test_an_unknown_sample_is_a_404(client, name: str) -> None:
     response = await client.get(f"/samples/{name}")
     assert (response.status, (await response.json())["error"]["code"]) in ((404, "unknown_sample"), (404, "not_found"))

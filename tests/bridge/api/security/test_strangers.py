@@ -31,7 +31,7 @@ def addresses(client: TestClient) -> list[tuple[str, str]]:
 
 
 def files(settings: Settings) -> set[Path]:
-    return {path for path in settings.data_dir.rglob("*") if path.suffix in {".mp3", ".ogg", ".flac", ".wav"}}
+    return {path for path in settings.data_dir.rglob("*") if path.suffix in {".mp3", ".ogg", ".flac", ".wav", ".peaks"}}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -52,7 +52,7 @@ async def test_a_stranger_hears_what_lies_ready_and_has_nothing_encoded(client: 
     made = await (await client.post("/generate", json={"prompt": "tone 440 hz", "name": "lab_tone"})).json()
     sample = made["audio_url"].removesuffix(".wav")
     before = files(settings)
-    for suffix in ("mp3", "24.wav", "flac", "ogg"):
+    for suffix in ("mp3", "24.wav", "flac", "ogg", "peaks"):
         for who in (IMAGE, LINK, EVIL, {"Origin": "null"}):
             answer = await client.get(f"{sample}.{suffix}", headers=who)
             assert (answer.status, (await answer.json())["error"]["code"]) == (403, "cross_site")

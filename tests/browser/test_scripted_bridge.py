@@ -140,7 +140,7 @@ async def test_a_sample_that_came_broken_is_said_and_heard_as_soon_as_it_is_whol
     await visit.wait_for_sound("gen_other")
     await visit.play('s("gen_tone*8, gen_other*8").clip(1)')
     await visit.hear_pitch(330)
-    await visit.page.get_by_text("gen_tone: this sample is not audio").wait_for()
+    await visit.page.locator(".cm-content .fault").get_by_text("gen_tone: this sample is not audio").wait_for()
     scripted.broken.clear()
     await visit.play('s("gen_tone*8").clip(1)')
     await visit.hear_pitch(440)

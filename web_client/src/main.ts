@@ -68,7 +68,8 @@ const player = new StrudelPlayer({
   },
   beforeStart: () => Promise.race([loaded, pause(LONGEST_START_MS)]),
   onPlaying: (playing) => transport.show(playing),
-  onLog: (message, isError) => status.say(message, isError),
+  onProblem: (message) => status.say(message, message !== ''),
+  onMention: (message) => status.mention(message),
   onHealed: (message) => status.takeBack(message),
   audioBudget: storedBudget(),
 });
@@ -110,7 +111,7 @@ const warming = new Warming({
 });
 const wishes = new Wishes({
   find: (name) => samples.find(name),
-  say: (message, isError) => status.say(message, isError),
+  say: (message, isError, fades) => status.say(message, isError, fades),
   takeBack: (message) => status.takeBack(message),
 });
 

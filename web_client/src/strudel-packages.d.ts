@@ -9,6 +9,9 @@ declare module '@strudel/core' {
     queryArc(begin: number, end: number, controls?: Record<string, unknown>): Hap[];
   }
   export const silence: Pattern;
+  export const Pattern: { prototype: object };
+  /** Every name that code can use. */
+  export const strudelScope: Record<string, unknown>;
   export function evalScope(...modules: unknown[]): Promise<unknown>;
 }
 
@@ -50,11 +53,14 @@ declare module '@strudel/codemirror' {
 declare module '@strudel/draw' {
   export function getDrawContext(id?: string): CanvasRenderingContext2D;
 }
-declare module '@strudel/mini';
+declare module '@strudel/mini' {
+  /** Reads a text in mini-notation, in its quotes; throws an error with `location` and `found`. */
+  export const parse: (quoted: string) => unknown;
+}
 declare module '@strudel/tonal';
 
 declare module '@strudel/transpiler' {
-  export const transpiler: (code: string, options?: unknown) => unknown;
+  export const transpiler: (code: string, options?: unknown) => { output: string };
 }
 
 declare module '@strudel/webaudio' {

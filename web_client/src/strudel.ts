@@ -21,6 +21,9 @@ import {
   webaudioOutput,
   type SoundEntry,
 } from '@strudel/webaudio';
+import { canvasBehind } from './editor/canvas';
+import { CodeEditor } from './editor/editor';
+import { readLog } from './editor/log';
 import { mendVisuals } from './editor/visuals';
 import { createLimiter, type Chain } from './limiter';
 import type { SoundUrls } from './protocol';
@@ -41,8 +44,10 @@ export interface PlayerOptions {
   /** At the first start: what the pattern waits for before it begins. */
   beforeStart?: () => Promise<unknown>;
   onPlaying?: (playing: boolean) => void;
-  /** Something a player should know, such as an error in the code. */
-  onLog?: (message: string, isError: boolean) => void;
+  /** Something is wrong with the code or a sound; empty: nothing is any more. */
+  onProblem?: (message: string) => void;
+  /** Something that a player may like to know, and need not act on. */
+  onMention?: (message: string) => void;
   /** Something that was told is not so any more. */
   onHealed?: (message: string) => void;
   /** Decoded audio that is kept; bytes. */
@@ -56,6 +61,7 @@ const PREVIEW_GAIN = 0.8;
 
 export class StrudelPlayer {
   readonly ready: Promise<void>;
+  readonly editor: CodeEditor;
   private readonly mirror: StrudelMirror;
   private limiter: Chain | null = null;
   private initialized: Promise<void> | null = null;
@@ -66,6 +72,7 @@ export class StrudelPlayer {
 
   constructor(private readonly options: PlayerOptions) {
     mendVisuals();
+    canvasBehind(options.root);
     this.buffers = new Buffers<AudioBuffer>({
       fetch: fetchBytes,
       decode: (bytes) => this.context.decodeAudioData(bytes),
@@ -74,14 +81,17 @@ export class StrudelPlayer {
     });
     this.loader = new Loader({
       load: (url, fresh) => this.buffers.load(url, fresh),
-      onProblem: (message) => options.onLog?.(message, true),
-      onHealed: (message) => options.onHealed?.(message),
+      onProblem: (message, name) => this.editor.trouble(name, message),
+      onHealed: (message, name) => {
+        this.editor.settled(name);
+        options.onHealed?.(message);
+      },
     });
     this.sampler = new Sampler({
       context: () => this.context,
       buffers: this.buffers,
       want: (url, name) => void this.loader.want(url, name),
-      onError: (message) => options.onLog?.(message, true),
+      onError: (message) => options.onProblem?.(message),
     });
     this.mirror = new StrudelMirror({
       root: options.root,
@@ -99,12 +109,24 @@ export class StrudelPlayer {
       editPattern: (pattern: Pattern) => {
         const names = soundNames(pattern, this.cps);
         this.sampler.retain(names);
+        this.editor.evaluated(names);
         options.onEvaluated?.(names);
         return pattern;
       },
+      onEvalError: (error: Error) => this.editor.failed(error, this.code),
       onToggle: (playing: boolean) => options.onPlaying?.(playing),
       // Strudel calls this while the constructor still runs.
       onUpdateState: () => queueMicrotask(() => options.onCode?.(this.code)),
+    });
+    this.editor = new CodeEditor(this.mirror.editor, {
+      language: {
+        parseMini: mini.parse,
+        methods: () => namesOf(core.Pattern.prototype),
+        names: () => Object.keys(core.strudelScope),
+        transpile: (code) => transpiler(code).output,
+      },
+      sounds: () => Object.keys(soundMap.get()),
+      onProblem: (message) => options.onProblem?.(message),
     });
     this.ready = this.mirror.prebaked.then(() => undefined);
     document.addEventListener('strudel.log', (event) => this.log(event));
@@ -252,7 +274,7 @@ export class StrudelPlayer {
     this.previews.add(end);
     void this.wake();
     const failed = (reason: unknown): void => {
-      if (!over) this.options.onLog?.(failureSentence('This sound', reason), true);
+      if (!over) this.options.onProblem?.(failureSentence('This sound', reason));
       end();
     };
     this.buffers.load(url).then((buffer) => {
@@ -298,10 +320,18 @@ export class StrudelPlayer {
 
   private log(event: Event): void {
     const { message, type } = (event as CustomEvent<{ message: string; type?: string }>).detail;
-    const isError = type === 'error' || /\berror:|not found/.test(message);
-    if (isError) this.options.onLog?.(message.replace(/^\[\w+\]\s*(error:\s*)?/, ''), true);
-    else if (message.startsWith('[eval]')) this.options.onLog?.('', false);
+    const said = readLog(message, type);
+    if (said?.kind === 'missing') this.editor.missing(said.name);
+    else if (said?.kind === 'harmless') this.options.onMention?.(said.message);
+    else if (said) this.options.onProblem?.(said.kind === 'error' ? said.message : '');
   }
+}
+
+/** What can be called on a value of this prototype. */
+function namesOf(prototype: object | null): string[] {
+  if (prototype === null || prototype === Object.prototype) return [];
+  const own = Object.getOwnPropertyNames(prototype).filter((name) => !name.startsWith('_'));
+  return [...own, ...namesOf(Object.getPrototypeOf(prototype) as object | null)];
 }
 
 /** Every name of a sound in the first cycles of a pattern, lower case, with its bank. */

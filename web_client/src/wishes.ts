@@ -4,7 +4,8 @@ import { hasEnded, type GenerateReply, type Job, type JobState, type Sound } fro
 
 export interface WishesOptions {
   find: (name: string) => Sound | undefined;
-  say: (message: string, isError?: boolean) => void;
+  /** `fades`: the line need not keep it. */
+  say: (message: string, isError?: boolean, fades?: boolean) => void;
   /** Empties the line if it still shows this message. */
   takeBack: (message: string) => void;
 }
@@ -30,7 +31,7 @@ export class Wishes {
       return;
     }
     this.waiting.set(job_id, name);
-    this.options.say(making(name));
+    this.options.say(making(name), false, false);
     const end = this.ends.get(job_id);
     if (end) this.end(job_id, end);
   }

@@ -10,7 +10,7 @@ import { JobList, remaining } from '../src/ui/jobs';
 import { PromptBox } from '../src/ui/prompt';
 import { matches, SoundList } from '../src/ui/soundlist';
 import { facts, keyName } from '../src/ui/soundrow';
-import { ConnectionStatus, StatusLine } from '../src/ui/status';
+import { ConnectionStatus, FADES_MS, StatusLine } from '../src/ui/status';
 import { Watcher } from '../src/ui/waveform';
 import { sound } from './golden';
 
@@ -253,6 +253,24 @@ test('the status line takes back only what it still shows', () => {
   expect(texts('.statusline')).toEqual(['Making gen_a …']);
   line.takeBack('Making gen_a …');
   expect(texts('.statusline')).toEqual(['']);
+});
+
+test('a harmless message fades and pushes out no error; the console keeps everything with its count', () => {
+  vi.useFakeTimers();
+  const line = new StatusLine(root);
+  line.say('The sound cannot be read.', true);
+  line.mention('Too late for one event.');
+  expect(texts('.statusline')).toEqual(['The sound cannot be read.']);
+  vi.advanceTimersByTime(FADES_MS * 2);
+  expect(texts('.statusline')).toEqual(['The sound cannot be read.']);
+  line.say('');
+  line.mention('Too late for one event.');
+  expect(texts('.statusline')).toEqual(['Too late for one event.']);
+  vi.advanceTimersByTime(FADES_MS);
+  expect(texts('.statusline')).toEqual(['']);
+  vi.useRealTimers();
+  root.querySelector<HTMLButtonElement>('.toggle')!.click();
+  expect(texts('.messages li span')).toEqual(['×2', 'Too late for one event.', '', 'The sound cannot be read.']);
 });
 
 test('arranging keeps what stays in its place', () => {

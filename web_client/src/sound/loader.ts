@@ -5,9 +5,9 @@ import { failureSentence, LoadFailure } from './failures';
 export interface LoaderOptions {
   /** Loads one address; `fresh` goes past the browser's own cache. Rejects with a LoadFailure. */
   load: (url: string, fresh: boolean) => Promise<unknown>;
-  onProblem?: (message: string) => void;
+  onProblem?: (message: string, name: string) => void;
   /** What was said is not true any more. */
-  onHealed?: (message: string) => void;
+  onHealed?: (message: string, name: string) => void;
   /** Milliseconds. */
   wait?: (ms: number) => Promise<void>;
 }
@@ -78,12 +78,12 @@ export class Loader {
           this.refused.add(url);
           this.wishes.delete(url);
           this.away.delete(url);
-          this.say(failureSentence(wish.name, reason));
+          this.say(failureSentence(wish.name, reason), wish.name);
           break;
         }
         if (unreachable) {
           tries = 0;
-          this.say(failureSentence(wish.name, reason));
+          this.say(failureSentence(wish.name, reason), wish.name);
           await this.pause(url, wish);
         } else {
           fresh = true;
@@ -98,7 +98,7 @@ export class Loader {
     this.wishes.delete(url);
     this.away.delete(url);
     const sentence = failureSentence(wish.name, null);
-    if (this.said.delete(sentence)) this.options.onHealed?.(sentence);
+    if (this.said.delete(sentence)) this.options.onHealed?.(sentence, wish.name);
     // One came through, so the others will.
     for (const other of this.away) this.wishes.get(other)?.wake();
   }
@@ -123,9 +123,9 @@ export class Loader {
     this.probing = false;
   }
 
-  private say(sentence: string): void {
+  private say(sentence: string, name: string): void {
     if (this.said.has(sentence)) return;
     this.said.add(sentence);
-    this.options.onProblem?.(sentence);
+    this.options.onProblem?.(sentence, name);
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 import type { ServerInfo } from '../protocol';
+import { Console } from './console';
 import { el } from './dom';
 
 const LABELS: Record<string, string> = {
@@ -40,22 +41,39 @@ export class ConnectionStatus {
   }
 }
 
-/** One line for what a player should know now. */
+/** Milliseconds for which a message stays that nobody has to act on. */
+export const FADES_MS = 8000;
+
+/** One line for what a player should know now. The console beside it keeps what was said. */
 export class StatusLine {
   private readonly line = el('p', { className: 'statusline', aria: { role: 'status' } });
+  private readonly console: Console;
+  private fading: ReturnType<typeof setTimeout> | undefined;
 
   constructor(root: HTMLElement) {
-    root.append(this.line);
+    const row = el('div', { className: 'statusrow' }, this.line);
+    root.append(row);
+    this.console = new Console(root, row);
   }
 
-  say(message: string, isError = false): void {
+  /** `fades`: it goes by itself; so does everything that is no error, unless something is still going on. */
+  say(message: string, isError = false, fades = !isError): void {
+    clearTimeout(this.fading);
     this.line.textContent = message;
     this.line.classList.toggle('error', isError);
+    this.console.add(message, isError);
+    if (fades && message !== '') this.fading = setTimeout(() => this.takeBack(message), FADES_MS);
+  }
+
+  /** For what is no reason to act: it never pushes out an error. */
+  mention(message: string): void {
+    if (this.line.classList.contains('error') && this.line.textContent !== '') this.console.add(message, false);
+    else this.say(message);
   }
 
   /** Says something, and offers what can be done about it. */
   offer(message: string, label: string, act: () => void): void {
-    this.say(message);
+    this.say(message, false, false);
     this.line.append(' ', el('button', { type: 'button', onclick: act }, label));
   }
 

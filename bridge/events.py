@@ -7,6 +7,8 @@ from typing import Any, Literal, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
+from bridge.audio.facts import SampleFacts, filled
+
 Urls: TypeAlias = list[str] | dict[str, str | list[str]]
 """All slots in their order, or, for pitched sounds, note name -> URL, or URLs where several slots have that root."""
 
@@ -19,7 +21,7 @@ class ErrorBody(TypedDict):
 
 
 class SoundMessage(TypedDict):
-    """``sound``: a playable name has a new or better sample in slot ``n``."""
+    """``sound``: a playable name has a new or better sample in slot ``n``, whose facts it shows."""
 
     seq: int
     name: str
@@ -40,7 +42,7 @@ class SoundMessage(TypedDict):
     model: str | None
     licence: str
     commercial: bool
-    flags: list[str]
+    flags: Sequence[str]
     session: str | None
     strudel: str
 
@@ -120,8 +122,10 @@ def sample_url(sample_id: str, extension: str = "wav") -> str:
 
 def sound_message(seq: int, snapshot: Mapping[str, Any]) -> SoundMessage:
     """Build a ``sound`` message from the catalogue's snapshot: name, slots, and the facts of slot ``n``."""
-    facts: Mapping[str, Any] = snapshot["facts"]
-    return SoundMessage(
+    facts = SampleFacts.of(snapshot["facts"])
+    return filled(
+        SoundMessage,
+        facts,
         seq=seq,
         name=snapshot["name"],
         aliases=list(snapshot["aliases"]),
@@ -129,19 +133,6 @@ def sound_message(seq: int, snapshot: Mapping[str, Any]) -> SoundMessage:
         standin=snapshot["standin"],
         revision=snapshot["revision"],
         urls=sound_urls(snapshot["slots"]),
-        kind=facts["kind"],
-        bpm=facts.get("bpm"),
-        bars=facts.get("bars"),
-        beats=facts.get("beats"),
-        key=facts.get("key"),
-        root=facts.get("root"),
-        seconds=facts["seconds"],
-        prompt=facts["prompt"],
-        engine=facts["engine"],
-        model=facts.get("model"),
-        licence=facts["licence"],
-        commercial=facts["commercial"],
-        flags=list(facts.get("flags", ())),
         session=snapshot.get("session"),
         strudel=strudel_code(snapshot["name"], _take(snapshot), facts),
     )
@@ -166,14 +157,14 @@ def by_root(addresses: Sequence[tuple[str | None, str]]) -> Urls:
     return {root: urls[0] if len(urls) == 1 else urls for root, urls in notes.items()} if notes else []
 
 
-def strudel_code(name: str, n: int, facts: Mapping[str, Any]) -> str:
+def strudel_code(name: str, n: int, facts: SampleFacts) -> str:
     """Code to paste that plays a slot as its kind wants to be played; one cycle is one bar of four beats."""
     sound = f's("{name}:{n}")' if n else f's("{name}")'
-    if facts.get("root"):
-        return f'note("{facts["root"]}").{sound}'
-    if facts.get("bars"):
-        return f"{sound}.loopAt({(facts.get('beats') or facts['bars'] * 4) / 4:g})"
-    cycles = float(facts["seconds"]) * float(facts.get("bpm") or 120.0) / 240.0
+    if facts.root:
+        return f'note("{facts.root}").{sound}'
+    if facts.bars:
+        return f"{sound}.loopAt({(facts.beats or facts.bars * 4) / 4:g})"
+    cycles = facts.seconds * (facts.bpm or 120.0) / 240.0
     return sound if cycles <= 1.0 else f"{sound}.slow({-int(-cycles // 1)})"
 
 

@@ -11,7 +11,9 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from bridge.api.body import NO_STORE
+from bridge.api.description.shapes import SoundFacts
 from bridge.api.samplefile import SampleFile
+from bridge.audio.facts import filled
 from bridge.audio.formats import FORMATS
 from bridge.errors import InvalidRequest
 from bridge.events import sample_url
@@ -21,6 +23,10 @@ from bridge.sounds.service import SampleService
 from bridge.system.threads import SERVING
 
 BASE64 = "base64"
+_IN_HEADERS = (
+    "name", "n", "task_id", "duration", "sampling_rate", "generation_time", "cached", "engine", "licence", "strudel",
+)  # fmt: skip
+"""Keys of the JSON answer that stand in headers when the answer is the audio."""
 _ACCEPTED = {f"audio/{name}": extension for name, extension in {
     "wav": "wav", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav", "*": "wav",
     "flac": "flac", "x-flac": "flac", "ogg": "ogg", "vorbis": "ogg", "mpeg": "mp3", "mp3": "mp3",
@@ -64,12 +70,7 @@ async def answer_sound(
     if extension != BASE64:
         sample = placed.sample
         path = await service.library.audio(sample.sample_id, extension)
-        headers = {f"X-Bridge-{name}": quote(str(value), safe=" :;,./()\"'=") for name, value in {
-            "Name": placed.name, "N": placed.n, "Task-Id": task_id or "", "Duration": facts["duration"],
-            "Sampling-Rate": facts["sampling_rate"], "Generation-Time": facts["generation_time"],
-            "Cached": str(placed.cached).lower(), "Engine": facts["engine"], "Licence": facts["licence"],
-            "Strudel": placed.strudel,
-        }.items()}  # fmt: skip
+        headers = {f"X-Bridge-{key.replace('_', '-').title()}": _header(facts[key]) for key in _IN_HEADERS}
         headers["Content-Location"] = sample_url(sample.sample_id, FORMATS[extension].suffix)
         headers["Content-Disposition"] = f'inline; filename="{placed.name}_{placed.n}.{FORMATS[extension].suffix}"'
         headers[hdrs.CACHE_CONTROL] = "no-store"
@@ -79,31 +80,30 @@ async def answer_sound(
     return web.Response(body=body, content_type="application/json", headers=NO_STORE)
 
 
+def _header(value: Any) -> str:
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return quote(text, safe=" :;,./()\"'=")
+
+
 def _facts(placed: Placed, task_id: str | None, seconds: float) -> dict[str, Any]:
-    sample, facts = placed.sample, placed.sample.facts
-    return {
-        "success": True,
+    sample, facts = placed.sample, placed.facts
+    return {**filled(
+        SoundFacts,
+        facts,
+        success=True,
         # A look at the library tells foreign pages no words; what a caller asked for itself are its own.
-        "prompt": facts["prompt"] if task_id is not None or not current_caller().secluded else "",
-        "duration": sample.frames / sample.rate,
-        "sampling_rate": sample.rate,
-        "generation_time": round(seconds, 3),
-        "cached": placed.cached,
-        "name": placed.name,
-        "n": placed.n,
-        "task_id": task_id,
-        "status": "completed",
-        "audio_url": sample_url(sample.sample_id),
-        "strudel": placed.strudel,
-        "kind": facts["kind"],
-        "bpm": facts["bpm"],
-        "bars": facts["bars"],
-        "key": facts["key"],
-        "seed": facts["seed"],
-        "engine": facts["engine"],
-        "model": facts["model"],
-        "licence": facts["licence"],
-    }
+        prompt=facts.prompt if task_id is not None or not current_caller().secluded else "",
+        duration=sample.frames / sample.rate,
+        sampling_rate=sample.rate,
+        generation_time=round(seconds, 3),
+        cached=placed.cached,
+        name=placed.name,
+        n=placed.n,
+        task_id=task_id,
+        status="completed",
+        audio_url=sample_url(sample.sample_id),
+        strudel=placed.strudel,
+    )}  # fmt: skip
 
 
 def _with_base64(facts: dict[str, Any], path: Path) -> bytes:

@@ -88,7 +88,7 @@ def _address(service: SampleService, ticket: Ticket) -> tuple[str | None, str] |
     except BridgeError:
         standin = ticket.asked.get("standin_id")
         return (ticket.asked.get("standin_root"), sample_url(standin)) if standin else None
-    return placed.sample.facts.get("root"), sample_url(placed.sample.sample_id)
+    return placed.facts.root, sample_url(placed.sample.sample_id)
 
 
 def _wait_seconds(request: web.Request) -> float:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from bridge.audio.facts import filled
 from bridge.client.maker import MadeSimilar, MadeSound, OnProgress
 from bridge.client.wishes import Wish
 from bridge.jobs import Priority, Progress
@@ -89,11 +90,12 @@ async def open_local(settings: Settings) -> AsyncIterator[LocalMaker]:
 
 
 def _made(placed: Placed) -> MadeSound:
-    return MadeSound.of(
+    return filled(
+        MadeSound,
+        placed.facts,
         name=placed.name,
         n=placed.n,
         strudel=placed.strudel,
         cached=placed.cached,
         sample_id=placed.sample.sample_id,
-        facts=placed.sample.facts,
     )

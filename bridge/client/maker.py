@@ -15,7 +15,7 @@ OnProgress: TypeAlias = Callable[[float, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class MadeSound:
-    """A sound and where it has gone."""
+    """A sound, where it has gone, and the facts that the command line shows."""
 
     name: str
     n: int
@@ -24,7 +24,7 @@ class MadeSound:
     bpm: float | None
     bars: int | None
     key: str | None
-    seed: int
+    seed: int | None
     engine: str
     model: str | None
     licence: str
@@ -34,15 +34,6 @@ class MadeSound:
     strudel: str
     prompt: str
     sample_id: str
-
-    @classmethod
-    def of(
-        cls, *, name: str, n: int, strudel: str, cached: bool, sample_id: str, facts: Mapping[str, Any]
-    ) -> MadeSound:
-        """Build it from a sample's facts."""
-        names = ("seconds", "kind", "bpm", "bars", "key", "seed", "engine", "model", "licence", "commercial", "prompt")
-        told = {field: facts[field] for field in names}
-        return cls(name=name, n=n, strudel=strudel, cached=cached, sample_id=sample_id, **told)
 
     def as_json(self) -> dict[str, Any]:
         """Build the form of ``--json``."""

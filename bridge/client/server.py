@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, FormData
 
+from bridge.audio.facts import SampleFacts, filled
 from bridge.audio.formats import FORMATS
 from bridge.client.maker import MadeSimilar, MadeSound, OnProgress
 from bridge.client.wishes import Wish
@@ -88,8 +89,7 @@ class ServerMaker:
             raise BridgeError(error["message"], code=error["code"])
         if "facts" not in task:
             raise BridgeError("The running server is older than this program. Restart it.", code="bad_answer")
-        told = {key: task[key] for key in ("name", "n", "strudel", "cached", "sample_id", "facts")}
-        return MadeSound.of(**told)
+        return filled(MadeSound, SampleFacts.of(task["facts"]), **task)
 
     async def _json(self, method: str, path: str, **keywords: Any) -> dict[str, Any]:
         async with self._call(method, path, **keywords) as answer:

@@ -97,15 +97,15 @@ def utc(seconds: float) -> str:
 
 
 def _metadata(ticket: Ticket, placed: Placed | None) -> JobMetadata:
-    facts: Mapping[str, Any] = placed.sample.facts if placed else {}
-    spec: Mapping[str, Any] = facts.get("spec") or ticket.job.work.get("spec") or {}
+    facts = placed.facts if placed else None
+    spec: Mapping[str, Any] = (facts and facts.spec) or ticket.job.work.get("spec") or {}
     return JobMetadata(
         prompt=str(ticket.asked.get("prompt", spec.get("prompt", ""))),
-        engine=facts.get("engine", spec.get("engine")),
-        model=facts.get("model", spec.get("model")),
+        engine=facts.engine if facts else spec.get("engine"),
+        model=facts.model if facts else spec.get("model"),
         seed=spec.get("seed"),
         parameters={name: spec[name] for name in PARAMETERS if name in spec},
         name=placed.name if placed else ticket.asked.get("name"),
         n=placed.n if placed else ticket.asked.get("n"),
-        licence=facts.get("licence"),
+        licence=facts.licence if facts else None,
     )

@@ -1,13 +1,13 @@
-"""What is known of a sample, and what makes two samples the same."""
+"""The facts of a new sample, and what makes two samples the same."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from bridge import __version__
 from bridge.audio import RECIPE
+from bridge.audio.facts import SampleFacts
 from bridge.engines.hosting.client import Made
 from bridge.plugins.engine import EngineInfo
 from prompts import SampleSpec, terms
@@ -24,37 +24,35 @@ def recipe_of(info: EngineInfo, rate: int = DEFAULT_RATE) -> str:
     return f"{info.name}/{info.revision}/{RECIPE}" + (f"/{rate}" if rate != DEFAULT_RATE else "")
 
 
-def facts_of(spec: SampleSpec, info: EngineInfo, made: Made, rate: int = DEFAULT_RATE) -> dict[str, Any]:
+def facts_of(spec: SampleSpec, info: EngineInfo, made: Made, rate: int = DEFAULT_RATE) -> SampleFacts:
     """Everything that is known of a new sample; it stays with it in the catalogue."""
-    return {
-        "prompt": spec.prompt,
-        "kind": str(spec.kind),
-        "seconds": made.frames / made.rate,
-        "bpm": spec.bpm,
-        "bars": spec.bars,
-        "beats": spec.beats,
-        "key": spec.key,
-        "meter": spec.meter,
-        "chords": list(spec.chords),
-        "root": None,
-        "seed": spec.seed,
-        "engine": info.name,
-        "revision": info.revision,
-        "model": info.model,
-        "licence": info.licence,
-        "commercial": info.commercial,
-        "digital_source_type": "trainedAlgorithmicMedia" if info.generative_model else "algorithmicMedia",
-        "recipe": recipe_of(info, rate),
-        "version": __version__,
-        "parents": [spec.source] if spec.source else [],
-        "flags": list(made.flags),
-        "score": made.score,
-        "measures": dict(made.measures),
-        "decisions": list(made.decisions),
-        "spec": spec.model_dump(mode="json"),
-        "created_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        **made.facts,
-    }
+    return SampleFacts(
+        prompt=spec.prompt,
+        kind=str(spec.kind),
+        seconds=made.frames / made.rate,
+        bpm=spec.bpm,
+        bars=spec.bars,
+        beats=spec.beats,
+        key=spec.key,
+        meter=spec.meter,
+        chords=list(spec.chords),
+        seed=spec.seed,
+        engine=info.name,
+        revision=info.revision,
+        model=info.model,
+        licence=info.licence,
+        commercial=info.commercial,
+        digital_source_type="trainedAlgorithmicMedia" if info.generative_model else "algorithmicMedia",
+        recipe=recipe_of(info, rate),
+        version=__version__,
+        parents=[spec.source] if spec.source else [],
+        flags=list(made.flags),
+        score=made.score,
+        measures=dict(made.measures),
+        decisions=list(made.decisions),
+        spec=spec.model_dump(mode="json"),
+        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    ).but(**made.facts)
 
 
 def search_terms(prompt: str, name: str, aliases: Sequence[str]) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import cache
+from bridge.audio.facts import SampleFacts
 from bridge.audio.files.delivery import Described, FileMaker
 from bridge.audio.files.peaks import peaks
 from bridge.audio.formats import FORMATS, PEAKS
@@ -412,7 +413,7 @@ def _unknown_sample(sample_id: str) -> NotFound:
 
 
 def _described(sample: Sample | NewSample) -> Described:
-    return Described(sample.sample_id, sample.rate, sample.channels, sample.frames, sample.facts)
+    return Described(sample.sample_id, sample.rate, sample.channels, sample.frames, SampleFacts.of(sample.facts))
 
 
 def _narrowed(filters: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from bridge.audio.facts import SampleFacts
 from bridge.engines.hosting.client import Made
 from bridge.engines.hosting.engines import EngineRoom
 from bridge.errors import LOST, PASSING, BridgeError, EngineError
@@ -99,11 +100,12 @@ class TakeMaker:
             rate=made.rate,
             channels=made.channels,
             frames=made.frames,
-            facts=facts_of(spec, info, made, rate),
+            facts=facts_of(spec, info, made, rate).as_json(),
         )
 
 
 def score(take: Sample | NewSample) -> float:
     """What the quality gate says of a take, 0..1; one that it flags comes behind all that it does not."""
-    score = float(take.facts.get("score", 1.0))
-    return score - 1.0 if take.facts.get("flags") else score
+    facts = SampleFacts.of(take.facts)
+    score = 1.0 if facts.score is None else float(facts.score)
+    return score - 1.0 if facts.flags else score

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from bridge.audio.facts import SampleFacts
 from bridge.errors import JobCancelled
 from bridge.events import JobMessage, strudel_code
 from bridge.jobs import Job, State, Ticket
@@ -30,9 +31,14 @@ class Placed:
     """True when the audio was there before it was asked for."""
 
     @property
+    def facts(self) -> SampleFacts:
+        """What is known of the sample."""
+        return SampleFacts.of(self.sample.facts)
+
+    @property
     def strudel(self) -> str:
         """Code to paste."""
-        return strudel_code(self.name, self.n, self.sample.facts)
+        return strudel_code(self.name, self.n, self.facts)
 
 
 class Placer:

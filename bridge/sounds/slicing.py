@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.audio import RECIPE
+from bridge.audio.facts import SampleFacts
 from bridge.errors import BridgeError
 from bridge.system.disk import remove_files
 from cache import NewSample, Sample
@@ -50,22 +51,18 @@ async def cut_slices(source: Sample, master: Path, incoming: Path) -> list[NewSa
 
 def _new(source: Sample, number: int, piece: dict[str, Any]) -> NewSample:
     spec_id = hashlib.sha256(f"{source.sample_id}/slice/{number}/{RECIPE}".encode()).hexdigest()[:32]
-    whole: dict[str, Any] = {
-        "kind": "oneshot",
-        "bars": None,
-        "beats": None,
-        "root": None,
-        "flags": [],
-        "measures": {},
-        "score": 1.0,
-    }
-    facts = {
-        **source.facts,
-        **whole,
-        "seconds": piece["frames"] / piece["rate"],
-        "parents": [source.sample_id],
-        "decisions": [f"cut out of {source.sample_id} at {piece['start_s']:.3f} s, before its attack {number}"],
-    }
+    facts = SampleFacts.of(source.facts).but(
+        kind="oneshot",
+        bars=None,
+        beats=None,
+        root=None,
+        flags=[],
+        measures={},
+        score=1.0,
+        seconds=piece["frames"] / piece["rate"],
+        parents=[source.sample_id],
+        decisions=[f"cut out of {source.sample_id} at {piece['start_s']:.3f} s, before its attack {number}"],
+    )
     return NewSample(
         sample_id=piece["sample_id"],
         spec_id=spec_id,
@@ -74,5 +71,5 @@ def _new(source: Sample, number: int, piece: dict[str, Any]) -> NewSample:
         rate=piece["rate"],
         channels=piece["channels"],
         frames=piece["frames"],
-        facts=facts,
+        facts=facts.as_json(),
     )

@@ -9,6 +9,7 @@ from typing import Any, NotRequired, get_origin, get_type_hints
 import pytest
 
 from bridge import events
+from bridge.audio.facts import SampleFacts
 
 GOLDEN = Path(__file__).parents[1] / "protocol"
 
@@ -36,7 +37,7 @@ def test_a_sound_message_is_built_from_the_catalogue_to_the_last_key(name):
     wanted = golden(name)
     assert events.wire_event("sound", wanted["seq"], snapshot(wanted)) == {
         **wanted,
-        "strudel": events.strudel_code(wanted["name"], wanted["n"], wanted),
+        "strudel": events.strudel_code(wanted["name"], wanted["n"], SampleFacts.of(wanted)),
     }
 
 
@@ -121,4 +122,4 @@ def test_the_code_of_a_pitched_slot_counts_the_slots_of_its_root():
     ],
 )
 def test_the_code_plays_a_slot_as_its_kind_wants_to_be_played(n, facts, code):
-    assert events.strudel_code("kick", n, facts) == code
+    assert events.strudel_code("kick", n, SampleFacts.of(facts)) == code

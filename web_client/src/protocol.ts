@@ -37,8 +37,8 @@ export interface Sound {
   bars: number | null;
   beats: number | null;
   key: string | null;
-  /** Root note as a name ("c3") or a MIDI number. */
-  root: string | number | null;
+  /** Root note, such as "c3". */
+  root: string | null;
   seconds: number | null;
   prompt: string;
   engine: string;
@@ -200,7 +200,7 @@ export function parseSound(value: unknown): Sound | null {
     bars: number(from.bars),
     beats: number(from.beats),
     key: text(from.key),
-    root: text(from.root) ?? number(from.root),
+    root: text(from.root),
     seconds: number(from.seconds),
     prompt: text(from.prompt) ?? '',
     engine: text(from.engine) ?? '',

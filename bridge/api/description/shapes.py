@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from bridge.audio.facts import SampleFacts
 from bridge.events import ErrorBody, SoundMessage, Urls
 from bridge.exchange.job_status import JobStatus
 
@@ -35,7 +36,7 @@ class Error(TypedDict):
 
 
 class SoundFacts(TypedDict):
-    """A sound that has been made."""
+    """A sound that has been made, with the facts that contract A shows."""
 
     success: Literal[True]
     prompt: str
@@ -55,7 +56,7 @@ class SoundFacts(TypedDict):
     bpm: float | None
     bars: int | None
     key: str | None
-    seed: int
+    seed: int | None
     engine: str
     model: str | None
     licence: str
@@ -84,8 +85,7 @@ class Task(TypedDict):
     strudel: NotRequired[str]
     cached: NotRequired[bool]
     """True when the audio was there before it was asked for."""
-    facts: NotRequired[dict[str, Any]]
-    """Everything that is known of the sample"""
+    facts: NotRequired[SampleFacts]
     error: NotRequired[ErrorBody]
     variations: NotRequired[list[str]]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from bridge.audio.facts import SampleFacts
 from bridge.audio.files import tags
 from bridge.audio.files.provenance import document
 
@@ -26,7 +27,7 @@ class Described:
     """Hz."""
     channels: int
     frames: int
-    facts: Mapping[str, Any]
+    facts: SampleFacts
 
 
 @dataclass(frozen=True, slots=True)

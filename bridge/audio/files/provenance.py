@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.audio.facts import SampleFacts
+
 SCHEMA = "sample-bridge/provenance/1"
 """Named in every document; a later version only adds fields, or counts up."""
 PROGRAM = "sample-bridge"
@@ -22,37 +24,53 @@ _OWN_FIELDS = ("prompt", "seed", "engine", "model", "kind", "bpm", "bars", "key"
 """Of a spec: those that the document has in places of their own."""
 
 
+_OF_ENGINE = ("revision", "model", "licence", "commercial")
+_OF_MUSIC = ("kind", "bpm", "bars", "beats", "meter", "key", "root")
+_OF_MAKING = ("recipe", "decisions", "measures", "flags", "score", "parents")
+"""Facts that the document shows under their own names: in ``engine``, in ``music``, and at its end."""
+
+
 def document(
-    facts: Mapping[str, Any], *, sample_id: str, rate: int, channels: int, frames: int, prompts: bool = True
+    facts: SampleFacts, *, sample_id: str, rate: int, channels: int, frames: int, prompts: bool = True
 ) -> dict[str, Any]:
     """Build the document of a sample. ``rate`` in Hz; ``prompts`` False leaves the words away."""
-    source_type = facts.get("digital_source_type", "algorithmicMedia")
     return {
         "schema": SCHEMA,
-        "made_by": f"{PROGRAM} {facts.get('version', '')}".strip(),
-        "created_at": facts.get("created_at", ""),
+        "made_by": f"{PROGRAM} {facts.version}".strip(),
+        "created_at": facts.created_at,
         "sample_id": sample_id,
-        "digital_source_type": source_type,
-        "digital_source_type_uri": SOURCE_TYPES + source_type,
-        "engine": {
-            "name": facts.get("engine", ""),
-            "revision": facts.get("revision", ""),
-            "model": facts.get("model"),
-            "licence": facts.get("licence", ""),
-            "commercial": bool(facts.get("commercial")),
+        "digital_source_type": facts.digital_source_type,
+        "digital_source_type_uri": SOURCE_TYPES + facts.digital_source_type,
+        "engine": {"name": facts.engine, **facts.some(_OF_ENGINE)},
+        "prompt": facts.prompt if prompts else "",
+        "seed": facts.seed,
+        "parameters": {
+            name: value for name, value in facts.spec.items() if name not in _OWN_FIELDS and value is not None
         },
-        "prompt": facts.get("prompt", "") if prompts else "",
-        "seed": facts.get("seed"),
-        "parameters": _parameters(facts.get("spec")),
-        "music": {name: facts.get(name) for name in ("kind", "bpm", "bars", "beats", "meter", "key", "root")},
+        "music": facts.some(_OF_MUSIC),
         "audio": {"rate_hz": rate, "channels": channels, "frames": frames},
-        "recipe": facts.get("recipe", ""),
-        "decisions": facts.get("decisions", []),
-        "measures": facts.get("measures", {}),
-        "flags": facts.get("flags", []),
-        "score": facts.get("score"),
-        "parents": facts.get("parents", []),
+        **facts.some(_OF_MAKING),
     }
+
+
+def facts_in(found: Mapping[str, Any]) -> SampleFacts:
+    """Read a document's facts back, as well as they can be had. Raises ValueError, TypeError or AttributeError."""
+    engine, music, audio, parameters = (
+        dict(found.get(part) or {}) for part in ("engine", "music", "audio", "parameters")
+    )
+    rate, frames = int(audio.get("rate_hz") or 0), int(audio.get("frames") or 0)
+    told = {
+        **{name: found.get(name) for name in ("prompt", "seed", "digital_source_type", "created_at", *_OF_MAKING)},
+        **{name: music.get(name) for name in _OF_MUSIC},
+        **{name: engine.get(name) for name in _OF_ENGINE},
+        "engine": engine.get("name"),
+        "version": str(found.get("made_by") or "").rpartition(" ")[2],
+        "chords": parameters.get("chords"),
+        "seconds": frames / rate if rate else 0.0,
+    }
+    facts = SampleFacts.found(told)
+    asked = facts.some([name for name in _OWN_FIELDS if name != "duration"])
+    return facts.but(spec={**parameters, **asked, "duration": facts.seconds or None})
 
 
 def statement(found: Mapping[str, Any]) -> str:
@@ -86,9 +104,3 @@ def from_text(text: str) -> dict[str, Any] | None:
 def without_prompt(found: Mapping[str, Any]) -> dict[str, Any]:
     """Take the words out of a document. What is left is never longer than it was."""
     return {**found, "prompt": ""}
-
-
-def _parameters(spec: object) -> dict[str, Any]:
-    if not isinstance(spec, Mapping):
-        return {}
-    return {name: value for name, value in spec.items() if name not in _OWN_FIELDS and value is not None}

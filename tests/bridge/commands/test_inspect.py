@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from bridge.audio.facts import SampleFacts
 from bridge.audio.files import provenance, riff
 
 SUFFIXES = ("wav", "24.wav", "flac", "ogg", "mp3")
@@ -42,7 +43,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "decisions": ["stretched by 1.01"],
         "spec": {"guidance": 3.0},
     }
-    sample = delivery.Described(codecs.sample_id(pcm, 44100), 44100, 1, 4410, facts)
+    sample = delivery.Described(codecs.sample_id(pcm, 44100), 44100, 1, 4410, SampleFacts.of(facts))
     codecs.write_master(folder / "master.wav", pcm, 44100)
     found = {}
     for name, form in FORMATS.items():

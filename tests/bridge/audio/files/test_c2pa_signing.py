@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from bridge.audio.facts import SampleFacts
 from bridge.audio.files import codecs, delivery, tags
 from bridge.audio.files.c2pa_signing import open_signer, read_signature
 from bridge.audio.formats import FORMATS
@@ -80,7 +81,7 @@ def delivered(folder: Path, extension: str, sign: delivery.Sign | None) -> bytes
     pcm = codecs.to_pcm(Clip.of(np.random.default_rng(0).uniform(-0.5, 0.5, (2, 9001)), 44100))
     codecs.write_master(folder / "master.wav", pcm, 44100)
     facts = {"prompt": "dusty", "engine": "musicgen", "kind": "loop", "digital_source_type": "trainedAlgorithmicMedia"}
-    sample = delivery.Described(codecs.sample_id(pcm, 44100), 44100, 2, 9001, facts)
+    sample = delivery.Described(codecs.sample_id(pcm, 44100), 44100, 2, 9001, SampleFacts.of(facts))
     return delivery.FileMaker(sign=sign).deliver(folder / "master.wav", extension, sample)
 
 

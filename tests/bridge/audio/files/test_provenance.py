@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.audio.facts import SampleFacts
 from bridge.audio.files import provenance
 
 AUDIO = {"sample_id": "ab" * 16, "rate": 44100, "channels": 2, "frames": 1000}
@@ -37,7 +38,7 @@ FACTS = {
 
 
 def test_the_document_has_everything_that_the_facts_know() -> None:
-    found = provenance.document(FACTS, **AUDIO)
+    found = provenance.document(SampleFacts.of(FACTS), **AUDIO)
     assert found["schema"] == provenance.SCHEMA
     assert found["engine"] == {
         "name": "musicgen",
@@ -59,22 +60,22 @@ def test_the_document_has_everything_that_the_facts_know() -> None:
 
 
 def test_facts_of_an_older_version_make_a_document_too() -> None:
-    found = provenance.document({"prompt": "kick"}, **AUDIO)
+    found = provenance.document(SampleFacts.of({"prompt": "kick"}), **AUDIO)
     assert found["engine"]["name"] == ""
     assert "unknown" in provenance.statement(found)
 
 
 def test_without_prompts_no_word_of_them_is_anywhere() -> None:
     for found in (
-        provenance.document(FACTS, **AUDIO, prompts=False),
-        provenance.without_prompt(provenance.document(FACTS, **AUDIO)),
+        provenance.document(SampleFacts.of(FACTS), **AUDIO, prompts=False),
+        provenance.without_prompt(provenance.document(SampleFacts.of(FACTS), **AUDIO)),
     ):
         assert "dusty" not in json.dumps(found)
         assert found["prompt"] == ""
 
 
 def test_the_text_is_one_line_of_ascii_and_comes_back() -> None:
-    found = provenance.document(FACTS, **AUDIO)
+    found = provenance.document(SampleFacts.of(FACTS), **AUDIO)
     text = provenance.to_text(found)
     assert text.isascii()
     assert "\n" not in text
@@ -93,7 +94,7 @@ def test_any_other_text_is_no_document(text: str) -> None:
 
 
 def test_the_statement_fits_the_broadcast_description() -> None:
-    text = provenance.statement(provenance.document(FACTS, **AUDIO))
+    text = provenance.statement(provenance.document(SampleFacts.of(FACTS), **AUDIO))
     for word in ("musicgen", "trainedAlgorithmicMedia", "CC-BY-NC-4.0", "0.1.0"):
         assert word in text
     assert len(text) <= 256
@@ -102,4 +103,4 @@ def test_the_statement_fits_the_broadcast_description() -> None:
 def test_every_field_is_described() -> None:
     page = (Path(__file__).parents[4] / "docs" / "provenance.md").read_text("utf-8")
     described = re.findall(r"^\| `(\w+)` \|", page.partition("## Where it stands")[0], re.MULTILINE)
-    assert described == list(provenance.document(FACTS, **AUDIO))
+    assert described == list(provenance.document(SampleFacts.of(FACTS), **AUDIO))

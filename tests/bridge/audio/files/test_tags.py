@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from bridge.audio.facts import SampleFacts
 from bridge.audio.files import codecs, provenance, riff, tags
 from bridge.audio.formats import FORMATS
 from bridge.plugins.clip import Clip
@@ -42,7 +43,7 @@ def pcm(frames: int = 20001, channels: int = 2) -> codecs.Pcm:
 def document(audio: codecs.Pcm, **more) -> dict:
     ident = codecs.sample_id(audio, 44100)
     return provenance.document(
-        FACTS | more, sample_id=ident, rate=44100, channels=audio.shape[1], frames=audio.shape[0]
+        SampleFacts.of(FACTS | more), sample_id=ident, rate=44100, channels=audio.shape[1], frames=audio.shape[0]
     )
 
 

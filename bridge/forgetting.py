@@ -16,6 +16,7 @@ from bridge.audio.files import tags
 from bridge.errors import BridgeError
 from bridge.exchange.stems import forget_words
 from bridge.monitoring.usage_log import forget_usage
+from bridge.rights.redacting import without_words
 from bridge.sets import forget_in_sets
 from bridge.sounds.facts import search_terms
 from bridge.sounds.service import SampleService
@@ -82,9 +83,9 @@ async def forget(service: SampleService, name: str | None = None, *, names_too: 
     sound = await library.sound(name) if name is not None else None
     prompts, renamed = set(_owed), dict[str, str]()
 
-    def facts(known: Mapping[str, Any]) -> dict[str, Any]:
+    def facts(known: dict[str, Any]) -> dict[str, Any]:
         prompts.add(str(known.get("prompt", "")))
-        return without_prompt(known)
+        return without_words(known)
 
     def nameless(known: Sound) -> str:
         new = _nameless(known)
@@ -159,13 +160,6 @@ async def _in_sets(service: SampleService, words: Words) -> None:
 
 register("sets", _in_sets)
 register("damaged files that were set aside", _in_files_set_aside)
-
-
-def without_prompt(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the words out of a sample's facts; the fields stay, empty."""
-    spec = facts.get("spec")
-    kept = {**facts, "prompt": ""}
-    return {**kept, "spec": {**spec, "prompt": ""}} if isinstance(spec, Mapping) else kept
 
 
 def _terms(sound: Sound, slots: Sequence[Facts]) -> dict[str, float]:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bridge.audio.facts import filled
 from bridge.client.maker import MadeSimilar, MadeSound, OnProgress
 from bridge.client.wishes import Wish
 from bridge.jobs import Priority, Progress
@@ -90,12 +89,4 @@ async def open_local(settings: Settings) -> AsyncIterator[LocalMaker]:
 
 
 def _made(placed: Placed) -> MadeSound:
-    return filled(
-        MadeSound,
-        placed.facts,
-        name=placed.name,
-        n=placed.n,
-        strudel=placed.strudel,
-        cached=placed.cached,
-        sample_id=placed.sample.sample_id,
-    )
+    return MadeSound(placed.name, placed.n, placed.cached, placed.strudel, placed.sample.sample_id, placed.facts)

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from bridge.audio.facts import SampleFacts
 from bridge.client.wishes import Wish
 
 OnProgress: TypeAlias = Callable[[float, float | None], None]
 """Told how far the work is (0..1) and how many seconds it may still take (None: unknown)."""
 
 
+_SHOWN = ("seconds", "kind", "bpm", "bars", "key", "seed", "engine", "model", "licence", "commercial")
+"""Facts that ``--json`` shows."""
+
+
 @dataclass(frozen=True, slots=True)
 class MadeSound:
-    """A sound, where it has gone, and the facts that the command line shows."""
+    """A sound and where it has gone."""
 
     name: str
     n: int
-    seconds: float
-    kind: str
-    bpm: float | None
-    bars: int | None
-    key: str | None
-    seed: int | None
-    engine: str
-    model: str | None
-    licence: str
-    commercial: bool
     cached: bool
     """True when it was kept already."""
     strudel: str
-    prompt: str
     sample_id: str
+    facts: SampleFacts
 
     def as_json(self) -> dict[str, Any]:
         """Build the form of ``--json``."""
-        return asdict(self)
+        place = {"name": self.name, "n": self.n, **self.facts.some(_SHOWN), "cached": self.cached}
+        return {**place, "strudel": self.strudel, "prompt": self.facts.prompt, "sample_id": self.sample_id}
 
 
 @dataclass(frozen=True, slots=True)

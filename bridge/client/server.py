@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, FormData
 
-from bridge.audio.facts import SampleFacts, filled
+from bridge.audio.facts import SampleFacts
 from bridge.audio.formats import FORMATS
 from bridge.client.maker import MadeSimilar, MadeSound, OnProgress
 from bridge.client.wishes import Wish
@@ -89,7 +89,8 @@ class ServerMaker:
             raise BridgeError(error["message"], code=error["code"])
         if "facts" not in task:
             raise BridgeError("The running server is older than this program. Restart it.", code="bad_answer")
-        return filled(MadeSound, SampleFacts.of(task["facts"]), **task)
+        where = {key: task[key] for key in ("name", "n", "cached", "strudel", "sample_id")}
+        return MadeSound(**where, facts=SampleFacts.of(task["facts"]))
 
     async def _json(self, method: str, path: str, **keywords: Any) -> dict[str, Any]:
         async with self._call(method, path, **keywords) as answer:

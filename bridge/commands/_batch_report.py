@@ -72,7 +72,7 @@ class Report:
         """Say what came of a line."""
         for sound in sounds:
             state = "kept" if sound.cached else "made"
-            self._line(f"{state}  {sound.seconds:7.3f} s  {sound.strudel}")
+            self._line(f"{state}  {sound.facts.seconds:7.3f} s  {sound.strudel}")
         self.progress(label)
 
     def failed(self, failure: Failure) -> None:

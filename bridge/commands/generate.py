@@ -75,15 +75,16 @@ def written(files: Sequence[Path], number: int) -> dict[str, str]:
 
 def describe(sound: MadeSound, more: Mapping[str, Any]) -> str:
     """Write a sound's facts as lines, the code to paste last."""
-    facts = [sound.kind, f"{sound.seconds:.3f} s"]
-    facts += [f"{sound.bpm:g} bpm"] if sound.bpm else []
-    facts += [f"{sound.bars} {'bar' if sound.bars == 1 else 'bars'}"] if sound.bars else []
-    facts += [sound.key] if sound.key else []
+    facts = sound.facts
+    told = [facts.kind, f"{facts.seconds:.3f} s"]
+    told += [f"{facts.bpm:g} bpm"] if facts.bpm else []
+    told += [f"{facts.bars} {'bar' if facts.bars == 1 else 'bars'}"] if facts.bars else []
+    told += [facts.key] if facts.key else []
     rows = {
         "name": f"{sound.name}, n {sound.n}{' (kept already)' if sound.cached else ''}",
-        "sound": ", ".join(facts),
-        "engine": f"{sound.engine}, {sound.model}" if sound.model else sound.engine,
-        "licence": sound.licence if sound.commercial else f"{sound.licence} (no commercial use)",
+        "sound": ", ".join(told),
+        "engine": f"{facts.engine}, {facts.model}" if facts.model else facts.engine,
+        "licence": facts.licence if facts.commercial else f"{facts.licence} (no commercial use)",
         **more,
         "paste": sound.strudel,
     }

@@ -83,8 +83,8 @@ async def _similar(settings: Settings, file: Path | None, wish: dict[str, Any], 
     write_whole(output, made.wav)
     write_whole(found, json.dumps(described, indent=2).encode())
     return described | {
-        "prompt": made.sound.prompt,
-        "engine": made.sound.engine,
+        "prompt": made.sound.facts.prompt,
+        "engine": made.sound.facts.engine,
         "sample_rate": RATE,
         "file": str(output),
         "features_file": str(found),

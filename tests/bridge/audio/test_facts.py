@@ -15,7 +15,6 @@ import pytest
 from bridge.api.description.shapes import SoundFacts
 from bridge.audio.facts import SampleFacts
 from bridge.audio.files import provenance
-from bridge.client.maker import MadeSound
 from bridge.events import SoundMessage, Urls, sound_message
 
 REPOSITORY = Path(__file__).parents[3]
@@ -25,7 +24,7 @@ OF_THE_SOUND = {"revision"}
 AUDIO = {"sample_id": "ab" * 16, "rate": 44100, "channels": 2, "frames": 22050}
 
 
-@pytest.mark.parametrize("shape", [SoundMessage, SoundFacts, MadeSound])
+@pytest.mark.parametrize("shape", [SoundMessage, SoundFacts])
 def test_who_shows_a_fact_gives_it_the_type_that_it_has(shape: type) -> None:
     shown = {name: hint for name, hint in get_type_hints(shape).items() if name in FACTS.keys() - OF_THE_SOUND}
     assert len(shown) > 8

@@ -38,7 +38,7 @@ async def test_a_kept_sound_takes_one_request_since_its_task_has_all_that_is_tol
             (kept,) = await maker.make(wish)
             assert asked == ["POST /generate"]
     assert (made.cached, kept.cached) == (False, True)
-    assert (made.sample_id, made.prompt, made.seconds) == (kept.sample_id, "tone 440 hz", 0.3)
+    assert (made.sample_id, made.facts.prompt, made.facts.seconds) == (kept.sample_id, "tone 440 hz", 0.3)
 
 
 async def test_an_older_server_is_told_to_restart(aiohttp_server) -> None:

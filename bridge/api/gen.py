@@ -19,7 +19,7 @@ from bridge.jobs import Ticket
 from bridge.sounds.orders import GenerateBody, Order
 from bridge.sounds.placing import Placed
 from bridge.sounds.service import SampleService
-from prompts import InvalidKeyword, Keyword, SampleSpec, parse_keywords
+from prompts import InvalidKeyword, Keyword, SampleSpec, parse_keywords, reserved_name
 
 WAIT_SECONDS = 1.5
 MAX_WAIT_SECONDS = 20.0
@@ -50,6 +50,9 @@ async def get_generated_map(request: web.Request) -> web.StreamResponse:
         addresses = [address for ticket in each if (address := _address(service, ticket))]
         if addresses:
             found[keyword.name] = by_root(addresses)
+    for name in list(found):
+        if (plain := _plain(name)) and plain not in found:
+            found[plain] = found[name]
     return json_response(found)
 
 
@@ -79,6 +82,12 @@ def _order(keyword: Keyword, fields: dict[str, object], roots: tuple[str, ...]) 
 def _roots(text: str) -> tuple[str, ...]:
     """Notes for whatever of the words is pitched. Raises pydantic's ValidationError, which names the field."""
     return GenerateBody.model_validate({"roots": text}).roots
+
+
+def _plain(name: str) -> str | None:
+    """The words alone, as people write them who asked for them: ``dusty_break``. None for a name of Strudel's own."""
+    plain = name.removeprefix("gen_")
+    return None if name.startswith("_") or plain.isdigit() or reserved_name(plain) else plain
 
 
 def _address(service: SampleService, ticket: Ticket) -> tuple[str | None, str] | None:

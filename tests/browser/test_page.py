@@ -162,18 +162,37 @@ async def test_stop_all_ends_tails_and_previews_and_sound_comes_back(tone_bridge
     await visit.loud()
 
 
-async def test_the_limiter_leaves_quiet_sounds_alone_and_holds_loud_ones(tone_bridge: Bridge, visit: Visit) -> None:
+HOT = (
+    's("gen_kick*4, gen_snare*4, gen_hat*16, gen_clap*4").gain(3)',
+    's("gen_kick*8").gain(10)',
+    's("gen_kick*4, gen_snare*4, gen_sub_bass*2").gain(2).room(1)',
+    's("lab_tone").gain(8)',
+    's("lab_tone, gen_kick*16").gain(4)',
+    's("lab_tone").gain(2).superimpose(x => x.speed(1.5), x => x.speed(.75))',
+    's("gen_snare*16").distort(3).gain(3)',
+    'note("c2 e2 g2 b2").s("sawtooth").gain(6)',
+    's("square*8").lpf(400).lpq(20).gain(5)',
+    's("white*4, gen_kick*4").gain(4)',
+)
+
+
+async def test_the_limiter_leaves_quiet_sounds_alone_and_holds_ten_hot_mixes_at_minus_one_db(
+    tone_bridge: Bridge, visit: Visit
+) -> None:
     await tone_bridge.post("/generate", {"prompt": "tone 350 hz", "name": "lab_tone", "duration": 30})
+    for drum in ("kick", "snare", "hat", "clap", "sub_bass"):
+        await tone_bridge.post("/generate", {"prompt": drum, "name": f"gen_{drum}", "engine": "procedural"})
     await visit.open(tone_bridge.url)
     await visit.play('s("lab_tone").gain(.5)')
     await visit.loud()
     quiet = await visit.hear(0.5)
     assert quiet.peak == pytest.approx(10 ** (-1 / 20) * 0.5, rel=0.12)
-    await visit.page.evaluate("sampleBridge.silence()")
-    await visit.play('s("lab_tone").gain(8)')
-    await visit.loud(0.3)
-    loud = await visit.hear(0.5)
-    assert 0.5 < loud.peak <= 1.0
+    for mix in HOT:
+        await visit.page.evaluate("sampleBridge.silence()")
+        await visit.play(f"setcps(1)\n$: {mix}")
+        await visit.loud(0.2)
+        loud = await visit.hear(0.6)
+        assert 0.5 < loud.peak <= 10 ** (-1 / 20), mix
 
 
 async def test_an_error_in_the_code_is_said_in_a_line(tone_bridge: Bridge, visit: Visit) -> None:

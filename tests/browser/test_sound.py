@@ -113,7 +113,8 @@ async def test_what_failed_while_the_server_was_away_plays_when_it_is_back(tone_
     await visit.page.get_by_role("button", name="Listen to kept_700").click()
     await visit.page.get_by_text("This sound cannot be loaded, because the bridge does not answer").wait_for()
     await visit.page.evaluate("""sampleBridge.evaluate('s("kept_300*4, kept_700*4").clip(1)')""")
-    await visit.page.get_by_text("kept_700 cannot be loaded, because the bridge does not answer").wait_for()
+    said = visit.page.locator(".statusline")
+    await said.filter(has_text="kept_700 cannot be loaded, because the bridge does not answer").wait_for()
     assert await visit.page.get_by_text("Failed to fetch").count() == 0
     await visit.hear_pitch(300)
 
@@ -124,6 +125,39 @@ async def test_what_failed_while_the_server_was_away_plays_when_it_is_back(tone_
     await visit.quiet()
     await visit.page.get_by_role("button", name="Listen to kept_700").click()
     await visit.hear_pitch(700)
+
+
+async def test_a_map_that_cannot_be_reached_is_told_and_the_rest_plays(held: HeldBridge, visit: Visit) -> None:
+    held.sounds = [sound(0, "gen_there", "/samples/440.wav")]
+    await visit.open(held.url)
+    await visit.page.evaluate(
+        "() => { globalThis.told = [];"
+        " document.addEventListener('sample-bridge.trouble', ({ detail }) => told.push(detail)); }"
+    )
+    code = """samples('github:somebody/some-samples')
+        samples('/no/such/map.json')
+        samples({ jazz: 'a.wav' }, 'http://127.0.0.2:9/')
+        $: s("gen_there*8, jazz*8").clip(1)"""
+    await visit.listen()
+    await visit.page.locator(".cm-content").fill(code)
+    await visit.page.keyboard.press("Control+Enter")
+    await visit.hear_pitch(440)
+    for text in ("github:somebody/some-samples", "/no/such/map.json", "jazz"):
+        await visit.page.locator(".cm-fault", has_text=text).first.wait_for()
+    await visit.page.wait_for_function("told.length >= 3", polling=50)
+    told = {each["find"]: each["message"] for each in await visit.page.evaluate("told")}
+    assert set(told) == {"github:somebody/some-samples", "/no/such/map.json", "jazz"}
+    assert "only from its own bridge" in told["github:somebody/some-samples"]
+    assert "not a sample map" in told["/no/such/map.json"]
+    assert "only from its own bridge" in told["jazz"]
+    visit.errors.clear()  # Chromium reports what was refused
+    visit.outside.clear()  # and what was asked for, although the page's policy refused it
+
+
+async def test_a_map_of_our_own_bridge_plays_like_anywhere(tone_bridge: Bridge, visit: Visit) -> None:
+    await visit.open(tone_bridge.url)
+    await visit.play("""samples('/gen/tone 523 hz.json?wait=10')\n$: note("c5*8").s("tone_523_hz").clip(1)""")
+    await visit.hear_pitch(523.25)
 
 
 def pieces(heard: Heard, seconds: float) -> list[Heard]:

@@ -70,6 +70,9 @@ const player = new StrudelPlayer({
   onPlaying: (playing) => transport.show(playing),
   onProblem: (message) => status.say(message, message !== ''),
   onMention: (message) => status.mention(message),
+  onTrouble: (find, message) => {
+    document.dispatchEvent(new CustomEvent('sample-bridge.trouble', { detail: { find, message } }));
+  },
   onHealed: (message) => status.takeBack(message),
   audioBudget: storedBudget(),
 });
@@ -227,7 +230,8 @@ onLaterKey((why) => {
   else connection.reopen();
 });
 
-/** For tests, the console, and scripts beside the page; they hear of each sound by the event `sample-bridge.sound`. */
+/** For tests, the console, and scripts beside the page; they hear of each sound by the event `sample-bridge.sound`, and
+ * of what the code names and cannot have by `sample-bridge.trouble` ({ find: the text in the code, message }). */
 const sampleBridge = {
   ...functions,
   connectPlayer,

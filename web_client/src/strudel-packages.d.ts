@@ -93,6 +93,9 @@ declare module '@strudel/webaudio' {
     cps?: number,
     cycle?: number,
   ): Promise<void>;
+  export function fetchSampleMap(address: string): Promise<[object, string]>;
+  export function processSampleMap(map: object, register: (key: string, bank: Bank) => void, base?: string): void;
+  export function registerWaveTable(key: string, bank: Bank, data: object): void;
   export function getSampleInfo(value: object, bank: Bank): { url: string; playbackRate: number };
   export function getADSRValues(values: unknown[]): [number, number, number, number];
   export function getParamADSR(

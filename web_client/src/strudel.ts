@@ -30,6 +30,7 @@ import type { SoundUrls } from './protocol';
 import { Buffers } from './sound/buffers';
 import { failureSentence, fetchBytes } from './sound/failures';
 import { Loader } from './sound/loader';
+import { mapLoader } from './sound/maps';
 import { Sampler } from './sound/sampler';
 
 export interface PlayerOptions {
@@ -48,6 +49,8 @@ export interface PlayerOptions {
   onProblem?: (message: string) => void;
   /** Something that a player may like to know, and need not act on. */
   onMention?: (message: string) => void;
+  /** A sound or a map of the code is not there, and the rest plays: the text that names it, and a sentence. */
+  onTrouble?: (find: string, message: string) => void;
   /** Something that was told is not so any more. */
   onHealed?: (message: string) => void;
   /** Decoded audio that is kept; bytes. */
@@ -69,6 +72,8 @@ export class StrudelPlayer {
   private readonly buffers: Buffers<AudioBuffer>;
   private readonly loader: Loader;
   private readonly sampler: Sampler;
+  /** Maps that could not be loaded in this evaluation, and why: they are marked when it is over. */
+  private readonly unreached = new Map<string, string>();
 
   constructor(private readonly options: PlayerOptions) {
     mendVisuals();
@@ -81,7 +86,7 @@ export class StrudelPlayer {
     });
     this.loader = new Loader({
       load: (url, fresh) => this.buffers.load(url, fresh),
-      onProblem: (message, name) => this.editor.trouble(name, message),
+      onProblem: (message, name) => this.trouble(name, message),
       onHealed: (message, name) => {
         this.editor.settled(name);
         options.onHealed?.(message);
@@ -110,6 +115,8 @@ export class StrudelPlayer {
         const names = soundNames(pattern, this.cps);
         this.sampler.retain(names);
         this.editor.evaluated(names);
+        for (const [find, message] of this.unreached) this.trouble(find, message);
+        this.unreached.clear();
         options.onEvaluated?.(names);
         return pattern;
       },
@@ -204,7 +211,7 @@ export class StrudelPlayer {
   /** Makes names playable, all of them in one step. A name that plays already changes at its next event. */
   register(sounds: ReadonlyMap<string, SoundUrls>): void {
     const added: Record<string, SoundEntry> = {};
-    for (const [name, urls] of sounds) added[name] = this.sampler.entry(urls);
+    for (const [name, urls] of sounds) added[name] = this.sampler.entry(urls, { tag: 'sample-bridge' });
     soundMap.set({ ...soundMap.get(), ...added });
     this.sampler.arrived();
   }
@@ -287,8 +294,18 @@ export class StrudelPlayer {
     return end;
   }
 
+  /** Marks what the code cannot have. */
+  private trouble(find: string, message: string): void {
+    this.editor.trouble(find, message);
+    this.options.onTrouble?.(find, message);
+  }
+
   private async prebake(): Promise<void> {
-    const scope = this.options.scope ?? {};
+    const samples = mapLoader({
+      entry: (bank, data) => this.sampler.entry(bank, { ...data, asMade: false }),
+      onTrouble: (find, message) => this.unreached.set(find, message),
+    });
+    const scope = { samples, ...this.options.scope };
     await Promise.all([
       evalScope(core, codemirror, draw, mini, tonal, webaudio, scope),
       registerSynthSounds(),

@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 import { expect, test } from 'vitest';
-import { makeupGain } from '../src/limiter';
+import { bend, makeupGain } from '../src/limiter';
 import { outline, Outlines, peaksUrl } from '../src/peaks';
 import { LoadFailure } from '../src/sound/failures';
 
 test('the make-up gain of a compressor is the one of the Web Audio specification', () => {
   // -2 dB threshold, 20:1: 1.9 dB less at full scale, of which six tenths are given back.
   expect(20 * Math.log10(makeupGain(-2, 20))).toBeCloseTo(1.14, 6);
+});
+
+test('the ceiling leaves quiet values alone, never falls, and never lets more than -1 dBFS through', () => {
+  const most = 10 ** (-1 / 20);
+  let before = -1;
+  for (let value = -8; value <= 8; value += 1 / 1024) {
+    const bent = bend(value);
+    if (Math.abs(value) < 0.79) expect(bent).toBe(value);
+    expect(bent).toBeGreaterThanOrEqual(before);
+    expect(Math.abs(bent)).toBeLessThanOrEqual(most);
+    before = bent;
+  }
 });
 
 test('the outline keeps the largest distance from silence of each part', () => {

@@ -2,7 +2,7 @@
 /** Loading, keeping and beginning late. */
 import { describe, expect, test } from 'vitest';
 import { Buffers, type Decoded } from '../src/sound/buffers';
-import { LoadFailure } from '../src/sound/failures';
+import { LoadFailure, type FailureKind } from '../src/sound/failures';
 import { lateOnset, type Onset, type Playing } from '../src/sound/late';
 import { Loader } from '../src/sound/loader';
 import { WaitingEvents } from '../src/sound/waiting';
@@ -128,7 +128,7 @@ describe('what is wanted', () => {
     readonly asked: string[] = [];
     readonly said: string[] = [];
     readonly healed: string[] = [];
-    answer: Record<string, 'unreachable' | 'gone' | 'not_audio'> = {};
+    answer: Record<string, FailureKind> = {};
     private readonly pauses: (() => void)[] = [];
     readonly loader = new Loader({
       load: (url, fresh) => {
@@ -188,6 +188,14 @@ describe('what is wanted', () => {
     server.answer = {};
     server.loader.again();
     expect(await server.loader.want('/a', 'gen_noise')).toBe(true);
+  });
+
+  test('from another server is asked for once, and told in a sentence', async () => {
+    const server = new Server();
+    server.answer = { 'https://elsewhere.example/a.wav': 'foreign' };
+    expect(await server.loader.want('https://elsewhere.example/a.wav', 'jazz')).toBe(false);
+    expect(server.said).toEqual([expect.stringMatching(/^jazz: .*only from its own bridge/)]);
+    expect(server.asked).toHaveLength(1);
   });
 
   test('by nobody any more is not asked for any more', async () => {

@@ -177,7 +177,9 @@ async def test_a_map_made_of_words_lists_urls_whose_bytes_exist(client) -> None:
     response = await client.get("/gen/tone 300 hz:2,kick_drum.json?wait=10")
     made = await response.json()
     assert made["_base"] == f"http://{client.host}:{client.port}"
-    assert set(made) == {"_base", "gen_tone_300_hz", "gen_kick_drum"}
+    names = {"gen_tone_300_hz", "tone_300_hz", "gen_kick_drum", "kick_drum"}
+    assert set(made) == {"_base", *names}, "names work as the words were written, too"
+    assert (made["tone_300_hz"], made["kick_drum"]) == (made["gen_tone_300_hz"], made["gen_kick_drum"])
     notes, takes = made["gen_tone_300_hz"], made["gen_kick_drum"]
     assert {note: len(urls) for note, urls in notes.items()} == {"d4": 2}, "what has a pitch is known by its root"
     assert len(takes) == 1
@@ -195,7 +197,9 @@ async def test_a_pitched_sound_is_made_at_the_roots_that_are_asked_for(client) -
 
 async def test_a_map_of_words_takes_roots_for_what_is_pitched(client, service) -> None:
     made = await (await client.get("/gen/marimba:2,snare:2.json?roots=c2,c4,f%233&wait=10")).json()
-    slots = {name: service.library._store.sound(name).slots for name in made if name != "_base"}
+    assert {"gen_marimba", "gen_snare"} <= set(made)
+    assert "marimba" not in made, "Strudel has a marimba of its own"
+    slots = {name: service.library._store.sound(name).slots for name in made if name.startswith("gen_")}
     assert {name: len(found) for name, found in slots.items()} == {"gen_marimba": 6, "gen_snare": 2}
     assert (await client.get("/gen/marimba.json?roots=h2")).status == 422
 

@@ -6,6 +6,8 @@ export type FailureKind =
   | 'unreachable'
   /** The address is not there any more. */
   | 'gone'
+  /** Another server's address, which this page may not ask or which does not answer. */
+  | 'foreign'
   /** The bytes are no audio that this browser can decode. */
   | 'not_audio';
 
@@ -23,6 +25,9 @@ export class LoadFailure extends Error {
 export function failureSentence(name: string, reason: unknown): string {
   const kind = reason instanceof LoadFailure ? reason.kind : 'unreachable';
   if (kind === 'gone') return `${name}: the bridge does not have this sample any more. What plays goes on.`;
+  if (kind === 'foreign') {
+    return `${name}: its address cannot be reached, because this page loads sounds only from its own bridge. The rest plays.`;
+  }
   if (kind === 'not_audio') return `${name}: this sample is not audio that the browser can decode. What plays goes on.`;
   return `${name} cannot be loaded, because the bridge does not answer. It joins by itself when the bridge is back.`;
 }
@@ -33,7 +38,7 @@ export async function fetchBytes(url: string, fresh = false): Promise<ArrayBuffe
   try {
     response = await fetch(url, fresh ? { cache: 'reload' } : {});
   } catch {
-    throw new LoadFailure('unreachable', `${url} cannot be reached.`);
+    throw new LoadFailure(isForeign(url) ? 'foreign' : 'unreachable', `${url} cannot be reached.`);
   }
   if (response.status === 404 || response.status === 410) throw new LoadFailure('gone', `${url} is gone.`);
   if (!response.ok) throw new LoadFailure('unreachable', `${url} answered ${response.status}.`);
@@ -43,3 +48,5 @@ export async function fetchBytes(url: string, fresh = false): Promise<ArrayBuffe
     throw new LoadFailure('unreachable', `${url} broke off.`);
   }
 }
+
+const isForeign = (url: string): boolean => /^https?:/.test(url) && new URL(url).origin !== location.origin;

@@ -25,8 +25,8 @@ const PAUSE_MS = 300;
 
 export class Loader {
   private readonly wishes = new Map<string, Wish>();
-  /** Addresses that answered with something else: asked again when `again` is called. */
-  private readonly refused = new Set<string>();
+  /** Addresses that answered with something else, and what was said of them: asked again when `again` is called. */
+  private readonly refused = new Map<string, string>();
   /** Those that wait for the bridge, the longest first. One of them asks for all. */
   private readonly away = new Set<string>();
   private readonly said = new Set<string>();
@@ -60,6 +60,7 @@ export class Loader {
 
   /** The bridge is back, or the player asks once more: everything is tried at once. */
   again(): void {
+    for (const sentence of this.refused.values()) this.said.delete(sentence);
     this.refused.clear();
     for (const wish of this.wishes.values()) wish.wake();
   }
@@ -74,8 +75,8 @@ export class Loader {
       } catch (reason) {
         if (this.wishes.get(url) !== wish) break;
         const unreachable = !(reason instanceof LoadFailure) || reason.kind === 'unreachable';
-        if (!unreachable && tries >= TRIES) {
-          this.refused.add(url);
+        if (!unreachable && (tries >= TRIES || reason.kind === 'foreign')) {
+          this.refused.set(url, failureSentence(wish.name, reason));
           this.wishes.delete(url);
           this.away.delete(url);
           this.say(failureSentence(wish.name, reason), wish.name);

@@ -31,6 +31,13 @@ export interface SamplerOptions {
   onError: (message: string) => void;
 }
 
+export interface EntryOptions {
+  /** Without note() the sound plays at its first root. */
+  asMade?: boolean;
+  tag?: string;
+  prebake?: boolean;
+}
+
 type Resolve = (value: Values) => { url: string; rate: number; value: Values };
 
 const number = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);
@@ -44,8 +51,8 @@ export class Sampler {
 
   constructor(private readonly options: SamplerOptions) {}
 
-  /** A name that plays these addresses. `asMade`: without note() it plays at its first root; Strudel takes c2. */
-  entry(urls: SoundUrls, asMade = true): SoundEntry {
+  /** A name that plays these addresses. Strudel plays a map from c2 where there is no note(); see `asMade`. */
+  entry(urls: SoundUrls, { asMade = true, ...data }: EntryOptions = {}): SoundEntry {
     const bank: Bank = Array.isArray(urls)
       ? urls
       : Object.fromEntries(Object.entries(urls).map(([note, entry]) => [note, [entry].flat()]));
@@ -65,7 +72,7 @@ export class Sampler {
         this.options.want(found.url, String(value['s']));
         return undefined;
       },
-      data: { type: 'sample', samples: bank, tag: 'sample-bridge' },
+      data: { type: 'sample', samples: bank, ...data },
     };
     this.resolvers.set(entry, resolve);
     return entry;

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
-from aiohttp import BodyPartReader, MultipartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from bridge.api.body import dropping, json_response, read_json
 from bridge.api.keys import SERVICE
+from bridge.api.multipart import Form
 from bridge.api.similar import UPLOADS
-from bridge.errors import InvalidRequest, MalformedBody, NotFound, TooLarge
+from bridge.errors import InvalidRequest, NotFound, TooLarge
 from bridge.exchange.uploads import Uploads
 from bridge.sounds.service import SampleService
 
@@ -25,7 +24,6 @@ WHY_NULL = (
 )
 MOST_FILES = 16
 _MOST_TEXT = 4096
-_PIECE = 1 << 16
 
 
 class EvaluateBody(BaseModel):
@@ -89,14 +87,15 @@ async def post_evaluate(request: web.Request) -> web.StreamResponse:
 async def _evaluate_form(request: web.Request) -> tuple[list[EvaluatedAudio], str | None]:
     uploads, results = request.app[UPLOADS], list[EvaluatedAudio]()
     texts: dict[str, str] = {}
-    async for part in _parts(request):
+    form = Form(request, 4 * MOST_FILES, "send each file in a field of its own", "Send fewer files at a time.")
+    async for part in form.parts():
         if part.filename is None and part.name != "file":
-            texts[_shown(part.name)] = await _text(part)
+            texts[_shown(part.name)] = await _text(form, part)
             continue
         if len(results) == MOST_FILES:
             raise TooLarge(f"The form has more than {MOST_FILES} files. Send fewer at a time.")
         async with uploads.receive(dropping(request)) as receiver:
-            async for piece in _pieces(part):
+            async for piece in form.pieces(part):
                 await receiver.write(piece)
             measured = await uploads.judge(receiver)
         results.append(_audio(_shown(part.filename) or f"file {len(results) + 1}", measured))
@@ -140,45 +139,15 @@ def _present(document: Any) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Whatever is wrong with a form is the sender's to mend."""
-    try:
-        yield
-    except (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError, web.HTTPException) as error:
-        raise MalformedBody("The body is no whole multipart form; send each file in a field of its own.") from error
-
-
-async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
-    with _reading():
-        parts = await request.multipart()
-    for _ in range(4 * MOST_FILES):
-        with _reading():
-            part = await parts.next()
-        if part is None:
-            return
-        if isinstance(part, MultipartReader):
-            raise MalformedBody("A part of the form holds another form; send each file in a field of its own.")
-        yield part
-    raise TooLarge("The form has too many fields. Send fewer files at a time.")
-
-
 def _shown(name: str | None) -> str:
     """A name out of a form as text: it may hold bytes that are none."""
     return (name or "")[:200].encode(errors="replace").decode()
 
 
-async def _text(part: BodyPartReader) -> str:
+async def _text(form: Form, part: BodyPartReader) -> str:
     held = bytearray()
-    async for piece in _pieces(part):
+    async for piece in form.pieces(part):
         held += piece
         if len(held) > _MOST_TEXT:
             raise TooLarge(f"{_shown(part.name)}: this field is longer than {_MOST_TEXT} bytes.")
     return held.decode(errors="replace").strip()
-
-
-async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while not part.at_eof():
-        with _reading():
-            piece = await part.read_chunk(_PIECE)
-        yield piece

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from aiohttp import BodyPartReader, MultipartReader, web
-from aiohttp.http import HttpProcessingError
+from aiohttp import web
 from typing_extensions import TypedDict
 
 from bridge.api.body import NO_STORE, dropping, json_response, read_json
 from bridge.api.generate import ask_once
 from bridge.api.keys import SERVICE, SETTINGS
+from bridge.api.multipart import Form
 from bridge.api.samplefile import SampleFile
-from bridge.errors import EngineUnavailable, InvalidRequest, MalformedBody, TooLarge, UnsupportedMedia
+from bridge.errors import EngineUnavailable, InvalidRequest, TooLarge, UnsupportedMedia
 from bridge.events import ErrorBody
 from bridge.exchange.job_status import MESSAGES, job_status
 from bridge.exchange.likeness import NO_EMBEDDING, RATE, similar_order, wav_of
@@ -23,12 +23,9 @@ from bridge.sounds.tickets import visible_ticket
 
 UPLOADS = web.AppKey("uploads", Uploads)
 
-_PIECE = 1 << 16
 _BESIDE = 1 << 20
 """Bytes that a body may have beside the file."""
 _MOST_PARTS = 32
-_BROKEN = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError, web.HTTPException)
-"""What aiohttp raises of forms that are none."""
 
 
 class Uploaded(TypedDict):
@@ -164,38 +161,19 @@ async def _file_in(request: web.Request) -> AsyncIterator[bytes]:
     Raises MalformedBody, TooLarge, and InvalidRequest when there is no such field.
     """
     found, beside = False, 0
-    try:
-        parts = await request.multipart()
-        for _ in range(_MOST_PARTS):
-            part = await parts.next()
-            if part is None:
-                break
-            if isinstance(part, MultipartReader):
-                raise MalformedBody("A part of the form holds another form; send the audio in the field `file`.")
-            wanted = part.name == "file" and not found
-            found |= wanted
-            async for piece in _pieces(part):
-                if wanted:
-                    yield piece
-                    continue
-                beside += len(piece)
-                if beside > _BESIDE:
-                    raise (
-                        TooLarge("The form holds more than the file. Send the file alone.")
-                        if found
-                        else _without_file()
-                    )
-        else:
-            raise TooLarge(f"The form has more than {_MOST_PARTS} fields. Send the file alone.")
-    except _BROKEN as error:
-        raise MalformedBody("The body is no whole multipart form; send the audio in the field `file`.") from error
+    form = Form(request, _MOST_PARTS, "send the audio in the field `file`", "Send the file alone.")
+    async for part in form.parts():
+        wanted = part.name == "file" and not found
+        found |= wanted
+        async for piece in form.pieces(part):
+            if wanted:
+                yield piece
+                continue
+            beside += len(piece)
+            if beside > _BESIDE:
+                raise TooLarge("The form holds more than the file. Send the file alone.") if found else _without_file()
     if not found:
         raise _without_file()
-
-
-async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while not part.at_eof():
-        yield await part.read_chunk(_PIECE)
 
 
 def _without_file() -> InvalidRequest:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import mutagen.id3
 import numpy as np
 import pytest
 
-from bridge.audio.files import _id3
 from bridge.audio.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -69,5 +70,8 @@ async def test_chromium_decodes_a_flac_behind_an_id3_tag(tone_bridge: Bridge, vi
     made = await tone_bridge.post("/generate", {"prompt": "tone 300 hz", "duration": 0.3, "format": "base64"})
     await visit.open(tone_bridge.url)
     flac = await _get(tone_bridge.url + made["audio_url"].removesuffix("wav") + "flac")
-    tag = _id3.write(_id3.Id3(extras={"c2pa": "x" * 5000}))
-    assert np.array_equal(await _decoded(visit, tag + flac), await _decoded(visit, flac))
+    tag = io.BytesIO()
+    frames = mutagen.id3.ID3()
+    frames.add(mutagen.id3.TXXX(encoding=3, desc="c2pa", text="x" * 5000))
+    frames.save(tag)
+    assert np.array_equal(await _decoded(visit, tag.getvalue() + flac), await _decoded(visit, flac))

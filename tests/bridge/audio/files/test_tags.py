@@ -6,6 +6,7 @@ import io
 import json
 import re
 import struct
+import zlib
 
 import mutagen.flac
 import mutagen.id3
@@ -112,6 +113,23 @@ def test_mp3_of_another_program_is_read():
     stream.seek(0)
     found.save(stream, v2_version=3)
     assert tags.read(stream.getvalue())[1] == document(pcm())
+
+
+def test_an_mp3_that_ends_with_the_letters_of_an_older_tag_keeps_its_audio():
+    audio = bytearray(codecs.encode(pcm(), 44100, "mp3"))
+    audio[-128:-125] = b"TAG"
+    assert tags.tagged(bytes(audio), "mp3", document(pcm())).endswith(audio)
+
+
+@pytest.mark.parametrize("zeros", [zlib.compress(bytes(200 << 20), 9), bytes(200 << 10)], ids=["compressed", "plain"])
+def test_a_small_tag_that_was_made_to_keep_a_reader_busy_is_passed_over(zeros):
+    def size(number: int) -> bytes:
+        return bytes((number >> shift) & 0x7F for shift in (21, 14, 7, 0))
+
+    compressed = zeros[:1] == b"x"
+    frame = (size(200 << 20) if compressed else b"\x03") + zeros
+    frame = b"TXXX" + size(len(frame)) + (b"\0\x09" if compressed else b"\0\0") + frame
+    assert tags.read(b"ID3\x04\0\0" + size(len(frame)) + frame + b"\xff\xfb") == ("MP3", None)
 
 
 @pytest.mark.parametrize(("extension", "reader"), [("flac", mutagen.flac.FLAC), ("ogg", mutagen.oggvorbis.OggVorbis)])

@@ -197,3 +197,8 @@ class StartupError(BridgeError):
     """A command cannot start; the process ends with exit code 2."""
 
     default_code = "startup_failed"
+
+
+def first_line(error: BaseException) -> str:
+    """Shorten what a library says to one line of at most 200 characters; an error without words gives its type."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

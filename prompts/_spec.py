@@ -47,6 +47,7 @@ DEFAULT_BARS: Final = 2
 """Bars of a loop when nobody says how long."""
 
 _MOST_CHORD_BARS = 16
+_SEED_STEP: Final = 0x9E3779B1  # 2**32 over the golden ratio: the seeds of takes lie far apart
 _ENDLESS = frozenset({Kind.TEXTURE, Kind.STEM, Kind.RAW})  # nothing in these sounds says when to stop
 _ON_THE_GRID = frozenset({Kind.LOOP, Kind.STEM})
 
@@ -204,6 +205,10 @@ class SampleSpec(BaseModel):
         if self.chords:
             values["chords"] = [chord_identity(chord) for chord in self.chords]
         return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    def seed_of_take(self, number: int) -> int:
+        """Return the seed of take ``number`` of this spec; that of take 0 is its own."""
+        return ((self.seed or 0) + number * _SEED_STEP) % 2**32
 
     def spec_id(self, recipe: str) -> str:
         """Return the sound's identity: 32 hexadecimal digits of SHA-256.

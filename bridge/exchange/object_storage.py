@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import cache
-from bridge.errors import DiskFailed, StartupError, StorageUnavailable
+from bridge.errors import DiskFailed, StartupError, StorageUnavailable, first_line
 from bridge.settings import Settings
 from bridge.system.disk import on_disk
 from bridge.system.threads import FILES
@@ -144,7 +144,7 @@ class ObjectStorage:
                 return await ask()
         except (BaseError, OSError, ValueError) as error:  # TimeoutError is an OSError
             # What the storage said may hold addresses and names of its owner: it is for the log alone.
-            logger.warning("%s: %s", self._name, _first_line(error))
+            logger.warning("%s: %s", self._name, first_line(error))
             raise StorageUnavailable(_sentence(self._name, error)) from None
 
 
@@ -189,7 +189,7 @@ def open_storage(settings: Settings) -> Storage:
         account = _azure_account(settings)
         store = obstore.store.AzureStore(container_name=settings.storage_container, **account, **common)
     except (BaseError, ValueError, TypeError) as error:
-        raise StartupError(f"The object storage that is set cannot be used: {_first_line(error)}.") from None
+        raise StartupError(f"The object storage that is set cannot be used: {first_line(error)}.") from None
     return ObjectStorage(store, "Azure storage", settings.blob_url_hours)
 
 
@@ -221,10 +221,6 @@ def _sentence(name: str, error: BaseException) -> str:
     if kind in ("PermissionDeniedError", "UnauthenticatedError") or "403 Forbidden" in text:
         return f"{name} refuses these credentials. Give them the right to write."
     return f"{name} did not take the file ({kind}); the server's log has what it said."
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
 @contextlib.contextmanager

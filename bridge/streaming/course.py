@@ -21,7 +21,6 @@ HEARD_SECONDS: Final = 24.0
 """A loop goes round for so long before another takes its place: to make it costs most of what a stream costs."""
 _FIRST_SECONDS = 0.5
 """Longest first passage: it is heard as soon as it is made."""
-_SEED_STEP = 0x9E3779B1
 _DEFAULT_BPM = 120.0
 
 
@@ -49,7 +48,7 @@ def step(base: SampleSpec, info: EngineInfo, number: int) -> Step:
     Of an engine whose loops are exact the first one is short, so that something is heard soon; the second one, a bar,
     continues it and gives time to make a long one. Each long one goes round for ``HEARD_SECONDS``.
     """
-    seed = ((base.seed or 0) + max(0, number - 1) * _SEED_STEP) % 2**32
+    seed = base.seed_of_take(max(0, number - 1))
     whole_pieces = info.streams and not info.instant
     longest = min(STREAMED_SECONDS if whole_pieces else PASSAGE_SECONDS, info.max_seconds - OVERLAP_SECONDS)
     update: dict[str, Any] = {"seed": seed, "bars": None, "bpm": base.bpm}

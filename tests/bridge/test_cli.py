@@ -19,7 +19,7 @@ from tests.bridge.commands.conftest import PROGRAM, SECONDS, Server, clean_envir
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("docs/cli.md", "README.md")
-HEAVY = ("numpy", "scipy", "torch", "aiohttp", "socketio", "pydantic", "diskcache", "soundfile")
+HEAVY = ("numpy", "scipy", "torch", "aiohttp", "socketio", "pydantic", "diskcache", "mutagen", "soundfile")
 
 
 def documented() -> list[list[str]]:

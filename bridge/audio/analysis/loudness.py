@@ -52,11 +52,6 @@ def gated_loudness(blocks: Numbers) -> float:
     return float(_lufs(loud.mean()))
 
 
-def momentary_loudness(clip: Clip) -> float:
-    """Give the highest loudness of any 400 ms, in LUFS; silence is -70."""
-    return max(SILENT_LUFS, float(_lufs(block_powers(clip).max(initial=0.0))))
-
-
 def heard_loudness(clip: Clip) -> float:
     """Give the integrated loudness in LUFS as two loudspeakers play the clip: a mono clip comes out of both."""
     return integrated_loudness(clip) + (DUAL_MONO_DB if clip.channels == 1 else 0.0)

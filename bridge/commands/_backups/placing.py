@@ -23,7 +23,7 @@ from bridge.commands._data_files import SPENDING
 from bridge.commands._quiet import holder, open_quietly
 from bridge.errors import StartupError
 from bridge.system.ledgers import refuse_newer
-from cache import FormatTooNew, SampleStore, StoreError, complaints
+from cache import FormatTooNew, SampleStore, StoreError, StoreFull, complaints, from_os_error
 
 _RESERVE: Final = 64 << 20
 """Bytes that stay free on the disk."""
@@ -285,13 +285,13 @@ def _sync(folder: Path) -> None:
 
 def full_disk(error: OSError, where: Path, what: str) -> StartupError | None:
     """The sentence for a disk without room, None for other errors. ``what``: what was not done."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StartupError(
-            f"The disk of {where} is full, so {what}. Free some space, then try again.", code="storage_full"
-        )
     if error.errno == errno.EFBIG:
         return StartupError(
             f"The disk of {where} takes no file this large, so {what}. Choose another disk, or name a folder.",
             code="storage_full",
+        )
+    if isinstance(from_os_error(error, where), StoreFull):
+        return StartupError(
+            f"The disk of {where} is full, so {what}. Free some space, then try again.", code="storage_full"
         )
     return None

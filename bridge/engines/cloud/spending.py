@@ -87,11 +87,6 @@ class Spending:
             except BridgeError as error:  # what was paid for is not thrown away; what was set aside for it stays
                 logger.warning("what a sound cost cannot be written down: %s", failure(error))
 
-    def today(self) -> float:
-        """What the day has cost so far, with what is set aside for requests that run."""
-        with self._open() as ledger:
-            return _sum_of_day(ledger)
-
     def of(self, work: str, since: float) -> float:
         """What the work on one sound has cost since ``since`` (Unix seconds)."""
         if self._file and not self._file.exists():
@@ -129,7 +124,8 @@ class Spending:
                 (engine,),
             ).fetchone()
             expected = self._price * _GUESSED_SECONDS if row[0] is None else float(row[0])
-            spent = _sum_of_day(ledger)
+            midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+            (spent,) = ledger.execute("SELECT total(cost) FROM spent WHERE at >= ?", (midnight,)).fetchone()
             if self._limit and spent + expected > self._limit + 1e-9:
                 raise EngineUnavailable(
                     f"Cloud engines may spend {self._limit:g} a day, {spent:.2f} of it is spent, and this sound would "
@@ -167,11 +163,6 @@ class Spending:
             raise
         finally:
             ledger.close()
-
-
-def _sum_of_day(ledger: sqlite3.Connection) -> float:
-    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-    return float(ledger.execute("SELECT total(cost) FROM spent WHERE at >= ?", (midnight,)).fetchone()[0])
 
 
 def check_spending(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from bridge.audio.channels import with_channels
 from bridge.audio.finishing.resample import resample
 from bridge.engines.diffusion._engine import DiffusionEngine, Stepped
 from bridge.errors import EngineError
@@ -77,7 +78,7 @@ class StableAudioEngine(DiffusionEngine):
         ``spec.guidance`` says how close a variation stays: it begins from the source under noise, whose standard
         deviation is 10 / guidance times the signal's.
         """
-        given = _with_channels(resample(source, self.info.rate), self.channels())
+        given = self._given(source)
         if spec.source_as == "continuation":
             yield self._continued(spec, seconds, report, given)
             return
@@ -99,9 +100,13 @@ class StableAudioEngine(DiffusionEngine):
 
         yield self._clip(spec, seconds, report, ask)
 
+    def _given(self, clip: Clip) -> Clip:
+        samples = with_channels(resample(clip, self.info.rate).samples, self.channels())
+        return Clip(np.ascontiguousarray(samples), self.info.rate)
+
     def fill(self, spec: SampleSpec, clip: Clip, start: float, end: float, report: Report) -> Clip:
         """Make what lies between two seconds of ``clip`` anew, to go with the rest; see ``FillingEngine``."""
-        given = _with_channels(resample(clip, self.info.rate), self.channels())
+        given = self._given(clip)
 
         def ask(made: float, generator: Any, stepped: Stepped) -> Any:
             return self._filled(spec, given, made, (start, end), generator, stepped)
@@ -193,10 +198,3 @@ class StableAudioEngine(DiffusionEngine):
     def _whole_frames(self, seconds: float) -> int:
         """Frames of audio that the codec takes for so many seconds."""
         return int(np.ceil(seconds * self.rate() / self._hop)) * self._hop
-
-
-def _with_channels(clip: Clip, channels: int) -> Clip:
-    if clip.channels == channels:
-        return clip
-    mixed = clip.samples.mean(axis=0, keepdims=True, dtype=np.float32)
-    return Clip(np.ascontiguousarray(np.repeat(mixed, channels, axis=0)), clip.rate)

@@ -10,20 +10,11 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
 
 from bridge.audio.finishing.chains import Finished
 from bridge.errors import BridgeError, JobCancelled
 from bridge.plugins.engine import Report
 from prompts import SampleSpec
-
-SEED_STEP: Final = 0x9E3779B1
-"""From one seed to the next."""
-
-
-def next_seed(spec: SampleSpec, number: int) -> int:
-    """Give the seed of a spec's take ``number``; that of take 0 is the spec's own."""
-    return ((spec.seed or 0) + number * SEED_STEP) % 2**32
 
 
 def best_of_takes(
@@ -33,7 +24,7 @@ def best_of_takes(
 
     One that fails is passed over. Raises what the first one raised when all fail, JobCancelled out of ``report``.
     """
-    seeds = [next_seed(spec, number) for number in range(spec.num_beams)]
+    seeds = [spec.seed_of_take(number) for number in range(spec.num_beams)]
     progress = [0.0] * len(seeds)
 
     def take(number: int) -> Finished:

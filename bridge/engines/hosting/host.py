@@ -32,7 +32,7 @@ if __name__ == "__main__":
 from bridge.audio.files import codecs
 from bridge.audio.finishing.chains import RATE, Finished, best_of, finish, needed_seconds
 from bridge.engines import registry
-from bridge.engines.hosting.best_of import best_of_takes, next_seed
+from bridge.engines.hosting.best_of import best_of_takes
 from bridge.engines.hosting.framing import Frame, read_blocking
 from bridge.engines.hosting.mending import mended
 from bridge.engines.hosting.passages import Passage, heard_before, render
@@ -265,7 +265,7 @@ class Host:
         engine = self._engine_for(spec)
         if engine.info.takes and spec.num_beams > 1:
             return best_of_takes(spec, lambda each, heard: self._take(engine, each, heard), report)
-        seeds = [next_seed(spec, attempt) for attempt in range(ATTEMPTS)]
+        seeds = [spec.seed_of_take(attempt) for attempt in range(ATTEMPTS)]
         takes: list[Finished] = []
         for seed in seeds:
             takes.append(self._take(engine, spec.model_copy(update={"seed": seed}), report))

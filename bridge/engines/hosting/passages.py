@@ -65,6 +65,7 @@ def render(
     """
     import numpy as np
 
+    from bridge.audio.channels import with_channels
     from bridge.errors import BadAudio
 
     at, loudest = 0, 0.0
@@ -72,7 +73,7 @@ def render(
     for rate, samples, last in _pieces(engine, spec, passage, report):
         if not np.isfinite(samples).all():
             raise BadAudio(f"Engine '{engine.info.name}' made something that is no sound (NaN). Ask again.")
-        piece = _with_channels(samples, passage.channels)
+        piece = with_channels(samples, passage.channels or samples.shape[0])
         loudest = max(loudest, float(np.abs(piece).max(initial=0.0)))
         if before is None:
             before = _tail(tail, passage, rate, piece.shape[0])
@@ -139,18 +140,11 @@ def _levelled(samples: Samples) -> Samples:
     return samples * np.float32(min(_LOUDNESS / rms, _PEAK / peak))
 
 
-def _with_channels(samples: Samples, channels: int | None) -> Samples:
-    import numpy as np
-
-    if channels is None or channels == samples.shape[0]:
-        return samples
-    mixed = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-    return mixed if channels == 1 else np.repeat(mixed, channels, axis=0)
-
-
 def _tail(tail: bytes, passage: Passage, rate: int, channels: int) -> Samples:
     """What plays on, as the passage is: (channels, frames)."""
     import numpy as np
+
+    from bridge.audio.channels import with_channels
 
     if not tail or not passage.tail_channels:
         return np.zeros((channels, 0), dtype=np.float32)
@@ -160,7 +154,7 @@ def _tail(tail: bytes, passage: Passage, rate: int, channels: int) -> Samples:
         from bridge.plugins.clip import Clip
 
         samples = resample(Clip(np.ascontiguousarray(samples), passage.tail_rate), rate).samples
-    return _with_channels(samples, channels)
+    return with_channels(samples, channels)
 
 
 def _joined(piece: Samples, at: int, before: Samples, rate: int) -> Samples:

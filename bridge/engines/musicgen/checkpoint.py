@@ -19,7 +19,7 @@ from bridge.engines.musicgen.decoder import DecoderShape, DecoderWeights, Floats
 from bridge.engines.musicgen.loading import quiet
 from bridge.engines.musicgen.lora import CONFIG, Adapter
 from bridge.engines.musicgen.tensors import Tensors
-from bridge.errors import EngineUnavailable
+from bridge.errors import EngineUnavailable, first_line
 
 MODEL_TYPES: Final = ("musicgen", "musicgen_melody")
 _INDEX: Final = "model.safetensors.index.json"
@@ -78,7 +78,7 @@ class Checkpoint:
                 self._shape = _shape(self.config.decoder, cross=not self.melody)
         except Exception as error:  # whatever a damaged configuration makes of its reader
             raise EngineUnavailable(
-                f"{folder / 'config.json'} does not describe a MusicGen ({_first_line(error)}): download or copy the "
+                f"{folder / 'config.json'} does not describe a MusicGen ({first_line(error)}): download or copy the "
                 "model again"
             ) from error
         self._check()
@@ -127,7 +127,7 @@ class Checkpoint:
                 )
         except Exception as error:
             raise EngineUnavailable(
-                f"the tokenizer in {self.folder} cannot be loaded ({_first_line(error)}): download or copy the model "
+                f"the tokenizer in {self.folder} cannot be loaded ({first_line(error)}): download or copy the model "
                 "again"
             ) from error
 
@@ -178,7 +178,7 @@ class Checkpoint:
                 )
         except Exception as error:
             raise EngineUnavailable(
-                f"the {prefix} in {self.folder} cannot be loaded ({_first_line(error)}): download or copy the model "
+                f"the {prefix} in {self.folder} cannot be loaded ({first_line(error)}): download or copy the model "
                 "again"
             ) from error
         missing = sorted(name for name in report["missing_keys"] if not name.endswith(_UNHEARD))
@@ -333,7 +333,3 @@ def _expected(shape: DecoderShape) -> dict[str, tuple[int, ...]]:
                 norm = "norm" in part
                 sizes[f"{_LAYERS}.layers.{i}.{name}"] = (hidden,) if norm else special.get(part, (hidden, hidden))
     return sizes
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

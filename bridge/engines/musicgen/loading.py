@@ -17,7 +17,7 @@ import torch
 import transformers
 from transformers.utils import logging as transformers_logging
 
-from bridge.errors import EngineUnavailable
+from bridge.errors import EngineUnavailable, first_line
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def load(folder: Path, device: str) -> Loaded:
         ) from error
     except Exception as error:  # whatever a damaged file makes of its reader
         raise EngineUnavailable(
-            f"the weights in {folder} cannot be loaded ({_first_line(error)}): download or copy them again"
+            f"the weights in {folder} cannot be loaded ({first_line(error)}): download or copy them again"
         ) from error
     untrained = sorted(name for name in report["missing_keys"] if _HEARD.match(name))
     if untrained:
@@ -187,7 +187,3 @@ def _dtype(device: str) -> torch.dtype:
         return torch.float32
     # bfloat16 has float32's range, float16 has not; but before Ampere it is only emulated
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

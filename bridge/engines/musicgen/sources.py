@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from bridge.audio.channels import with_channels
 from bridge.audio.finishing.resample import resample
 from bridge.engines.musicgen.chroma import chroma_of
 from bridge.engines.musicgen.codec import StreamingCodec
 from bridge.engines.musicgen.decoder import Codes, Floats
 from bridge.errors import EngineError
-from bridge.plugins.clip import Clip, Samples
+from bridge.plugins.clip import Clip
 
 SHORTEST_SECONDS = 0.1
 """Less than this says nothing."""
@@ -18,7 +19,7 @@ SHORTEST_SECONDS = 0.1
 def as_prompt(source: Clip, codec: StreamingCodec, most: int) -> Codes:
     """Turn the last ``most`` frames (at the codec's rate) of ``source`` into codes (P, K). Raises EngineError."""
     _check(source)
-    samples = _with_channels(resample(_end(source, most / codec.rate), codec.rate).samples, codec.channels)
+    samples = with_channels(resample(_end(source, most / codec.rate), codec.rate).samples, codec.channels)
     samples = samples[:, samples.shape[1] % codec.hop :]  # whole codes, up to the very end
     return codec.encode(np.ascontiguousarray(samples[:, -most:]))
 
@@ -32,13 +33,6 @@ def as_tune(source: Clip, begins: float) -> Floats:
 
 def _end(source: Clip, seconds: float) -> Clip:
     return Clip(source.samples[:, -max(1, round(seconds * source.rate)) :], source.rate)
-
-
-def _with_channels(samples: Samples, channels: int) -> Samples:
-    if samples.shape[0] == channels:
-        return samples
-    mixed: Samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-    return np.repeat(mixed, channels, axis=0)
 
 
 def _check(source: Clip) -> None:

@@ -17,7 +17,6 @@ _SCALES = {
     "lydian": (0, 2, 4, 6, 7, 9, 11),
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
 }
-SCALES = tuple(_SCALES)
 _NOTE = re.compile(r"(?<![\w#])([a-g])(#|s|b)?([0-6])(?![\w#])", re.IGNORECASE)
 _CAPITAL = re.compile(r"[A-G]")
 

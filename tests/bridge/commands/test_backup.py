@@ -27,6 +27,7 @@ from bridge.engines.cloud.spending import Spending
 from bridge.jobs import Journal
 from bridge.sets import SetStore
 from cache import SampleStore
+from prompts import SampleSpec
 from tests import old_folder
 from tests.bridge.commands.conftest import PROGRAM, Ended, clean_environment, serving
 from tests.bridge.commands.stores import add, digests
@@ -465,8 +466,9 @@ def test_links_in_a_folder_of_backups_are_not_followed(typed, data: Path, tmp_pa
 def test_a_part_of_a_newer_version_is_refused_before_anything_changes(
     typed, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    with SampleStore.open(data, undo_seconds=1e9), contextlib.closing(Journal(data / "jobs.sqlite3")):
-        Spending(data).today()
+    charge = Spending(data).charge("replicate", SampleSpec(prompt="x"))
+    with SampleStore.open(data, undo_seconds=1e9), contextlib.closing(Journal(data / "jobs.sqlite3")), charge:
+        pass
     if part == "format.json":
         (data / part).write_text('{"version": 999}')
     else:

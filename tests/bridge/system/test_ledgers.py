@@ -124,7 +124,8 @@ async def test_what_is_set_aside_is_no_longer_warned_of_when_it_is_deleted(tmp_p
 async def test_a_newer_version_is_refused_with_what_to_type_and_nothing_is_changed(tmp_path: Path, name: str) -> None:
     settings = Settings(data_dir=tmp_path, engine="tone", pregenerate=False)
     async with open_service(settings) as service, TestClient(TestServer(create_app(service))):
-        Spending(tmp_path).today()
+        with Spending(tmp_path).charge("replicate", SampleSpec(prompt="x")):
+            pass
     data = bytearray((tmp_path / name).read_bytes())
     assert struct.unpack_from(">i", data, 68)[0] == APPLICATIONS[name]
     struct.pack_into(">i", data, 60, 99)

@@ -54,11 +54,6 @@ def table(amplitudes: Signal, phases: Signal | None = None) -> Signal:
     return np.fft.irfft(spectrum, _TABLE)
 
 
-def harmonics_below(pitch: float, limit: float = 18_000.0) -> Signal:
-    """Numbers 1, 2, 3 ... of the harmonics of ``pitch`` Hz under ``limit`` Hz (at least one)."""
-    return np.arange(1, max(2, int(limit / pitch) + 1), dtype=np.float64)
-
-
 def read(cycle: Signal, at: Signal) -> Signal:
     """Read a table at phases ``at`` (cycles), with linear interpolation."""
     position = (at - np.floor(at)) * len(cycle)

@@ -18,7 +18,6 @@ import pytest
 import soundfile
 
 from bridge.engines.hosting import client as hosted_module
-from bridge.engines.hosting.best_of import SEED_STEP
 from bridge.engines.hosting.client import ATTEMPTS, CANCEL_SECONDS, HostedEngine, Made
 from bridge.errors import BadAudio, EngineCrashed, EngineError, EngineTimeout, EngineUnavailable, NotFound
 from prompts import SampleSpec
@@ -84,7 +83,7 @@ async def test_a_loop_at_another_tempo_is_made_again_with_another_seed(installed
     assert made.frames == 4 * 44100
     assert "off_grid" not in made.flags
     assert made.measures["tempo_error_percent"] == pytest.approx(2, abs=0.3)
-    assert made.facts["seed"] == SEED_STEP
+    assert made.facts["seed"] == spec("rushed", seed=0).seed_of_take(1)
     assert made.decisions[0].startswith("made 2 times")
 
 

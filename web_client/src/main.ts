@@ -18,6 +18,7 @@ import { Outlines } from './peaks';
 import type { GenerateRequest } from './protocol';
 import { Requests } from './requests';
 import { Samples } from './samples';
+import { openSets } from './sets';
 import { storeBudget, storedBudget } from './sound/budget';
 import { Warming } from './sound/warm';
 import { Stream } from './stream';
@@ -33,8 +34,6 @@ import { StreamBox } from './ui/streambox';
 import { Transport } from './ui/transport';
 import { Watcher } from './ui/waveform';
 import { Wishes } from './wishes';
-
-const CODE_KEY = 'sample-bridge.code';
 
 /** For code in the editor, and for scripts beside the page. */
 const functions = {
@@ -56,11 +55,32 @@ let loaded: Promise<void> = Promise.resolve();
 const status = new StatusLine(byId('status'));
 const problem = (message: string): void => status.say(message, true);
 
+let begun: (all: Promise<unknown>) => void = () => undefined;
+/** For tests, the console, and scripts beside the page; they hear of each sound by the event `sample-bridge.sound`, and
+ * of what the code names and cannot have by `sample-bridge.trouble` ({ find: the text in the code, message }).
+ * `ready` is there at once, the rest (below) with it. */
+const sampleBridge = { ready: new Promise<unknown>((resolve) => (begun = resolve)).then(() => undefined) };
+Object.assign(globalThis, { sampleBridge });
+
+const sets = await openSets({
+  status,
+  root: byId('sets'),
+  example: EXAMPLE,
+  setCode: (code) => player.setCode(code),
+  focus: () => player.focus(),
+});
+/** What scripts and other parts of the page have evaluated; the code in the editor when they say none. */
+async function evaluate(code?: string): Promise<void> {
+  if (code !== undefined) sets.replacing(code);
+  await player.evaluate(code);
+}
+
 const player = new StrudelPlayer({
   root: byId('editor'),
-  code: localStorage.getItem(CODE_KEY) || EXAMPLE,
+  code: sets.current.code,
   scope: functions,
-  onCode: (code) => localStorage.setItem(CODE_KEY, code),
+  onCode: (code) => sets.edited(code),
+  beforeEvaluate: (code) => sets.evaluating(code),
   onEvaluated: (names) => {
     player.tryAgain();
     loaded = samples.use(names);
@@ -78,7 +98,7 @@ const player = new StrudelPlayer({
 });
 connectPlayer({
   registerSample: (name, buffer) => player.registerBuffer(name, buffer),
-  evaluate: (code) => player.evaluate(code),
+  evaluate,
 });
 
 const outlines = new Outlines();
@@ -230,13 +250,10 @@ onLaterKey((why) => {
   else connection.reopen();
 });
 
-/** For tests, the console, and scripts beside the page; they hear of each sound by the event `sample-bridge.sound`, and
- * of what the code names and cannot have by `sample-bridge.trouble` ({ find: the text in the code, message }). */
-const sampleBridge = {
+const scripted = {
   ...functions,
   connectPlayer,
-  ready: Promise.all([player.ready, settled]).then(() => undefined),
-  evaluate: (code?: string) => player.evaluate(code),
+  evaluate,
   stop: () => player.stop(),
   silence: () => player.silence(),
   sounds: () => samples.list(),
@@ -253,4 +270,5 @@ const sampleBridge = {
     return connection.since;
   },
 };
-Object.assign(globalThis, { sampleBridge });
+Object.defineProperties(sampleBridge, Object.getOwnPropertyDescriptors(scripted));
+begun(Promise.all([player.ready, settled]));

@@ -15,6 +15,11 @@ declare module '@strudel/core' {
   export function evalScope(...modules: unknown[]): Promise<unknown>;
 }
 
+declare module '@strudel/core/util.mjs' {
+  export function code2hash(code: string): string;
+  export function hash2code(hash: string): string;
+}
+
 declare module '@strudel/codemirror' {
   import type { Pattern } from '@strudel/core';
   export interface Repl {

@@ -40,6 +40,8 @@ export interface PlayerOptions {
   /** More names for the code that is evaluated. */
   scope?: Record<string, unknown>;
   onCode?: (code: string) => void;
+  /** Before code is evaluated, which waits for it. */
+  beforeEvaluate?: (code: string) => Promise<unknown>;
   /** At each evaluation, before it sounds: every name of a sound that the pattern uses in its first eight cycles. */
   onEvaluated?: (names: string[]) => void;
   /** At the first start: what the pattern waits for before it begins. */
@@ -110,6 +112,7 @@ export class StrudelPlayer {
       drawContext: draw.getDrawContext(),
       prebake: () => this.prebake(),
       beforeStart: () => Promise.all([this.wake(), options.beforeStart?.()]),
+      beforeEval: () => options.beforeEvaluate?.(this.code),
       // Called with the pattern just before it is scheduled: its very first event finds its sounds known.
       editPattern: (pattern: Pattern) => {
         const names = soundNames(pattern, this.cps);
@@ -168,6 +171,11 @@ export class StrudelPlayer {
 
   focus(): void {
     this.mirror.editor.focus();
+  }
+
+  /** Puts code into the editor; evaluates nothing, and what plays goes on. */
+  setCode(code: string): void {
+    if (code !== this.mirror.code) this.mirror.setCode(code);
   }
 
   /** Evaluates `code`, or what is in the editor, and plays it. */

@@ -37,6 +37,8 @@ class ScriptedBridge:
         self.sounds: list[dict[str, Any]] = []
         self.asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.broken: set[str] = set()
+        self.version = ""
+        self.epoch = ""
         self.hello_error: dict[str, str] | None = None
         self.sio = socketio.AsyncServer(async_mode="aiohttp", cors_allowed_origins="*")
         self.sio.on("hello", self._hello)
@@ -57,7 +59,9 @@ class ScriptedBridge:
         if self.hello_error:
             return {"error": self.hello_error}
         golden: dict[str, Any] = json.loads((GOLDEN / "hello_reply_reset.json").read_text(encoding="utf-8"))
-        return {**golden, "head": 0, "sounds": self.sounds}
+        server = {**golden["server"], **({"version": self.version} if self.version else {})}
+        epoch = self.epoch or golden["epoch"]
+        return {**golden, "epoch": epoch, "server": server, "head": 0, "sounds": self.sounds}
 
     async def _generate(self, _: str, wish: dict[str, Any]) -> dict[str, Any]:
         self.asked.put_nowait(wish)

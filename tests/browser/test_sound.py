@@ -160,6 +160,39 @@ async def test_a_map_of_our_own_bridge_plays_like_anywhere(tone_bridge: Bridge, 
     await visit.hear_pitch(523.25)
 
 
+async def test_a_page_that_slept_while_the_bridge_was_updated_plays_on_with_what_was_made_meanwhile(
+    held: HeldBridge, visit: Visit
+) -> None:
+    held.sounds = [sound(0, "gen_there", "/samples/440.wav")]
+    held.version = "1.0"
+    await visit.open(held.url)
+    await visit.play('s("gen_there*8, gen_late*8").clip(1)')
+    await visit.hear_pitch(440)
+
+    await visit.page.evaluate("sampleBridge.audio().context.suspend()")
+    held.version = "2.0"
+    held.sounds.append(sound(1, "gen_late", "/samples/700.wav"))
+    held.epoch = "another"
+    for client, _ in [*held.sio.manager.get_participants("/", None)]:
+        await held.sio.disconnect(client)
+    await visit.page.locator(".statusline").filter(has_text="version 2.0").wait_for()
+    await visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await visit.hear_pitch_in(430, 450)
+    await visit.hear_pitch_in(690, 710)
+
+
+async def test_five_thousand_sounds_are_there_and_only_what_plays_is_loaded(held: HeldBridge, visit: Visit) -> None:
+    asked: list[str] = []
+    visit.page.on("request", lambda sent: asked.append(sent.url))
+    await visit.page.add_init_script(NO_WARMING)
+    held.sounds = [sound(number, f"gen_{number}_tone", f"/samples/{300 + number / 10}.wav") for number in range(5000)]
+    await visit.open(held.url)
+    await visit.play('s("gen_4000_tone*8").clip(1)')
+    await visit.hear_pitch(700)
+    assert await visit.page.evaluate("sampleBridge.sounds().length") == 5000
+    assert [url for url in asked if url.endswith(".wav")] == [f"{held.url}/samples/700.0.wav"]
+
+
 def pieces(heard: Heard, seconds: float) -> list[Heard]:
     """Cut what was heard into pieces of so many seconds."""
     size = int(heard.rate * seconds)

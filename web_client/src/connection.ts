@@ -95,7 +95,8 @@ export class Connection {
       transports: ['websocket'],
       autoConnect: false,
       reconnectionDelay: 250,
-      reconnectionDelayMax: 3000,
+      // A set plays: a bridge that was started again is found within a second or two.
+      reconnectionDelayMax: 1000,
     });
     this.socket.on('connect', () => this.connected());
     this.socket.on('disconnect', (reason) => this.lost(reason));

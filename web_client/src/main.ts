@@ -19,6 +19,7 @@ import type { GenerateRequest } from './protocol';
 import { Requests } from './requests';
 import { Samples } from './samples';
 import { openSets } from './sets';
+import { Awake } from './sound/awake';
 import { storeBudget, storedBudget } from './sound/budget';
 import { Warming } from './sound/warm';
 import { Stream } from './stream';
@@ -33,6 +34,7 @@ import { ConnectionStatus, StatusLine } from './ui/status';
 import { StreamBox } from './ui/streambox';
 import { Transport } from './ui/transport';
 import { Watcher } from './ui/waveform';
+import { ServerVersion } from './updated';
 import { Wishes } from './wishes';
 
 /** For code in the editor, and for scripts beside the page. */
@@ -87,7 +89,10 @@ const player = new StrudelPlayer({
     requests.evaluated(names);
   },
   beforeStart: () => Promise.race([loaded, pause(LONGEST_START_MS)]),
-  onPlaying: (playing) => transport.show(playing),
+  onPlaying: (playing) => {
+    transport.show(playing);
+    if (playing) awake.watch(document);
+  },
   onProblem: (message) => status.say(message, message !== ''),
   onMention: (message) => status.mention(message),
   onTrouble: (find, message) => {
@@ -101,6 +106,14 @@ connectPlayer({
   evaluate,
 });
 
+const awake = new Awake({
+  context: () => player.context,
+  isPlaying: () => player.playing,
+  resume: () => player.wake(),
+  onAsleep: problem,
+  onAwake: (message) => status.takeBack(message),
+});
+const serverVersion = new ServerVersion();
 const outlines = new Outlines();
 const list = new SoundList(byId('sounds'), {
   preview: (url, onEnded) => player.preview(url, onEnded),
@@ -180,7 +193,11 @@ const connection = new Connection({
     }
     if (state !== 'connecting') settle();
   },
-  onServer: (server) => connectionStatus.showServer(server),
+  onServer: (server) => {
+    connectionStatus.showServer(server);
+    const updated = serverVersion.seen(server.version);
+    if (updated) status.offer(updated, 'Reload', () => location.reload());
+  },
   onReset: (sounds) => {
     // The names in the editor are likely to be played first.
     if (!player.playing) void samples.use(player.code.toLowerCase().match(/[a-z0-9_]+/g) ?? []);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 /** Loading, keeping and beginning late. */
 import { describe, expect, test } from 'vitest';
+import { Awake } from '../src/sound/awake';
 import { Buffers, type Decoded } from '../src/sound/buffers';
 import { LoadFailure, type FailureKind } from '../src/sound/failures';
 import { lateOnset, type Onset, type Playing } from '../src/sound/late';
 import { Loader } from '../src/sound/loader';
 import { WaitingEvents } from '../src/sound/waiting';
 import { Warming } from '../src/sound/warm';
+import { ServerVersion } from '../src/updated';
 import { sound } from './golden';
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -222,4 +224,39 @@ test('kept sounds are loaded when the page is idle, the newest first, until the 
     [1, 4, 2, 3].map((seq) => sound({ seq, name: `gen_${seq}`, urls: [`/samples/${seq}.wav`, '/samples/take.wav'] })),
   );
   expect(loaded).toEqual(['/samples/4.wav', '/samples/3.wav', '/samples/2.wav']);
+});
+
+test('sound that the browser stopped is resumed, and a click is asked for only where it does not help', async () => {
+  const said: string[] = [];
+  const context = { state: 'suspended', addEventListener: () => undefined };
+  let allowed = true;
+  const awake = new Awake({
+    context: () => context as unknown as AudioContext,
+    isPlaying: () => true,
+    resume: () => {
+      if (allowed) context.state = 'running';
+      return Promise.resolve();
+    },
+    onAsleep: (message) => said.push(message),
+    onAwake: () => said.push('awake'),
+    wait: () => Promise.resolve(),
+  });
+  await awake.check();
+  expect([context.state, said]).toEqual(['running', []]);
+
+  context.state = 'suspended';
+  allowed = false;
+  await awake.check();
+  await awake.check();
+  expect(said).toEqual([expect.stringContaining('Click anywhere')]);
+  context.state = 'running';
+  await awake.check();
+  expect(said.at(-1)).toBe('awake');
+});
+
+test('a bridge that was updated under an open page is told once', () => {
+  const version = new ServerVersion();
+  expect([version.seen('1.0'), version.seen('1.0'), version.seen('')]).toEqual([null, null, null]);
+  expect(version.seen('1.1')).toMatch(/1\.1.*goes on.*reload/);
+  expect(version.seen('1.1')).toBeNull();
 });

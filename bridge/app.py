@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -17,6 +16,7 @@ from bridge.api.security.confirm.asking import CONFIRMATIONS, confirming
 from bridge.api.security.confirm.pending import Confirmations
 from bridge.api.security.connection import name_server, with_continue
 from bridge.api.security.guard import guard
+from bridge.engines.choice import PROCEDURAL
 from bridge.monitoring.metrics import Metrics
 from bridge.monitoring.usage_log import UsageLog
 from bridge.realtime.hub import Hub
@@ -72,7 +72,11 @@ def create_app(service: SampleService) -> web.Application:
 
 async def _background(app: web.Application) -> AsyncIterator[None]:
     service = app[SERVICE]
-    service.begin(functools.partial(pregenerate, service) if service.settings.pregenerate else None)
+    if service.settings.pregenerate:
+        service.begin([PROCEDURAL, service.choice.name])
+        service.background.spawn(pregenerate(service))
+    else:
+        service.begin([service.choice.name])
     warming = asyncio.create_task(app[SNAPSHOTS].warm())
     yield
     warming.cancel()

@@ -241,8 +241,8 @@ class Heard:
         match happening:
             case Numbered(event):
                 self.events.append(event)
-            case Progressed(job):
-                for ticket in job.tickets.values():
+            case Progressed(_, tickets):
+                for ticket in tickets:
                     self.progress.append(job_message(ticket))
                     self.moments.append(time.monotonic())
 

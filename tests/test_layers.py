@@ -20,7 +20,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 from bridge.app import create_app
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from bridge.settings import Settings
 
 async def main():

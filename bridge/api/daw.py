@@ -67,12 +67,12 @@ async def post_job(request: web.Request) -> web.StreamResponse:
 
 async def get_status(request: web.Request) -> web.StreamResponse:
     """How a job stands."""
-    return json_response(job_status(_ticket(request)))
+    return json_response(job_status(await _ticket(request)))
 
 
 async def get_audio(request: web.Request) -> web.StreamResponse:
     """The audio of a completed job."""
-    service, ticket = request.app[SERVICE], _ticket(request)
+    service, ticket = request.app[SERVICE], await _ticket(request)
     extension = chosen_format(request.query.get("format"), request.headers.get("Accept", ""), "wav")
     job = ticket.job
     took = (job.ended or 0.0) - job.started if job.started is not None else 0.0
@@ -94,7 +94,8 @@ async def list_jobs(request: web.Request) -> web.StreamResponse:
     """Recent jobs, newest first, page by page."""
     limit = query_number(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     caller = current_caller()
-    tickets = [each for each in request.app[SERVICE].queue.tickets(_states(request)) if caller.may_see(each.asked)]
+    every = await request.app[SERVICE].queue.tickets(_states(request))
+    tickets = [each for each in every if caller.may_see(each.claim.owner)]
     places = sorted(((_place(ticket), ticket) for ticket in tickets), key=lambda pair: pair[0], reverse=True)
     if (after := request.query.get("cursor")) is not None:
         last = _read_cursor(after)
@@ -120,8 +121,8 @@ async def post_prompt(request: web.Request) -> web.StreamResponse:
     return json_response({"structured_prompt": text, "components": components})
 
 
-def _ticket(request: web.Request) -> Ticket:
-    return visible_ticket(request.app[SERVICE], request.match_info["job_id"])
+async def _ticket(request: web.Request) -> Ticket:
+    return await visible_ticket(request.app[SERVICE], request.match_info["job_id"])
 
 
 def _states(request: web.Request) -> list[State]:

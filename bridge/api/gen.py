@@ -47,7 +47,8 @@ async def get_generated_map(request: web.Request) -> web.StreamResponse:
     await asyncio.wait([asyncio.ensure_future(service.queue.wait(ticket.id)) for ticket in tickets], timeout=wait)
     found: dict[str, str | Urls] = {"_base": f"{request.scheme}://{request.host}"}
     for keyword, each in zip(keywords, asked, strict=True):
-        addresses = [address for ticket in each if (address := _address(service, ticket))]
+        now = [await service.queue.ticket(ticket.id) for ticket in each]
+        addresses = [address for ticket in now if (address := _address(service, ticket))]
         if addresses:
             found[keyword.name] = by_root(addresses)
     for name in list(found):
@@ -95,8 +96,8 @@ def _address(service: SampleService, ticket: Ticket) -> tuple[str | None, str] |
     try:
         placed: Placed = service.placed(ticket)
     except BridgeError:
-        standin = ticket.asked.get("standin_id")
-        return (ticket.asked.get("standin_root"), sample_url(standin)) if standin else None
+        standin = ticket.claim.standin
+        return (standin.root, sample_url(standin.sample_id)) if standin else None
     return placed.facts.root, sample_url(placed.sample.sample_id)
 
 

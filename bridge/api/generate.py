@@ -18,8 +18,9 @@ from bridge.rights import current_caller
 from bridge.rights.redacting import for_caller
 from bridge.sounds.orders import GenerateBody, Order, generate_order, stem_order
 from bridge.sounds.placing import Placed
-from bridge.sounds.service import RequestKey, SampleService
+from bridge.sounds.service import SampleService
 from bridge.sounds.tickets import visible_ticket
+from bridge.stage.repeats import RequestKey
 
 _MESSAGES = {
     State.QUEUED: "Waiting for its turn.",
@@ -48,7 +49,7 @@ async def get_task(request: web.Request) -> web.StreamResponse:
     """How a task stands."""
     task_id = request.match_info["task_id"]
     try:
-        ticket = visible_ticket(request.app[SERVICE], task_id)
+        ticket = await visible_ticket(request.app[SERVICE], task_id)
     except NotFound:  # perhaps it is the caller's own id of contract D
         return json_response(await request.app[STEMS].document(task_id))
     return json_response(task_document(ticket))
@@ -57,7 +58,7 @@ async def get_task(request: web.Request) -> web.StreamResponse:
 async def get_download(request: web.Request) -> web.StreamResponse:
     """The audio of a completed task."""
     service = request.app[SERVICE]
-    ticket = visible_ticket(service, request.match_info["task_id"])
+    ticket = await visible_ticket(service, request.match_info["task_id"])
     extension = chosen_format(request.query.get("format"), request.headers.get("Accept", ""), "wav")
     return await answer_sound(service, service.placed(ticket), extension, task_id=ticket.id, seconds=_took(ticket))
 
@@ -109,8 +110,7 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
         if _prefers_async(request):
             answer.headers["Preference-Applied"] = "respond-async"
         return answer
-    await service.queue.wait(ticket.id)
-    placed = service.placed(ticket)
+    placed = service.placed(await service.queue.wait(ticket.id))
     return await answer_sound(service, placed, extension, task_id=ticket.id, seconds=time.monotonic() - begun)
 
 

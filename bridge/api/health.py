@@ -33,8 +33,8 @@ async def get_live(_: web.Request) -> web.StreamResponse:
 async def get_ready(request: web.Request) -> web.StreamResponse:
     """503 until a new sound can be made."""
     service = request.app[SERVICE]
-    error = await service.trouble()
-    if error is None and service.ready:
+    error = await service.readiness.trouble()
+    if error is None and service.readiness.ready:
         return json_response({"status": "ready", "engine": service.choice.name})
     raise EngineUnavailable(
         error.message if error else f"Engine '{service.choice.name}' is starting. Ask again in a moment.",
@@ -47,7 +47,7 @@ async def health_document(service: SampleService) -> dict[str, Any]:
     """How the service stands (rule 1 of the wire contracts)."""
     choice = service.choice
     info = service.engines.known(choice.name)
-    trouble = await service.trouble()
+    trouble = await service.readiness.trouble()
     disk = await service.disk.look()  # an engine that is broken hides it in ``trouble``
     warnings = service.missing.known
     return {
@@ -55,7 +55,7 @@ async def health_document(service: SampleService) -> dict[str, Any]:
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
         "version": __version__,
         "engine": choice.name,
-        "engine_reason": trouble.message if trouble else service.why,
+        "engine_reason": trouble.message if trouble else service.readiness.why,
         "model": info.model if info else None,
         "device": info.device if info else "cpu",
         "precision": info.precision if info else None,
@@ -63,12 +63,12 @@ async def health_document(service: SampleService) -> dict[str, Any]:
         "speed": info.speed if info else None,
         "gpu_available": bool(glob.glob("/dev/nvidia[0-9]*")),  # noqa: PTH207  a pattern, not a path
         "services": {
-            "musicgen": "available" if service.has_weights else "not_loaded",
+            "musicgen": "available" if service.readiness.has_weights else "not_loaded",
             "stable_audio": "not_loaded",
             "storage": "connected",
             "mode": "musicgen" if choice.name == "musicgen" else "mock",
         },
-        "jobs": {"queued": service.queue.count(State.QUEUED), "running": service.queue.count(State.RUNNING)},
+        "jobs": {str(state): await service.queue.count(state) for state in (State.QUEUED, State.RUNNING)},
         "sounds": await service.library.count(),
         "warnings": [*(each.text for each in warnings), *([disk.message] if disk else [])],
     }

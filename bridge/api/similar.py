@@ -117,7 +117,7 @@ async def post_similar(request: web.Request) -> web.StreamResponse:
     """Have new audio made that is like the uploaded one; answered at once."""
     document = await read_json(request)
     upload = await request.app[UPLOADS].get(request.match_info["audio_id"])
-    order = similar_order(document, upload, await request.app[SERVICE].conditions())
+    order = similar_order(document, upload, await request.app[SERVICE].resolver.conditions())
     ticket, *_ = await ask_once(request, order, priority=Priority.PLAYER)
     return json_response(
         SimilarAccepted(
@@ -130,7 +130,7 @@ async def post_similar(request: web.Request) -> web.StreamResponse:
 
 async def get_similar_status(request: web.Request) -> web.StreamResponse:
     """How a generation stands, in per cent."""
-    ticket = visible_ticket(request.app[SERVICE], request.match_info["generation_id"])
+    ticket = await visible_ticket(request.app[SERVICE], request.match_info["generation_id"])
     status = job_status(ticket)
     done = status["status"] is State.COMPLETED and status["audio_url"] is not None
     return json_response(
@@ -149,7 +149,7 @@ async def get_similar_status(request: web.Request) -> web.StreamResponse:
 async def get_similar_audio(request: web.Request) -> web.StreamResponse:
     """The WAV of a completed generation, 32 kHz whichever engine made it."""
     service = request.app[SERVICE]
-    placed = service.placed(visible_ticket(service, request.match_info["generation_id"]))
+    placed = service.placed(await visible_ticket(service, request.match_info["generation_id"]))
     path = await wav_of(service, request.app[UPLOADS], placed)
     headers = {**NO_STORE, "Content-Disposition": f'inline; filename="{placed.name}_{placed.n}.wav"'}
     return SampleFile(path, f"{placed.sample.sample_id}-{RATE}", "wav", **headers)

@@ -76,7 +76,7 @@ async def get_sound(request: web.Request) -> web.StreamResponse:
 async def post_slices(request: web.Request) -> web.StreamResponse:
     """Cut slot ``?n=`` (0) before its attacks; the pieces are ``<name>_sl``, at most 16."""
     service: SampleService = request.app[SERVICE]
-    sound = await service.slices(request.match_info["keyword"], query_number(request, "n", 0, 0, 2**31))
+    sound = await service.slicer.slices(request.match_info["keyword"], query_number(request, "n", 0, 0, 2**31))
     return json_response(sound_document(sound))
 
 

@@ -13,8 +13,9 @@ from bridge.client.wishes import Wish
 from bridge.jobs import Priority, Progress
 from bridge.jobs.happenings import Happening, Progressed
 from bridge.settings import Settings
+from bridge.sounds.opening import open_service
 from bridge.sounds.placing import Placed
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.service import SampleService
 
 _STEP = 1 << 20
 
@@ -40,12 +41,11 @@ class LocalMaker:
 
         self._listeners |= dict.fromkeys(fractions, listen)
         try:
-            for ticket in tickets:
-                await self._service.queue.wait(ticket.id)
+            ended = [await self._service.queue.wait(ticket.id) for ticket in tickets]
         finally:
             for ticket_id in fractions:
                 del self._listeners[ticket_id]
-        return [_made(self._service.placed(ticket)) for ticket in tickets]
+        return [_made(self._service.placed(ticket)) for ticket in ended]
 
     async def audio(self, sound: MadeSound, extension: str) -> bytes:
         """See Maker."""
@@ -63,7 +63,7 @@ class LocalMaker:
                 while piece := await asyncio.to_thread(pieces.read, _STEP):
                     await receiver.write(piece)
             upload = await uploads.keep(receiver)
-        placed = await self._service.make(similar_order(wish, upload, await self._service.conditions()))
+        placed = await self._service.make(similar_order(wish, upload, await self._service.resolver.conditions()))
         path = await wav_of(self._service, uploads, placed)
         return MadeSimilar(upload.audio_id, upload.features, _made(placed), await asyncio.to_thread(path.read_bytes))
 
@@ -76,9 +76,9 @@ class LocalMaker:
 
     def _on_happening(self, happening: Happening) -> None:
         if isinstance(happening, Progressed):
-            for ticket_id in happening.job.tickets:
-                if (listener := self._listeners.get(ticket_id)) is not None:
-                    listener(ticket_id, happening.job.progress)
+            for ticket in happening.tickets:
+                if (listener := self._listeners.get(ticket.id)) is not None:
+                    listener(ticket.id, happening.job.progress)
 
 
 @asynccontextmanager

@@ -89,7 +89,7 @@ async def serve(settings: Settings) -> None:
     from bridge.app import create_app
     from bridge.client.server_file import announced
     from bridge.rights.keys import check_key_lengths, exposure_notice
-    from bridge.sounds.service import open_service
+    from bridge.sounds.opening import open_service
 
     if weak := check_key_lengths(settings):
         logger.warning("%s", weak)

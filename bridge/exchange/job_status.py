@@ -98,14 +98,14 @@ def utc(seconds: float) -> str:
 
 def _metadata(ticket: Ticket, placed: Placed | None) -> JobMetadata:
     facts = placed.facts if placed else None
-    spec: Mapping[str, Any] = (facts and facts.spec) or ticket.job.work.get("spec") or {}
+    spec: Mapping[str, Any] = (facts and facts.spec) or ticket.job.work.as_json().get("spec") or {}
     return JobMetadata(
-        prompt=str(ticket.asked.get("prompt", spec.get("prompt", ""))),
+        prompt=ticket.claim.prompt,
         engine=facts.engine if facts else spec.get("engine"),
         model=facts.model if facts else spec.get("model"),
         seed=spec.get("seed"),
         parameters={name: spec[name] for name in PARAMETERS if name in spec},
-        name=placed.name if placed else ticket.asked.get("name"),
-        n=placed.n if placed else ticket.asked.get("n"),
+        name=placed.name if placed else ticket.claim.name,
+        n=placed.n if placed else ticket.claim.n,
         licence=facts.licence if facts else None,
     )

@@ -1,14 +1,16 @@
 """Jobs: the making of one spec, waited for by any number of tickets."""
 
 from bridge.jobs.book import Book
+from bridge.jobs.claims import Claim, Standin, Work
 from bridge.jobs.embedded import EmbeddedQueue
 from bridge.jobs.job import TERMINAL, Job, Priority, Progress, State, Ticket
 from bridge.jobs.journal import Journal
-from bridge.jobs.queue import JobQueue, Run
+from bridge.jobs.queue import JobQueue, Run, RunningJob
 
 __all__ = [
     "TERMINAL",
     "Book",
+    "Claim",
     "EmbeddedQueue",
     "Job",
     "JobQueue",
@@ -16,6 +18,9 @@ __all__ = [
     "Priority",
     "Progress",
     "Run",
+    "RunningJob",
+    "Standin",
     "State",
     "Ticket",
+    "Work",
 ]

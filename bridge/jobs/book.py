@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -67,9 +67,9 @@ class Book:
         if len(self._waiting) < MOST_WAITING:
             self._later(self._journal.accept, self._entry(ticket, ticket.job.priority))
 
-    def moved(self, job: Job, state: State) -> None:
-        """Note that a job's work has begun, or waits again without having failed."""
-        self._later(self._journal.moved, list(job.tickets), state, job.started)
+    def moved(self, ticket_ids: Sequence[str], state: State, started: float | None) -> None:
+        """Note that the work for these tickets has begun, or waits again without having failed."""
+        self._later(self._journal.moved, ticket_ids, state, started)
 
     def ended(self, ticket: Ticket) -> None:
         """Note how a ticket ended."""
@@ -194,7 +194,7 @@ class Book:
             key=job.key,
             lane=job.lane,
             work=job.work,
-            asked=ticket.asked,
+            claim=ticket.claim,
             priority=priority,
             state=ticket.state,
             attempts=0,
@@ -206,16 +206,28 @@ class Book:
         )
 
     def _ticket(self, entry: Entry) -> Ticket:
-        withdrawn = entry.state is State.CANCELLED
-        job = Job(entry.key, entry.lane, entry.work, entry.priority, state=entry.state, created=entry.created)
-        job.started, job.ended = entry.started, entry.ended
-        job.progress = Progress(1.0 if entry.state is State.COMPLETED else 0.0, None)
-        if entry.error:
-            job.error = BridgeError.named(entry.error["type"], entry.error["message"], entry.error["code"])
-        ticket = Ticket(job, entry.asked, id=entry.id, created=entry.created, withdrawn=withdrawn)
-        ticket.attempts = entry.attempts
-        ticket.outcome = None if entry.outcome is None else self._outcome(entry.outcome)
-        return ticket
+        error = entry.error
+        job = Job(
+            key=entry.key,
+            lane=entry.lane,
+            work=entry.work,
+            priority=entry.priority,
+            state=entry.state,
+            progress=Progress(1.0 if entry.state is State.COMPLETED else 0.0, None),
+            error=BridgeError.named(error["type"], error["message"], error["code"]) if error else None,
+            created=entry.created,
+            started=entry.started,
+            ended=entry.ended,
+        )
+        return Ticket(
+            id=entry.id,
+            job=job,
+            claim=entry.claim,
+            created=entry.created,
+            withdrawn=entry.state is State.CANCELLED,
+            attempts=entry.attempts,
+            outcome=None if entry.outcome is None else self._outcome(entry.outcome),
+        )
 
     def _outcome(self, plain: Any) -> Any:
         try:

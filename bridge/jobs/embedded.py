@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from bridge.errors import (
     LOST,
@@ -26,9 +25,11 @@ from bridge.errors import (
     NotFound,
 )
 from bridge.jobs.book import Book
+from bridge.jobs.claims import Claim, Work
 from bridge.jobs.happenings import AskEnded, Begun, Ended, Happenings, Progressed
 from bridge.jobs.job import TERMINAL, Job, Priority, Progress, State, Ticket
 from bridge.jobs.queue import Run
+from bridge.jobs.records import JobRecord, TicketRecord, job_record
 
 logger = logging.getLogger(__name__)
 
@@ -89,25 +90,23 @@ class EmbeddedQueue:
         self._kept = kept
         self._book = book
         self._happenings = happenings or Happenings()
-        self._told: WeakKeyDictionary[Job, tuple[State, float]] = WeakKeyDictionary()
-        """The state that was told of a job last, and when."""
         self._order = itertools.count()
-        self._waiting: dict[str, list[tuple[int, int, Job]]] = {}
-        self._running: dict[str, dict[Job, asyncio.Task[None]]] = {}
-        self._alive: dict[str, Job] = {}
-        self._tickets: OrderedDict[str, Ticket] = OrderedDict()
+        self._waiting: dict[str, list[tuple[int, int, JobRecord]]] = {}
+        self._running: dict[str, dict[JobRecord, asyncio.Task[None]]] = {}
+        self._alive: dict[str, JobRecord] = {}
+        self._tickets: OrderedDict[str, TicketRecord] = OrderedDict()
         self._over: dict[str, None] = {}
         """Ids of tickets that have ended, in the order of their ends."""
         self._repeats: OrderedDict[str, tuple[str, list[str]]] = OrderedDict()
-        self._queued: set[Job] = set()
-        self._giving_way: set[Job] = set()
+        self._queued: set[JobRecord] = set()
+        self._giving_way: set[JobRecord] = set()
         self._closed = False
 
-    def check_room(self, key: str, count: int) -> None:
+    async def check_room(self, key: str, count: int) -> None:
         """Raise Busy when so many tickets for a key would be refused; see JobQueue."""
         job = self._alive.get(key)
         if job is None:
-            if self.count(State.QUEUED) >= self._limit:
+            if self._count(State.QUEUED) >= self._limit:
                 raise Busy(
                     f"{self._limit} sounds are waiting to be made already. Ask again in a moment.", code="queue_full"
                 )
@@ -118,42 +117,38 @@ class EmbeddedQueue:
                 "Very many requests are waiting for this sound already. Ask again in a moment.", code="queue_full"
             )
 
-    async def submit(
-        self, key: str, lane: str, work: Mapping[str, Any], *, priority: int, asked: Mapping[str, Any]
-    ) -> Ticket:
+    async def submit(self, key: str, lane: str, work: Work, *, priority: int, claim: Claim) -> Ticket:
         """Take a ticket; see JobQueue."""
         if self._closed:
             raise Busy("The bridge is being stopped. Ask again in a moment.")
-        self.check_room(key, 1)
-        job = self._alive.setdefault(key, Job(key, lane, work, priority))
-        ticket = Ticket(job, dict(asked))
+        await self.check_room(key, 1)
+        job = self._alive.setdefault(key, JobRecord(key, lane, work, priority))
+        ticket = TicketRecord(job, claim, joined=bool(job.tickets))
         job.tickets[ticket.id] = ticket
         self._tickets[ticket.id] = ticket
         if self._book and priority < Priority.PREGENERATION:
             try:
-                await self._book.accept(ticket, priority)
+                await self._book.accept(ticket.value(), priority)
             except BaseException:
                 self._forget(ticket)
                 # Perhaps it was written all the same.
                 ticket.withdrawn = True
-                self._book.ended(ticket)
+                self._book.ended(ticket.value())
                 raise
         self._hurry(job, priority)
-        return ticket
+        return ticket.value()
 
     async def resume(self) -> list[Ticket]:
         """Take up what the book says was promised and not kept, and remember what has ended; once, at the start."""
         if self._book is None:
             return []
         unfinished, ended = await self._book.reopen(self._kept)
-        for ticket in ended:
-            self._tickets[ticket.id] = ticket
+        for each in ended:
+            ticket = self._tickets[each.id] = TicketRecord.of(each, job_record(each.job))
             self._finish(ticket)
-        for ticket in unfinished:
-            job = self._alive.setdefault(ticket.job.key, ticket.job)
-            ticket.job = job
-            job.tickets[ticket.id] = ticket
-            self._tickets[ticket.id] = ticket
+        for each in unfinished:
+            job = self._alive.setdefault(each.job.key, job_record(each.job))
+            ticket = job.tickets[each.id] = self._tickets[each.id] = TicketRecord.of(each, job)
             if ticket.attempts and not self._repeatable(job.lane):
                 self._alive.pop(job.key, None)
                 self._end(job, State.FAILED, error=EngineError(_UNSURE, code=LOST))
@@ -164,16 +159,15 @@ class EmbeddedQueue:
             self._hurry(job, job.priority)
         return unfinished
 
-    def settle(self, key: str, lane: str, work: Mapping[str, Any], *, asked: Mapping[str, Any]) -> Ticket:
+    async def settle(self, key: str, lane: str, claim: Claim, outcome: Any) -> Ticket:
         """Hand out a ticket for something that is there already."""
         now = time.time()
-        job = Job(key, lane, work, priority=0, state=State.COMPLETED, started=now, ended=now)
+        job = JobRecord(key, lane, Work(), priority=0, state=State.COMPLETED, started=now, ended=now)
         job.progress = Progress(1.0, 0.0)
-        ticket = Ticket(job, dict(asked))
-        job.tickets[ticket.id] = ticket
+        ticket = TicketRecord(job, claim, outcome=outcome)
         self._tickets[ticket.id] = ticket
         self._finish(ticket)
-        return ticket
+        return ticket.value()
 
     async def repeated(self, idempotency_key: str) -> tuple[str, list[str]] | None:
         """The fingerprint and ticket ids of an earlier request; see JobQueue."""
@@ -198,15 +192,15 @@ class EmbeddedQueue:
         except BridgeError as error:  # the tickets are taken, and have to be answered
             logger.warning("a repeated request is not known after a restart: %s", error.message)
 
-    def keep(self, ticket: Ticket) -> None:
+    async def keep(self, ticket_id: str) -> None:
         """Write down how a settled ticket came out."""
-        if self._book:
-            self._book.settled(ticket)
+        if self._book and (ticket := self._tickets.get(ticket_id)) is not None:
+            self._book.settled(ticket.value())
 
     async def forget(self, keys: Collection[str] | None, names: Collection[str] = ()) -> None:
         """Drop ended tickets; see JobQueue."""
-        for ticket in self.tickets(tuple(TERMINAL)):
-            if keys is None or ticket.job.key in keys or ticket.asked.get("name") in names:
+        for ticket in await self.tickets(tuple(TERMINAL)):
+            if keys is None or ticket.job.key in keys or ticket.claim.name in names:
                 self._drop(ticket.id)
         for key, (_, ticket_ids) in list(self._repeats.items()):
             if not all(ticket_id in self._tickets for ticket_id in ticket_ids):
@@ -216,42 +210,40 @@ class EmbeddedQueue:
 
     async def cancel(self, ticket_id: str) -> Ticket:
         """Withdraw a ticket; see JobQueue."""
-        ticket = self.ticket(ticket_id)
-        if ticket.state in TERMINAL:
-            raise Conflict(f"That job is {ticket.state} already.", code="already_finished")
+        ticket = self._found(ticket_id)
+        if (state := ticket.value().state) in TERMINAL:
+            raise Conflict(f"That job is {state} already.", code="already_finished")
         job = ticket.job
         ticket.withdrawn = True
         self._finish(ticket)
         del job.tickets[ticket_id]
         if self._book:
-            self._book.ended(ticket)
+            self._book.ended(ticket.value())
         try:
             if not job.tickets:
                 await self._give_up(job)
         finally:
-            self._happenings.tell(AskEnded(ticket))
-        return ticket
+            self._happenings.tell(AskEnded(ticket.value()))
+        return ticket.value()
 
-    def ticket(self, ticket_id: str) -> Ticket:
+    async def ticket(self, ticket_id: str) -> Ticket:
         """Look a ticket up; see JobQueue."""
-        try:
-            return self._tickets[ticket_id]
-        except KeyError:
-            raise NotFound(f"No job has the id '{ticket_id[:80]}'.", code="unknown_job") from None
+        return self._found(ticket_id).value()
 
-    def tickets(self, states: Sequence[State] = ()) -> list[Ticket]:
+    async def tickets(self, states: Sequence[State] = ()) -> list[Ticket]:
         """All kept tickets, newest first."""
-        return [ticket for ticket in reversed(self._tickets.values()) if not states or ticket.state in states]
+        every = (ticket.value() for ticket in reversed(self._tickets.values()))
+        return [ticket for ticket in every if not states or ticket.state in states]
 
     async def wait(self, ticket_id: str) -> Ticket:
         """Return when the ticket's state is terminal."""
-        ticket = self.ticket(ticket_id)
+        ticket = self._found(ticket_id)
         await ticket.finished.wait()
-        return ticket
+        return ticket.value()
 
-    def count(self, state: State) -> int:
+    async def count(self, state: State) -> int:
         """How many living jobs are in a state."""
-        return sum(job.state is state for job in self._alive.values())
+        return self._count(state)
 
     async def close(self) -> None:
         """Stop running work and accept no more."""
@@ -266,7 +258,16 @@ class EmbeddedQueue:
         if self._book:
             await self._book.close()
 
-    async def _give_up(self, job: Job) -> None:
+    def _found(self, ticket_id: str) -> TicketRecord:
+        try:
+            return self._tickets[ticket_id]
+        except KeyError:
+            raise NotFound(f"No job has the id '{ticket_id[:80]}'.", code="unknown_job") from None
+
+    def _count(self, state: State) -> int:
+        return sum(job.state is state for job in self._alive.values())
+
+    async def _give_up(self, job: JobRecord) -> None:
         """End a job for which nobody waits."""
         # Whoever asks from now on gets a new job: this one cannot be saved any more.
         self._alive.pop(job.key, None)
@@ -287,7 +288,7 @@ class EmbeddedQueue:
             return Busy("The bridge is being stopped; it makes the sound after its next start.", code=_STOPPING)
         return JobCancelled("The bridge was stopped.")
 
-    def _hurry(self, job: Job, priority: int) -> None:
+    def _hurry(self, job: JobRecord, priority: int) -> None:
         """Queue a job, or move it up, and start what can start."""
         urgent = priority < job.priority
         job.priority = min(job.priority, priority)
@@ -298,7 +299,7 @@ class EmbeddedQueue:
         if job.state is State.QUEUED and priority < Priority.PREGENERATION:
             self._make_way(job.lane)
 
-    def _forget(self, ticket: Ticket) -> None:
+    def _forget(self, ticket: TicketRecord) -> None:
         job = ticket.job
         job.tickets.pop(ticket.id, None)
         self._drop(ticket.id)
@@ -306,7 +307,7 @@ class EmbeddedQueue:
             del self._alive[job.key]
             job.state = State.CANCELLED
 
-    def _enqueue(self, job: Job) -> None:
+    def _enqueue(self, job: JobRecord) -> None:
         self._queued.add(job)
         heapq.heappush(self._waiting.setdefault(job.lane, []), (job.priority, next(self._order), job))
 
@@ -319,7 +320,7 @@ class EmbeddedQueue:
             self._queued.discard(job)
             job.state, job.started = State.RUNNING, time.time()
             if self._book:
-                self._book.moved(job, State.RUNNING)
+                self._book.moved(list(job.tickets), State.RUNNING, job.started)
             running[job] = asyncio.create_task(self._work(job), name=f"job {job.key}")
             # A callback, not a `finally`: a task cancelled before its first step runs none of its code.
             running[job].add_done_callback(functools.partial(self._after_work, job))
@@ -334,13 +335,13 @@ class EmbeddedQueue:
                 task.cancel()
                 return
 
-    async def _work(self, job: Job) -> None:
+    async def _work(self, job: JobRecord) -> None:
         try:
-            if job not in self._told:
-                self._happenings.tell(Begun(job))
+            if job.told is None:
+                self._happenings.tell(Begun(job.value()))
             self._report(job, 0.0)
-            async with asyncio.timeout(self._job_seconds * job.work.get("count", 1)):
-                result = await self._patiently(job)
+            async with asyncio.timeout(self._job_seconds * max(len(job.work.specs), 1)):
+                await self._patiently(job)
         except TimeoutError:
             message = f"It was not made within {self._job_seconds:.0f} s. Ask for something shorter."
             self._end(job, State.FAILED, error=EngineTimeout(message))
@@ -350,13 +351,13 @@ class EmbeddedQueue:
             logger.exception("job %s failed", job.key)
             self._end(job, State.FAILED, error=BridgeError("Something broke in the bridge; its log has the details."))
         else:
-            self._end(job, State.COMPLETED, result=result)
+            self._end(job, State.COMPLETED)
 
-    async def _patiently(self, job: Job) -> Any:
+    async def _patiently(self, job: JobRecord) -> None:
         """Do the work; try again, after a pause, when it failed for a reason that may pass."""
         for pause in (*RETRY_PAUSES, None):
             try:
-                return await self._run(job, lambda fraction: self._report(job, fraction))
+                return await self._run(_Running(job, lambda fraction: self._report(job, fraction)))
             except BridgeError as error:
                 if pause is None or error.code not in PASSING:
                     raise
@@ -364,7 +365,7 @@ class EmbeddedQueue:
                 await asyncio.sleep(pause)
         raise AssertionError("the last try raises or returns")
 
-    def _after_work(self, job: Job, task: asyncio.Task[None]) -> None:
+    def _after_work(self, job: JobRecord, task: asyncio.Task[None]) -> None:
         del self._running[job.lane][job]
         gave_way = job in self._giving_way and bool(job.tickets) and not self._closed
         self._giving_way.discard(job)
@@ -379,7 +380,7 @@ class EmbeddedQueue:
             self._end(job, State.CANCELLED, error=error)
         self._dispatch(job.lane)
 
-    def _report(self, job: Job, fraction: float) -> None:
+    def _report(self, job: JobRecord, fraction: float) -> None:
         if job.state is not State.RUNNING:
             return  # a late word from work that has ended or given way
         # in this order a NaN changes nothing
@@ -387,38 +388,39 @@ class EmbeddedQueue:
         job.progress = Progress(fraction, self._eta(job, fraction))
         self._tell_progress(job)
 
-    def _tell_progress(self, job: Job) -> None:
-        state, told = self._told.get(job, (None, 0.0))
+    def _tell_progress(self, job: JobRecord) -> None:
+        state, told = job.told or (None, 0.0)
         now = time.monotonic()
         if state is not job.state or now - told >= PROGRESS_SECONDS:
-            self._told[job] = (job.state, now)
-            self._happenings.tell(Progressed(job))
+            job.told = (job.state, now)
+            self._happenings.tell(Progressed(job.value(), job.values()))
 
-    def _eta(self, job: Job, fraction: float) -> float | None:
+    def _eta(self, job: JobRecord, fraction: float) -> float | None:
         passed = time.time() - (job.started or time.time())
         if fraction > 0.05:
             return round(passed * (1 - fraction) / fraction, 2)
-        expected = self._estimate(job)
+        expected = self._estimate(job.value())
         return None if expected is None else round(max(expected - passed, 0.0), 2)
 
-    def _end(self, job: Job, state: State, *, result: Any = None, error: BridgeError | None = None) -> None:
-        job.state, job.result, job.error, job.ended = state, result, error, time.time()
+    def _end(self, job: JobRecord, state: State, *, error: BridgeError | None = None) -> None:
+        job.state, job.error, job.ended = state, error, time.time()
         job.progress = Progress(1.0 if state is State.COMPLETED else job.progress.fraction, 0.0)
         if self._alive.get(job.key) is job:
             del self._alive[job.key]
         if self._book and error and error.code == _STOPPING:  # it goes on at the next start: this is not its end
-            self._book.moved(job, State.QUEUED)
+            self._book.moved(list(job.tickets), State.QUEUED, job.started)
             for ticket in job.tickets.values():
                 self._finish(ticket)
             return
-        self._happenings.tell(Ended(job))
-        for ticket in job.tickets.values():
+        ended = job.values()
+        self._happenings.tell(Ended(job.value(), ended))
+        for ticket, value in zip([*job.tickets.values()], ended, strict=True):
             self._finish(ticket)
             if self._book:
-                self._book.ended(ticket)
-            self._happenings.tell(AskEnded(ticket))
+                self._book.ended(value)
+            self._happenings.tell(AskEnded(value))
 
-    def _finish(self, ticket: Ticket) -> None:
+    def _finish(self, ticket: TicketRecord) -> None:
         """Wake whoever waits for a ticket that has ended, and forget the one that ended long ago."""
         ticket.finished.set()
         if ticket.id not in self._tickets:
@@ -431,3 +433,26 @@ class EmbeddedQueue:
     def _drop(self, ticket_id: str) -> None:
         self._tickets.pop(ticket_id, None)
         self._over.pop(ticket_id, None)
+
+
+class _Running:
+    """A job at work; see RunningJob."""
+
+    def __init__(self, record: JobRecord, report: Callable[[float], None]) -> None:
+        self._record = record
+        self.report = report
+
+    @property
+    def job(self) -> Job:
+        """How it stands now."""
+        return self._record.value()
+
+    async def waiting(self) -> tuple[Ticket, ...]:
+        """The tickets that have not been given anything yet. Nobody joins between this answer and the job's end."""
+        return tuple(ticket for ticket in self._record.values() if ticket.outcome is None)
+
+    async def give(self, outcomes: Mapping[str, Any]) -> None:
+        """Say what came of it for some tickets; one that was withdrawn meanwhile keeps nothing."""
+        for ticket_id, outcome in outcomes.items():
+            if (ticket := self._record.tickets.get(ticket_id)) is not None:
+                ticket.outcome = outcome

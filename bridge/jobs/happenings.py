@@ -45,6 +45,8 @@ class Progressed:
     """A job that goes on has another state, or has come further; of one state at most five times a second."""
 
     job: Job
+    tickets: tuple[Ticket, ...]
+    """Those that wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Ended:
     """
 
     job: Job
+    tickets: tuple[Ticket, ...]
+    """Those that waited for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,13 @@
-"""What a job is, in a small closed vocabulary."""
+"""What a job is, in a small closed vocabulary of frozen values: how things stood when somebody asked."""
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
 from bridge.errors import BridgeError
+from bridge.jobs.claims import Claim, Work
 
 
 class State(StrEnum):
@@ -44,7 +41,7 @@ class Progress:
     """Estimated seconds until it ends, None while nothing is known."""
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, slots=True)
 class Job:
     """The making of one thing, known by its key."""
 
@@ -52,39 +49,33 @@ class Job:
     """Two submissions of one key share one job."""
     lane: str
     """Jobs of one lane share its capacity: the engine's name."""
-    work: Mapping[str, Any]
-    """What is to be made; plain JSON values, so that it can cross to another machine. ``count``: how many things, when
-    there are several; each has its own share of the deadline."""
+    work: Work
     priority: int
-    state: State = State.QUEUED
-    progress: Progress = Progress(0.0, None)
-    error: BridgeError | None = None
-    result: Any = None
-    tickets: dict[str, Ticket] = field(default_factory=dict)
-    """Those still waiting for it."""
-    created: float = field(default_factory=time.time)
+    state: State
+    progress: Progress
+    error: BridgeError | None
+    created: float
     """Unix seconds, like ``started`` and ``ended``."""
-    started: float | None = None
-    ended: float | None = None
+    started: float | None
+    ended: float | None
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """One asker's claim on a job; task_id, job_id and generation_id of the contracts are tickets."""
 
+    id: str
     job: Job
-    asked: Mapping[str, Any]
-    """What this asker wants beside the audio: the name to register, the session."""
-    id: str = field(default_factory=lambda: "gen_" + secrets.token_hex(6))
-    created: float = field(default_factory=time.time)
+    claim: Claim
+    created: float
+    joined: bool = False
+    """True when somebody else had asked for the same job before, and it had not ended."""
     withdrawn: bool = False
     """True when this asker cancelled, whatever became of the job."""
     attempts: int = 0
     """Unclean ends of the server that found this ticket's job running."""
     outcome: Any = None
-    """What came of it for this asker, set by whoever does the work: the slot its sound went to."""
-    finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-    """Set when the state has become terminal for this asker."""
+    """What came of it for this asker, as whoever did the work has given it: the slot its sound went to."""
 
     @property
     def state(self) -> State:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bridge.jobs.claims import Claim, Work
 from bridge.jobs.job import TERMINAL, State
 from bridge.system.ledgers import JOURNAL, LedgerFile, ledger_schema
 from cache import statements
@@ -88,14 +89,13 @@ _WAITING = (str(State.QUEUED), str(State.RUNNING))
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ticket as the journal keeps it: plain values."""
+    """One ticket as the journal keeps it."""
 
     id: str
     key: str
     lane: str
-    work: Mapping[str, Any]
-    """What is to be made; empty when nothing had to be."""
-    asked: Mapping[str, Any]
+    work: Work
+    claim: Claim
     priority: int
     state: State
     attempts: int
@@ -119,7 +119,7 @@ class Journal:
     def __init__(self, path: Path, *, kept: int = KEPT, kept_seconds: float = KEPT_SECONDS) -> None:
         self._kept, self._kept_seconds = kept, kept_seconds
         self._written = 0
-        self._last: tuple[Mapping[str, Any], str, str] | None = None
+        self._last: tuple[Work, str, str] | None = None
         """The work that was written last, its text, and its digest: that of a whole request is one object."""
         self._unfinished: dict[str, Entry] = {}
         """Promises that are not kept yet: what a new file begins with when this one turns out to be damaged."""
@@ -241,14 +241,14 @@ class Journal:
 
     def _insert(self, con: sqlite3.Connection, entry: Entry) -> None:
         digest = None
-        if entry.work:
+        if entry.work.specs:
             if self._last is None or self._last[0] is not entry.work:
-                text = json.dumps(entry.work, allow_nan=False)
+                text = json.dumps(entry.work.as_json(), allow_nan=False)
                 self._last = (entry.work, text, _digest(text))
             _, text, digest = self._last
             con.execute("INSERT OR IGNORE INTO works VALUES (?, ?)", (digest, text))
         row = (
-            entry.id, entry.key, entry.lane, digest, _text(entry.asked), entry.priority, str(entry.state),
+            entry.id, entry.key, entry.lane, digest, _text(entry.claim.as_json()), entry.priority, str(entry.state),
             entry.attempts, _text(entry.error), _text(entry.outcome), entry.created, entry.started, entry.ended,
         )  # fmt: skip
         con.execute(_INSERT, row)
@@ -282,14 +282,14 @@ def _entries(con: sqlite3.Connection, condition: str, *values: Any) -> list[Entr
     """Read tickets; those whose row is damaged are dropped, and the log says how many, with the first of them."""
     entries: list[Entry] = []
     unreadable: list[str] = []
-    works: dict[str, Mapping[str, Any]] = {}
+    works: dict[str, Work] = {}
     for row in con.execute(f"SELECT {_COLUMNS} FROM tickets WHERE {condition}", values).fetchall():  # noqa: S608  our own words
         try:
             digest = row[3]
             if digest is not None and digest not in works:
                 found = con.execute("SELECT work FROM works WHERE digest = ?", (digest,)).fetchone()
-                works[digest] = json.loads(found[0])
-            entries.append(_entry(row, works[digest] if digest is not None else {}))
+                works[digest] = Work.from_json(json.loads(found[0]))
+            entries.append(_entry(row, works[digest] if digest is not None else Work()))
         except (ValueError, TypeError, AttributeError) as error:
             unreadable.append(f"{row[0]}: {error}")
             con.execute("DELETE FROM tickets WHERE id = ?", (row[0],))
@@ -299,14 +299,14 @@ def _entries(con: sqlite3.Connection, condition: str, *values: Any) -> list[Entr
     return entries
 
 
-def _entry(row: tuple[Any, ...], work: Mapping[str, Any]) -> Entry:
+def _entry(row: tuple[Any, ...], work: Work) -> Entry:
     ticket_id, key, lane, _, asked, priority, state, attempts, error, outcome, created, started, ended = row
     return Entry(
         id=ticket_id,
         key=key,
         lane=lane,
         work=work,
-        asked=json.loads(asked),
+        claim=Claim.from_json(json.loads(asked)),
         priority=priority,
         state=State(state),
         attempts=attempts,

@@ -5,33 +5,57 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from bridge.jobs.claims import Claim, Work
 from bridge.jobs.job import Job, State, Ticket
 
-Run: TypeAlias = Callable[[Job, Callable[[float], None]], Awaitable[Any]]
-"""Does a job's work: awaited with the job and a function to report progress (0..1) to; its answer is the result."""
+
+class RunningJob(Protocol):
+    """A job at work, as its runner sees it. Others may join it until the runner has returned."""
+
+    @property
+    def job(self) -> Job:
+        """How it stands now."""
+        ...
+
+    def report(self, fraction: float) -> None:
+        """Say how far it is, 0..1."""
+        ...
+
+    async def waiting(self) -> tuple[Ticket, ...]:
+        """The tickets that have not been given anything yet, in the order of their asking."""
+        ...
+
+    async def give(self, outcomes: Mapping[str, Any]) -> None:
+        """Say what came of it for some tickets, by their ids."""
+        ...
+
+
+Run: TypeAlias = Callable[[RunningJob], Awaitable[None]]
+"""Does a job's work, and gives each of its tickets what came of it."""
 
 
 class JobQueue(Protocol):
-    """Accepts work, does each key once at a time, most urgent first, and tells a stream of happenings how it goes."""
+    """Accepts work, does each key once at a time, most urgent first, and tells a stream of happenings how it goes.
 
-    def check_room(self, key: str, count: int) -> None:
+    Jobs and tickets that it answers are values of the moment: ask again to know how things stand.
+    """
+
+    async def check_room(self, key: str, count: int) -> None:
         """Raise Busy when so many tickets for ``key`` would be refused: who wants several is given all or none."""
         ...
 
-    async def submit(
-        self, key: str, lane: str, work: Mapping[str, Any], *, priority: int, asked: Mapping[str, Any]
-    ) -> Ticket:
+    async def submit(self, key: str, lane: str, work: Work, *, priority: int, claim: Claim) -> Ticket:
         """Take a ticket for ``key``. A queued or running job of that key is joined, and becomes as urgent as asked.
 
         Raises Busy when too much waits already.
         """
         ...
 
-    def settle(self, key: str, lane: str, work: Mapping[str, Any], *, asked: Mapping[str, Any]) -> Ticket:
+    async def settle(self, key: str, lane: str, claim: Claim, outcome: Any) -> Ticket:
         """Hand out a ticket for something that is there already: its job is completed, nobody is told."""
         ...
 
-    def keep(self, ticket: Ticket) -> None:
+    async def keep(self, ticket_id: str) -> None:
         """Write down how a settled ticket came out, so that it is still known after a restart."""
         ...
 
@@ -61,19 +85,19 @@ class JobQueue(Protocol):
         """
         ...
 
-    def ticket(self, ticket_id: str) -> Ticket:
+    async def ticket(self, ticket_id: str) -> Ticket:
         """Look a ticket up, also of an ended job while it is kept. Raises NotFound."""
         ...
 
-    def tickets(self, states: Sequence[State] = ()) -> list[Ticket]:
+    async def tickets(self, states: Sequence[State] = ()) -> list[Ticket]:
         """All kept tickets, newest first, of any of the given states."""
         ...
 
     async def wait(self, ticket_id: str) -> Ticket:
-        """Return when the ticket's state is terminal. Hanging up here does not cancel the job."""
+        """Return when the ticket's state is terminal. Hanging up here does not cancel the job. Raises NotFound."""
         ...
 
-    def count(self, state: State) -> int:
+    async def count(self, state: State) -> int:
         """How many jobs are in a state that has not ended."""
         ...
 

@@ -109,6 +109,9 @@ class Metrics:
         Gauge("bridge_disk_free_bytes", "Free space where the sounds are kept", registry=now).set(usage.free)
         Gauge("bridge_sounds", "Sounds that are kept", registry=now).set(await library.count())
         Gauge("bridge_cache_bytes", "Bytes of the sounds that are kept", registry=now).set(await library.size())
+        jobs = Gauge("bridge_jobs", "Jobs that have not ended", ("state",), registry=now)
+        for state in (State.QUEUED, State.RUNNING):
+            jobs.labels(str(state)).set(await self._service.queue.count(state))
         load = Gauge("bridge_device_load_ratio", "How busy a device is, 1 is fully", ("device",), registry=now)
         memory = Gauge("bridge_gpu_memory_bytes", "Memory of a GPU in use", ("device",), registry=now)
         whole = Gauge("bridge_gpu_memory_total_bytes", "Memory of a GPU", ("device",), registry=now)
@@ -143,7 +146,7 @@ class Metrics:
                 self.cache_hits.inc()
             case Asked(ticket):
                 self.cache_misses.inc()
-                if next(iter(ticket.job.tickets), ticket.id) != ticket.id:  # somebody else began it
+                if ticket.joined:
                     self.joined.inc()
             case Begun(job) if job.started is not None:
                 self.job_wait_seconds.observe(max(job.started - job.created, 0.0))
@@ -155,7 +158,7 @@ class Metrics:
     def _on_end(self, job: Job) -> None:
         self.results.labels(str(job.state)).inc()
         if job.started is not None and job.ended is not None:
-            model = bare_model((job.work.get("spec") or {}).get("model") or "")
+            model = bare_model(next((spec.model or "" for spec in job.work.specs), ""))
             self.job_seconds.labels(job.lane, model).observe(max(job.ended - job.started, 0.0))
 
     async def _measure_lag(self, _: web.Application) -> AsyncIterator[None]:
@@ -173,17 +176,12 @@ class Metrics:
 
 
 class _Standing(Collector):
-    """What is read off at the moment of asking: the queue, the pages, the engines' processes."""
+    """What is read off at the moment of asking: the pages, the engines' processes."""
 
     def __init__(self, service: SampleService) -> None:
         self._service = service
 
     def collect(self) -> Iterator[Metric]:
-        queue = self._service.queue
-        jobs = GaugeMetricFamily("bridge_jobs", "Jobs that have not ended", labels=["state"])
-        for state in (State.QUEUED, State.RUNNING):
-            jobs.add_metric([str(state)], queue.count(state))
-        yield jobs
         yield GaugeMetricFamily("bridge_socket_clients", "Connected pages", value=self._service.pages())
         memory = GaugeMetricFamily("bridge_engine_memory_bytes", "Memory of an engine's processes", labels=["engine"])
         restarts = CounterMetricFamily(

@@ -31,7 +31,6 @@ from bridge.system.disk import on_disk
 from bridge.system.ledgers import USAGE, USAGE_BEFORE, failure, put_aside
 from bridge.system.threads import WRITES
 from cache import replace_file
-from prompts import SampleSpec
 
 if TYPE_CHECKING:
     from bridge.sounds.service import SampleService
@@ -79,7 +78,7 @@ class UsageLog:
             await WRITES.run(self._write, *entry)
 
     def _on_happening(self, happening: Happening) -> None:
-        if isinstance(happening, AskEnded) and happening.ticket.asked.get("request_id") is not None:
+        if isinstance(happening, AskEnded) and happening.ticket.claim.request_id is not None:
             self._note(happening.ticket)
 
     def streamed(
@@ -116,30 +115,30 @@ class UsageLog:
         self._lines.put_nowait((line, works, started))
 
     def _note(self, ticket: Ticket) -> None:
-        job, asked = ticket.job, ticket.asked
+        job, claim = ticket.job, ticket.claim
         placed = ticket.outcome
         sample = getattr(placed, "sample", None)
         line: dict[str, Any] = {
             "at": _now(),
-            "request_id": asked["request_id"],
-            "who": asked.get("who"),
-            "session": asked.get("session"),
+            "request_id": claim.request_id,
+            "who": claim.who,
+            "session": claim.session,
             "job_id": ticket.id,
-            "name": getattr(placed, "name", None) or asked.get("name"),
+            "name": getattr(placed, "name", None) or claim.name,
             "state": str(ticket.state),
             "cached": bool(getattr(placed, "cached", False)),
-            "engine": sample.facts.get("engine") if sample is not None else job.lane,
+            "engine": placed.facts.engine if placed is not None else job.lane,
         }
         if sample is not None:
             line["seconds"] = round(sample.frames / sample.rate, 3)
         if job.error is not None and ticket.state is not State.COMPLETED:
             line["error"] = job.error.code
         if self._with_prompts:
-            line["prompt"] = asked.get("prompt")
+            line["prompt"] = claim.prompt
         works = []
-        if job.started is not None and "spec" in job.work:
+        if job.started is not None and job.work.specs:
             line["worked_s"] = round(max((job.ended or job.started) - job.started, 0.0), 3)
-            works = [work_of(SampleSpec.model_validate(job.work["spec"]))]
+            works = [work_of(job.work.specs[0])]
         self._lines.put_nowait((line, works, job.started or 0.0))
 
     def _write(self, line: dict[str, Any], works: Collection[str], since: float) -> None:

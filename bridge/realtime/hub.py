@@ -25,7 +25,7 @@ from bridge.realtime.fanout import fan_out
 from bridge.realtime.large import LargeAnswer, Server
 from bridge.realtime.slow import cut, drop_slow_clients
 from bridge.realtime.sync import events_reply, missed, reset_reply, wire
-from bridge.rights import Caller, Callers, calling, owner_of
+from bridge.rights import Caller, Callers, calling
 from bridge.rights.redacting import blank_job, without_words
 from bridge.sounds.orders import from_validation, generate_order
 from bridge.sounds.placing import job_message
@@ -186,7 +186,7 @@ class Hub:
             events = await self._snapshots.aside(lambda: library.with_store(lambda store: missed(store, since)))
             if events is not None:
                 if caller.secluded:
-                    events = [self._redacted(event["type"], event, caller.owner) for event in events]
+                    events = [await self._redacted(event["type"], event, caller.owner) for event in events]
                 self._metrics.resync_events.inc(len(events))
                 facts["head"] = events[-1]["seq"] if events else since
                 return events_reply(facts, events)
@@ -203,8 +203,8 @@ class Hub:
             ticket, *_ = await self._stage.ask(order, standin=True, playing=_playing_bpm(data))
         message = job_message(ticket)
         reply = GenerateReply(job_id=ticket.id, name=message["name"], n=message["n"], state=message["state"])
-        if "standin_id" in ticket.asked:
-            reply["standin_url"] = sample_url(ticket.asked["standin_id"])
+        if ticket.claim.standin is not None:
+            reply["standin_url"] = sample_url(ticket.claim.standin.sample_id)
         return reply
 
     async def _cancel(self, sid: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -239,8 +239,8 @@ class Hub:
         match happening:
             case Numbered(event):
                 self._post(event.type, wire(event))
-            case Progressed(job):
-                for ticket in job.tickets.values():
+            case Progressed(_, tickets):
+                for ticket in tickets:
                     self._post("job", dict(job_message(ticket)))
 
     def _post(self, name: str, message: dict[str, Any]) -> None:
@@ -270,22 +270,22 @@ class Hub:
         """Tell those who hear neither others' words nor of others' jobs; each room has one owner's listeners."""
         for room in self._clients.strangers:
             owner = room.removeprefix(STRANGERS) or None
-            if name != "job" or "seq" in message or self._is_of(message["job_id"], owner):
-                await fan_out(self.sio, room, name, self._redacted(name, message, owner))
+            if name != "job" or "seq" in message or await self._is_of(message["job_id"], owner):
+                await fan_out(self.sio, room, name, await self._redacted(name, message, owner))
 
-    def _redacted(self, name: str, message: dict[str, Any], owner: str | None) -> dict[str, Any]:
+    async def _redacted(self, name: str, message: dict[str, Any], owner: str | None) -> dict[str, Any]:
         if name == "sound":
             return without_words(message)
-        if name == "job" and not self._is_of(message["job_id"], owner):
+        if name == "job" and not await self._is_of(message["job_id"], owner):
             return {**({"type": name} if "type" in message else {}), **blank_job(message)}
         return message
 
-    def _is_of(self, job_id: str, owner: str | None) -> bool:
+    async def _is_of(self, job_id: str, owner: str | None) -> bool:
         """Tell whether a job was asked for by ``owner``; of one that nobody remembers nothing is told."""
         if owner is None:
             return False
         try:
-            return owner_of(self._service.queue.ticket(job_id).asked) == owner
+            return (await self._service.queue.ticket(job_id)).claim.owner == owner
         except BridgeError:
             return False
 
@@ -313,9 +313,8 @@ class Hub:
     def _server_facts(self) -> ServerFacts:
         choice = self._service.choice
         info = self._service.engines.known(choice.name)
-        return ServerFacts(
-            version=__version__, engine=choice.name, device=info.device if info else "cpu", why=self._service.why
-        )
+        why = self._service.readiness.why
+        return ServerFacts(version=__version__, engine=choice.name, device=info.device if info else "cpu", why=why)
 
 
 def _answering(handler: Handler, service: SampleService, metrics: Metrics) -> Callable[..., Coroutine[Any, Any, Any]]:

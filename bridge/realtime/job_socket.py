@@ -76,8 +76,8 @@ class JobSocket:
         match happening:
             case Asked(ticket) | AskEnded(ticket):
                 self._tell(ticket)
-            case Progressed(job):
-                for ticket in job.tickets.values():
+            case Progressed(_, tickets):
+                for ticket in tickets:
                     self._tell(ticket)
 
     def _tell(self, ticket: Ticket) -> None:
@@ -103,7 +103,7 @@ class _Listener:
 
     def tell(self, ticket: Ticket) -> None:
         """Let the client know how this job stands, unless it asked for another one."""
-        if self._only in (None, ticket.id) and self._caller.may_see(ticket.asked):
+        if self._only in (None, ticket.id) and self._caller.may_see(ticket.claim.owner):
             self._news[ticket.id] = ticket
             self._woken.set()
             if len(self._news) > MAX_WAITING:
@@ -118,7 +118,7 @@ class _Listener:
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     break
                 try:
-                    self._answer(read_message(message.data, '{"type": "ping"}'))
+                    await self._answer(read_message(message.data, '{"type": "ping"}'))
                 except BridgeError as error:
                     mistakes += 1
                     self._metrics.refused("jobs", error)
@@ -129,24 +129,24 @@ class _Listener:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
 
-    def _answer(self, said: dict[str, Any]) -> None:
+    async def _answer(self, said: dict[str, Any]) -> None:
         match said.get("type"):
             case "ping":
                 self._say({"type": "pong"})
             case "subscribe":
-                self._subscribe(said.get("job_id"))
+                await self._subscribe(said.get("job_id"))
             case _:
                 raise InvalidRequest(
                     'type: say {"type": "subscribe", "job_id": "gen_..."} or {"type": "ping"}.', field="type"
                 )
 
-    def _subscribe(self, job_id: Any) -> None:
+    async def _subscribe(self, job_id: Any) -> None:
         if job_id is None:
             self._only = None
             return
         if not isinstance(job_id, str):
             raise InvalidRequest("job_id: give the id that POST /api/v1/generate answered.", field="job_id")
-        ticket = visible_ticket(self._service, job_id, self._caller)
+        ticket = await visible_ticket(self._service, job_id, self._caller)
         self._only = job_id
         self._news = {job_id: ticket}
         self._woken.set()

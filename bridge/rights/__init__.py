@@ -12,7 +12,6 @@ from bridge.rights.caller import (
     Scope,
     calling,
     current_caller,
-    owner_of,
     require,
 )
 from bridge.rights.callers import Callers
@@ -30,6 +29,5 @@ __all__ = [
     "Scope",
     "calling",
     "current_caller",
-    "owner_of",
     "require",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from aiohttp import web
 
@@ -71,13 +71,12 @@ class Caller:
         """Tell whether it has a scope."""
         return scope in self.scopes
 
-    def may_see(self, asked: Mapping[str, Any]) -> bool:
-        """Tell whether it may know of a job, by what the ticket's ``asked`` remembers of its asker."""
-        return not self.secluded or (self.owner is not None and asked.get("owner") == self.owner)
+    def may_see(self, owner: str | None) -> bool:
+        """Tell whether it may know of a job of ``owner``."""
+        return not self.secluded or (self.owner is not None and owner == self.owner)
 
-    def may_cancel(self, asked: Mapping[str, Any]) -> bool:
-        """Tell whether it may take a job back: its own, and nobody's."""
-        owner = asked.get("owner")
+    def may_cancel(self, owner: str | None) -> bool:
+        """Tell whether it may take a job of ``owner`` back: its own, and nobody's."""
         if self.may(Scope.ADMIN) or owner == self.owner:
             return True
         if self.secluded:
@@ -111,12 +110,6 @@ def calling(caller: Caller) -> Iterator[None]:
         yield
     finally:
         _caller.reset(token)
-
-
-def owner_of(asked: Mapping[str, Any]) -> str | None:
-    """Whose a ticket is, None where it is everybody's."""
-    owner = asked.get("owner")
-    return owner if isinstance(owner, str) else None
 
 
 def require(caller: Caller, scope: Scope) -> None:

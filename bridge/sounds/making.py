@@ -44,8 +44,7 @@ class TakeMaker:
     def estimate(self, job: Job) -> float | None:
         """Expected seconds of a job, None before the engine has made anything."""
         speed = self._speed.get(job.lane)
-        spec = SampleSpec.model_validate(job.work["spec"])
-        return None if speed is None else speed * (spec.seconds or 1.0) * float(job.work.get("count", 1))
+        return None if speed is None else speed * sum(spec.seconds or 1.0 for spec in job.work.specs)
 
     async def takes(
         self, lane: str, specs: Sequence[SampleSpec], report: Callable[[float], None], *, background: bool = False

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bridge.audio.facts import SampleFacts
 from bridge.errors import JobCancelled
 from bridge.events import JobMessage, strudel_code
-from bridge.jobs import Job, State, Ticket
+from bridge.jobs import Claim, RunningJob, State, Ticket
 from bridge.sounds.facts import search_terms
 from bridge.sounds.library import Library, LookUp
 from bridge.system.disk import remove_files
@@ -42,7 +42,7 @@ class Placed:
 
 
 class Placer:
-    """Publishes samples for tickets; ``ticket.outcome`` says where each sound went."""
+    """Publishes samples for those who claim them."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -52,66 +52,71 @@ class Placer:
         """Is this ticket's sound being published? Then it is too late to cancel."""
         return ticket_id in self._placing
 
-    async def place_ranked(self, job: Job, takes: Sequence[NewSample]) -> Sample:
-        """Give the best take to the tickets of rank 0, the next to those of rank 1, and so on; answer the best."""
+    async def place_ranked(self, running: RunningJob, takes: Sequence[NewSample]) -> None:
+        """Give the best take to the tickets of rank 0, the next to those of rank 1, and so on."""
         kept: dict[int, Sample] = {}
         try:
-            while waiting := [
-                (int(ticket.asked.get("rank", 0)), ticket)
-                for ticket in job.tickets.values()
-                if ticket.outcome is None and int(ticket.asked.get("rank", 0)) < len(takes)
-            ]:
-                rank = min(each for each, _ in waiting)
+            while waiting := [each for each in await running.waiting() if each.claim.rank < len(takes)]:
+                rank = min(ticket.claim.rank for ticket in waiting)
                 # Published once; who joined meanwhile gets a slot of the kept sample.
                 new = None if rank in kept else takes[rank]
-                tickets = [ticket for each, ticket in waiting if each == rank]
-                kept[rank] = await self.place(tickets, kept=kept.get(rank), new=new, ends=True)
+                tickets = [ticket for ticket in waiting if ticket.claim.rank == rank]
+                placed = await self._place_ended(tickets, kept.get(rank), new)
+                kept[rank] = placed[0].sample
+                await running.give(dict(zip((ticket.id for ticket in tickets), placed, strict=True)))
         finally:
             await remove_takes(take for rank, take in enumerate(takes) if rank not in kept)
         if not kept:
             raise JobCancelled("Nobody waits for it any more.")
-        return kept[min(kept)]
 
-    async def place(
-        self,
-        tickets: Sequence[Ticket],
-        *,
-        kept: Sample | None = None,
-        new: NewSample | None = None,
-        ends: bool = False,
-    ) -> Sample:
-        """Put one sample into the slot of every ticket, in one transaction with the events that say so.
+    async def place(self, claim: Claim, *, kept: Sample | None = None, new: NewSample | None = None) -> Placed:
+        """Put a sample that needed no job into the slot of a claim; ``kept`` or ``new``."""
+        (placed,) = await self._publish([claim], kept, new)
+        return placed
 
-        ``ends``: the tickets' job ends with it, which is an event of its own. From here on there is no way back: a
-        cancelled caller is held until it is done, and goes on.
+    async def _place_ended(self, tickets: Sequence[Ticket], kept: Sample | None, new: NewSample | None) -> list[Placed]:
+        """Put one sample into the slot of every ticket; their jobs end with it, which is an event of its own.
+
+        From here on there is no way back: a cancelled caller is held until it is done, and goes on.
         """
-        spec_id = new.spec_id if new else kept.spec_id if kept else ""
-
-        def targets(look: LookUp) -> list[Target]:
-            listed = [_target(ticket, spec_id) for ticket in tickets]
-            alone = [_alone(target, look) for ticket, target in zip(tickets, listed, strict=True)
-                     if ticket.asked["numbered"]]  # fmt: skip
-            return [*listed, *alone]
-
         placing = {ticket.id for ticket in tickets}
         self._placing |= placing
         try:
+            ends = [_completed(ticket) for ticket in tickets]
+            return await self._publish([ticket.claim for ticket in tickets], kept, new, ends)
+        finally:
+            self._placing -= placing
+
+    async def _publish(
+        self,
+        claims: Sequence[Claim],
+        kept: Sample | None,
+        new: NewSample | None,
+        ends: Sequence[dict[str, Any]] | None = None,
+    ) -> list[Placed]:
+        """Put one sample into the slot of every claim, in one transaction with the events that say so."""
+        spec_id = new.spec_id if new else kept.spec_id if kept else ""
+
+        def targets(look: LookUp) -> list[Target]:
+            listed = [_target(claim, spec_id) for claim in claims]
+            alone = [_alone(target, look) for claim, target in zip(claims, listed, strict=True) if claim.numbered]
+            return [*listed, *alone]
+
+        try:
             # what is in its slots already does not wait for others that are being published
-            published = None if new or ends else await self._library.shown(targets)
+            published = None if new or ends is not None else await self._library.shown(targets)
             if published is None:
-                jobs = [_completed(ticket) for ticket in tickets] if ends else []
-                published = await _not_to_be_cancelled(self._library.publish(new, targets, jobs, patient=ends))
+                patient = ends is not None
+                work = self._library.publish(new, targets, list(ends or ()), patient=patient)
+                published = await _not_to_be_cancelled(work)
         except BaseException:
             if new:
                 await remove_takes([new])
             raise
-        finally:
-            self._placing -= placing
         sample = published.sample
         assert sample is not None  # noqa: S101  there was at least one target
-        for ticket, (name, n) in zip(tickets, published.slots, strict=False):
-            ticket.outcome = Placed(name, n, sample, cached=new is None)
-        return sample
+        slots = published.slots[: len(claims)]
+        return [Placed(name, n, sample, cached=new is None) for name, n in slots]
 
     def kept_outcome(self, plain: Mapping[str, Any]) -> Placed | None:
         """Where a sound of an earlier run went; None when it is not kept any more."""
@@ -131,16 +136,16 @@ def _alone(listed: Target, look: LookUp) -> Target:
 
 def job_message(ticket: Ticket) -> JobMessage:
     """How a ticket's job goes, as the message that listeners get."""
-    job, placed = ticket.job, ticket.outcome
+    job, placed, claim = ticket.job, ticket.outcome, ticket.claim
     message = JobMessage(
         job_id=ticket.id,
         spec_id=job.key,
-        name=placed.name if isinstance(placed, Placed) else ticket.asked["name"],
-        n=placed.n if isinstance(placed, Placed) else ticket.asked.get("n"),
+        name=placed.name if isinstance(placed, Placed) else claim.name,
+        n=placed.n if isinstance(placed, Placed) else claim.n,
         state=str(ticket.state),
         progress=round(job.progress.fraction, 4),
         eta_s=job.progress.eta_s,
-        session=ticket.asked.get("session"),
+        session=claim.session,
     )
     if job.error is not None and not isinstance(placed, Placed):
         message["error"] = {"code": job.error.code, "message": job.error.message}
@@ -154,15 +159,14 @@ def plain_outcome(outcome: Any) -> dict[str, Any] | None:
     return {"name": outcome.name, "n": outcome.n, "spec_id": outcome.sample.spec_id, "cached": outcome.cached}
 
 
-def _target(ticket: Ticket, spec_id: str) -> Target:
-    asked = ticket.asked
+def _target(claim: Claim, spec_id: str) -> Target:
     return Target(
-        name=asked["name"],
-        n=asked.get("n"),
-        standin=bool(asked.get("standin")),
-        aliases=tuple(asked["aliases"]),
-        session=asked.get("session"),
-        terms=search_terms(asked["prompt"], asked["name"], asked["aliases"]),
+        name=claim.name,
+        n=claim.n,
+        standin=claim.is_standin,
+        aliases=claim.aliases,
+        session=claim.session,
+        terms=search_terms(claim.prompt, claim.name, claim.aliases),
         spec_id=spec_id,
     )
 

@@ -26,9 +26,10 @@ async def pregenerate(service: SampleService) -> None:
     A model's versions follow as further slots: one by one, each when nobody waits for anything, or as many at once as
     an engine makes together, which lets a player's go first, less a place for that player.
     """
-    # No more at a time than keep the engine busy: a queue full of them would have no place for players.
-    at_once = asyncio.Semaphore(service.maker.capacity(PROCEDURAL) + 1)
     try:
+        await service.engines.info(PROCEDURAL)
+        # No more at a time than keep the engine busy: a queue full of them would have no place for players.
+        at_once = asyncio.Semaphore(service.maker.capacity(PROCEDURAL) + 1)
         async with asyncio.TaskGroup() as making:
             for stem in common_stems():
                 making.create_task(_make(service, stem, PROCEDURAL, at_once))

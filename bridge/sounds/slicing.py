@@ -13,13 +13,58 @@ from typing import Any
 
 from bridge.audio import RECIPE
 from bridge.audio.facts import SampleFacts
-from bridge.errors import BridgeError
-from bridge.system.disk import remove_files
-from cache import NewSample, Sample
+from bridge.errors import BridgeError, InvalidRequest, NotFound
+from bridge.jobs import Claim
+from bridge.sounds.library import Library
+from bridge.sounds.placing import Placer, remove_takes
+from bridge.system.disk import DiskWatch, remove_files
+from cache import NewSample, Sample, Sound
 
 logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 64
+
+
+class Slicer:
+    """Makes a sound of the pieces of another one."""
+
+    def __init__(self, library: Library, placer: Placer, disk: DiskWatch) -> None:
+        self._library = library
+        self._placer = placer
+        self._disk = disk
+
+    async def slices(self, name: str, n: int = 0) -> Sound:
+        """Cut slot ``n`` of a sound before its attacks, and register the pieces, at most 16, as ``<name>_sl``.
+
+        Asked for again, the same slices are in the same slots. Raises NotFound, and InvalidRequest when nothing begins
+        in it.
+        """
+        sound = await self._library.sound(name)
+        if n >= len(sound.slots):
+            raise NotFound(f"'{sound.name}' has no slot {n}; it has {len(sound.slots)}.", code="unknown_slot")
+        source = await self._library.take(sound.slots[n].spec_id)
+        assert source is not None  # noqa: S101  a slot shows what is kept
+        await self._disk.check()
+        try:
+            pieces = await cut_slices(source, self._library.master(source.sample_id), self._library.incoming)
+        except BridgeError:
+            self._disk.suspect()  # the child says only that it could not
+            if (trouble := await self._disk.look()) is not None:
+                raise trouble from None
+            raise
+        if len(pieces) < 2:
+            await remove_takes(pieces)
+            raise InvalidRequest(
+                f"Nothing begins in the middle of '{sound.name}', so there is nothing to cut. Take a loop with hits.",
+                code="no_slices",
+            )
+        claim = Claim(name=slices_name(sound.name, n), session=sound.session, prompt=source.facts["prompt"])
+        for piece in pieces:
+            kept = await self._library.take(piece.spec_id)
+            if kept is not None:
+                await remove_takes([piece])
+            await self._placer.place(claim, kept=kept, new=None if kept else piece)
+        return await self._library.sound(claim.name)
 
 
 def slices_name(name: str, n: int) -> str:

@@ -101,7 +101,7 @@ class Streams:
     def sessions(self, caller: Caller | None = None) -> list[dict[str, Any]]:
         """The streams that play, the oldest first; with ``caller`` those that it may know of."""
         streams = self._playing.values()
-        return [each.as_dict() for each in streams if caller is None or caller.may_see({"owner": each.owner})]
+        return [each.as_dict() for each in streams if caller is None or caller.may_see(each.owner)]
 
     def forget(self, stream: Stream) -> None:
         """It has ended."""
@@ -119,7 +119,7 @@ class Streams:
         except ValidationError as error:
             raise from_validation(error) from None
         seconds = order.spec.seconds if order.spec.bars is not None else order.spec.duration
-        spec, info = await self._service.resolve(order)
+        spec, _, info = await self._service.resolver.first(order)
         return _Plan(spec, info, self._service.engines.hosted(info.name), options, seconds)
 
 

@@ -12,7 +12,8 @@ from bridge.app import create_app
 from bridge.errors import DiskFailed
 from bridge.exchange.stems.ledger import Ledger
 from bridge.settings import Settings
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.opening import open_service
+from bridge.sounds.service import SampleService
 from bridge.system.ledgers import JOURNAL, STEMS, USAGE, put_aside
 from tests.servers import until
 

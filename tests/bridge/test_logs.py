@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestClient
 from bridge.app import create_app
 from bridge.logs import configure_logging, current_request, request_id_from, working_for
 from bridge.settings import Settings
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.servers import settings_for, until
 
 Lines = Callable[[], list[dict]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.app import create_app
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.servers import settings_for
 
 

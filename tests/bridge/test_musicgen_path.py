@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
 from bridge.settings import Settings
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 
 pytestmark = pytest.mark.torch
 

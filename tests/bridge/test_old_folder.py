@@ -9,7 +9,7 @@ from bridge.errors import BridgeError
 from bridge.exchange.stems.ledger import Ledger
 from bridge.jobs import State
 from bridge.settings import Settings
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests import old_folder
 
 
@@ -30,13 +30,13 @@ async def test_sounds_slots_aliases_tickets_and_accounts_of_an_old_folder_are_th
         assert store.restore(old_folder.DELETED).sounds[0].name == old_folder.DELETED
         assert len({slot.sample_id for sound in store.sounds() for slot in sound.slots}) == old_folder.SAMPLES
 
-        unfinished = [service.queue.ticket(each) for each in old_folder.UNFINISHED]
+        unfinished = [(await service.queue.ticket(each)) for each in old_folder.UNFINISHED]
         assert {ticket.state for ticket in unfinished} <= {State.QUEUED, State.RUNNING}
         for each in old_folder.COMPLETED:
-            ticket = service.queue.ticket(each)
+            ticket = await service.queue.ticket(each)
             assert ticket.state is State.COMPLETED
             assert store.sample(service.placed(ticket).sample.sample_id) is not None
-        failed = service.queue.ticket(old_folder.FAILED)
+        failed = await service.queue.ticket(old_folder.FAILED)
         assert failed.state is State.FAILED
         assert isinstance(failed.job.error, BridgeError)
         assert await service.queue.repeated(old_folder.REPEATED) is not None

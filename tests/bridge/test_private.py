@@ -15,8 +15,8 @@ import soundfile
 from bridge.client.server_file import announced
 from bridge.exchange.uploads import Uploads
 from bridge.settings import Settings
+from bridge.sounds.opening import open_service
 from bridge.sounds.orders import generate_order
-from bridge.sounds.service import open_service
 from cache import SampleStore
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -12,7 +12,8 @@ import pytest
 from bridge.engines.hosting.passages import Passage
 from bridge.plugins.engine import EngineInfo
 from bridge.settings import Settings
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.opening import open_service
+from bridge.sounds.service import SampleService
 from bridge.streaming import AudioChunk, Stream, Streams
 from bridge.streaming import course as courses
 from bridge.streaming.course import step

@@ -20,8 +20,8 @@ from bridge.commands._data_checks import Checks
 from bridge.errors import StartupError
 from bridge.exchange.stems.ledger import Ledger
 from bridge.settings import Settings
+from bridge.sounds.opening import open_service
 from bridge.sounds.rebuilding import rebuild
-from bridge.sounds.service import open_service
 from cache import SampleStore, StoreError, catalogue_complaints
 from tests import old_folder
 from tests.bridge.commands.conftest import clean_environment

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.app import create_app
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.reliability.results import note
 from tests.servers import Listener, order, settings_for, until
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.app import create_app
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.reliability.results import note
 from tests.servers import settings_for, until
 
@@ -30,7 +30,7 @@ async def test_no_case_is_a_500_undocumented_or_wrongly_taken(tmp_path: Path, ai
     seed = random.SystemRandom().randrange(2**32) if FULL else 1
     async with open_service(settings_for(tmp_path / "data", max_duration=1.0)) as service:
         server = await aiohttp_server(create_app(service))
-        await until(lambda: service.ready)
+        await until(lambda: service.readiness.ready)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "schemathesis.cli", "--config-file", str(CONFIG),
             "run", str(server.make_url("/openapi.json")), "--checks", "all", "--continue-on-failure",

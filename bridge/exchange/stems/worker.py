@@ -105,7 +105,7 @@ class Stems:
         before = await WRITES.run(self._ledger.get, request_id)
         if before is None:
             await self._service.disk.check()
-            self._refuse_too_much(len(plan.stems))
+            await self._refuse_too_much(len(plan.stems))
             self._promised |= {(request_id, stem.stem_type) for stem in plan.stems}
             before = await WRITES.run(self._ledger.accept, request_id, digest, body, base, time.time())
         if before is None:
@@ -125,14 +125,14 @@ class Stems:
     async def document(self, request_id: str) -> dict[str, Any]:
         """Contract D's callback document, as far as it is. Raises NotFound, StorageUnavailable."""
         row = await WRITES.run(self._ledger.get, request_id)
-        if row is None or not current_caller().may_see({"owner": self._owners.get(request_id)}):
+        if row is None or not current_caller().may_see(self._owners.get(request_id)):
             raise NotFound(f"No job and no request has the id '{request_id[:80]}'.", code="unknown_job")
         return await self._document(row)
 
     # ------------------------------------------------------------------ making
 
-    def _refuse_too_much(self, stems: int) -> None:
-        waiting = self._service.queue.count(State.QUEUED) + len(self._promised)
+    async def _refuse_too_much(self, stems: int) -> None:
+        waiting = await self._service.queue.count(State.QUEUED) + len(self._promised)
         if waiting + stems > self._settings.max_queue:
             raise Busy(f"{waiting} sounds are waiting to be made already. Ask again in a moment.", code="queue_full")
 
@@ -189,7 +189,7 @@ class Stems:
         if len(pitched) < 2:
             return None
         with contextlib.suppress(BridgeError):  # each stem will say so itself
-            _, info = await self._service.resolve(pitched[0].order)
+            _, _, info = await self._service.resolver.first(pitched[0].order)
             if "melody" in info.conditions:
                 return Leader(pitched[0])
         return None

@@ -10,7 +10,8 @@ from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
 from bridge.settings import Settings
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.opening import open_service
+from bridge.sounds.service import SampleService
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from aiohttp import FormData
 from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.opening import open_service
+from bridge.sounds.service import SampleService
 from bridge.system import threads
 from bridge.system.disk import _watch
 from tests.faults import FaultyDisk

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bridge.app import create_app
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.servers import settings_for, until
 
 CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -255,5 +255,5 @@ async def test_jobs_are_still_listed_after_a_restart(tmp_path, aiohttp_client) -
 
 async def test_the_probes_say_when_new_sounds_can_be_made(client, service) -> None:
     assert (await client.get("/health/live")).status == 200
-    await until(lambda: service.ready)
+    await until(lambda: service.readiness.ready)
     assert (await client.get("/health/ready")).status == 200

@@ -18,7 +18,7 @@ from bridge.audio.files import riff, tags
 from bridge.audio.formats import FORMATS
 from bridge.errors import InvalidRequest
 from bridge.settings import Settings
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 
 LOOP = {"prompt": "tone 110 hz «loop»", "kind": "loop", "bars": 1, "bpm": 120, "name": "gen_loop"}
 

@@ -26,7 +26,7 @@ from bridge.rights.keys import check_key_lengths
 from bridge.rights.page_sessions import SESSION_SECONDS
 from bridge.rights.table import MESSAGES, RIGHTS
 from bridge.settings import Settings
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.servers import Listener, order, settings_for, until
 
 Client: TypeAlias = TestClient[web.Request, web.Application]

@@ -22,7 +22,8 @@ from bridge.engines.procedural import ProceduralEngine
 from bridge.exchange.likeness import NO_EMBEDDING
 from bridge.plugins.clip import Clip
 from bridge.settings import Settings
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.opening import open_service
+from bridge.sounds.service import SampleService
 from prompts import SampleSpec
 
 RATE = 44_100
@@ -144,7 +145,7 @@ async def test_what_is_made_is_a_wav_of_32_khz_in_the_tempo_and_key_of_the_uploa
     )
     assert clip.rate == 32_000
     assert clip.seconds == pytest.approx(6.0, abs=0.001)
-    facts = service.placed(service.queue.ticket(generation_id)).sample.facts
+    facts = service.placed(await service.queue.ticket(generation_id)).sample.facts
     assert facts["bpm"] == pytest.approx(90.0, abs=1.0)
     assert facts["key"] == document["key"]
     measured = await uploaded(client, encoded(clip))
@@ -171,7 +172,7 @@ async def test_the_more_guidance_the_closer_the_colour(client: TestClient, name:
 async def test_words_of_the_asker_go_first(client: TestClient, service: SampleService, keys: bytes) -> None:
     audio_id = (await uploaded(client, keys))["audio_id"]
     generation_id, _ = await made(client, audio_id, prompt="vibraphone in the rain", duration=5)
-    facts = service.placed(service.queue.ticket(generation_id)).sample.facts
+    facts = service.placed(await service.queue.ticket(generation_id)).sample.facts
     assert facts["prompt"].startswith("vibraphone in the rain, ")
 
 

@@ -26,8 +26,8 @@ from bridge.app import create_app
 from bridge.errors import EngineError, InvalidRequest
 from bridge.exchange.stems import read_request, worker
 from bridge.settings import Settings
+from bridge.sounds.opening import open_service
 from bridge.sounds.orders import from_validation
-from bridge.sounds.service import open_service
 from tests.object_storage import CONTAINER, free_port
 from tests.servers import until
 
@@ -381,9 +381,9 @@ async def test_stems_with_notes_follow_the_first_one_where_the_engine_hears_a_tu
         assert "failed_stems" not in document
         facts = {}
         service = client.server.app[SERVICE]
-        for ticket in service.queue.tickets():
-            spec = ticket.job.work["spec"]
-            facts[spec["prompt"].split(" stem")[0].split()[-1]] = (ticket.outcome.sample, spec["source_as"])
+        for ticket in await service.queue.tickets():
+            (spec,) = ticket.job.work.specs
+            facts[spec.prompt.split(" stem")[0].split()[-1]] = (ticket.outcome.sample, spec.source_as)
         bass, _ = facts["bass"]
         assert {player for player, (sample, _) in facts.items() if sample.facts["parents"]} == {"guitar", "voice"}
         for player in ("guitar", "voice"):

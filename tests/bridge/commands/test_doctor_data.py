@@ -18,7 +18,7 @@ from bridge.commands import _oddities
 from bridge.commands._data_files import PARTS, part_of
 from bridge.exchange.stems.ledger import Ledger
 from bridge.settings import Settings
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from cache import SampleStore
 from tests import old_folder
 from tests.bridge.commands.conftest import serving

@@ -16,8 +16,8 @@ from bridge.errors import EngineError, EngineUnavailable, JobCancelled
 from bridge.plugins.clip import Clip
 from bridge.plugins.engine import EngineInfo, Report, heeding
 from bridge.settings import Settings
+from bridge.sounds.opening import open_service
 from bridge.sounds.orders import generate_order
-from bridge.sounds.service import open_service
 from prompts import SampleSpec
 
 INFO = ToneEngine().info

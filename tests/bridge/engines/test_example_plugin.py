@@ -11,8 +11,8 @@ import pytest
 from bridge.engines import registry
 from bridge.plugins.clip import Clip
 from bridge.settings import Settings
+from bridge.sounds.opening import open_service
 from bridge.sounds.orders import generate_order
-from bridge.sounds.service import open_service
 from prompts import SampleSpec
 
 FOLDER = Path(__file__).parents[3] / "examples" / "engine_plugin"

@@ -6,47 +6,47 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.errors import EngineError
-from bridge.jobs import Book, EmbeddedQueue, Job, Journal, Priority, State, journal
+from bridge.jobs import Book, Claim, EmbeddedQueue, Journal, Priority, RunningJob, State, Ticket, Work, journal
+from prompts import SampleSpec
 
 
-class Work:
+class Worker:
     """Does jobs when it is let."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
         self.gate = asyncio.Event()
 
-    async def __call__(self, job: Job, _: Callable[[float], None]) -> Any:
+    async def __call__(self, running: RunningJob) -> None:
         await self.gate.wait()
-        if job.work.get("fail"):
+        if any(spec.prompt == "fail" for spec in running.job.work.specs):
             raise EngineError("It was asked to fail.")
-        for ticket in job.tickets.values():
-            ticket.outcome = {"name": ticket.asked["name"]}
-        self.done.append(job.key)
+        await running.give({ticket.id: {"name": ticket.claim.name} for ticket in await running.waiting()})
+        self.done.append(running.job.key)
 
 
-def open_queue(path: Path, work: Work) -> EmbeddedQueue:
+def open_queue(path: Path, work: Worker) -> EmbeddedQueue:
     return EmbeddedQueue(work, book=Book(Journal(path)))
 
 
-async def ask(queue: EmbeddedQueue, key: str, **work: Any):
-    return await queue.submit(key, "lane", work, priority=Priority.PLAYER, asked={"name": f"gen_{key}"})
+async def ask(queue: EmbeddedQueue, key: str, prompt: str = "a word") -> Ticket:
+    work = Work((SampleSpec(prompt=prompt),))
+    return await queue.submit(key, "lane", work, priority=Priority.PLAYER, claim=Claim(name=f"gen_{key}"))
 
 
 async def test_what_was_queued_when_the_server_stopped_is_made_after_the_next_start(tmp_path: Path) -> None:
-    first = open_queue(tmp_path / "jobs", Work())
+    first = open_queue(tmp_path / "jobs", Worker())
     ids = [(await ask(first, f"key{number}")).id for number in range(5)]
     joined = await ask(first, "key3")
     await first.close()
 
-    work = Work()
+    work = Worker()
     work.gate.set()
     second = open_queue(tmp_path / "jobs", work)
     resumed = await second.resume()
@@ -58,38 +58,38 @@ async def test_what_was_queued_when_the_server_stopped_is_made_after_the_next_st
 
 
 async def test_how_a_job_ended_is_still_known_after_a_restart(tmp_path: Path) -> None:
-    work = Work()
+    work = Worker()
     work.gate.set()
     first = open_queue(tmp_path / "jobs", work)
-    fine, broken = await ask(first, "fine"), await ask(first, "broken", fail=True)
+    fine, broken = await ask(first, "fine"), await ask(first, "broken", prompt="fail")
     await first.wait(fine.id)
     await first.wait(broken.id)
     await first.close()
 
-    second = open_queue(tmp_path / "jobs", Work())
+    second = open_queue(tmp_path / "jobs", Worker())
     assert await second.resume() == []
-    assert second.ticket(fine.id).state is State.COMPLETED
-    assert second.ticket(fine.id).outcome == {"name": "gen_fine"}
-    error = second.ticket(broken.id).job.error
+    assert (await second.ticket(fine.id)).state is State.COMPLETED
+    assert (await second.ticket(fine.id)).outcome == {"name": "gen_fine"}
+    error = (await second.ticket(broken.id)).job.error
     assert (type(error), error.code, error.message) == (EngineError, "engine_failed", "It was asked to fail.")
     await asyncio.wait_for(second.wait(fine.id), 1)
     await second.close()
 
 
 async def test_a_cancelled_ticket_is_not_taken_up_again(tmp_path: Path) -> None:
-    first = open_queue(tmp_path / "jobs", Work())
+    first = open_queue(tmp_path / "jobs", Worker())
     kept, dropped = await ask(first, "kept"), await ask(first, "dropped")
     await first.cancel(dropped.id)
     await first.close()
-    second = open_queue(tmp_path / "jobs", Work())
+    second = open_queue(tmp_path / "jobs", Worker())
     assert [ticket.id for ticket in await second.resume()] == [kept.id]
-    assert second.ticket(dropped.id).state is State.CANCELLED
+    assert (await second.ticket(dropped.id)).state is State.CANCELLED
     await second.close()
 
 
 async def test_a_job_that_was_running_at_three_unclean_ends_is_given_up_and_others_go_on(tmp_path: Path) -> None:
     path = tmp_path / "jobs"
-    queue = open_queue(path, Work())
+    queue = open_queue(path, Worker())
     poison = await ask(queue, "poison")
     other = await ask(queue, "other")
     await queue.close()
@@ -98,12 +98,12 @@ async def test_a_job_that_was_running_at_three_unclean_ends_is_given_up_and_othe
         journal.reopen()
         journal.moved([poison.id], State.RUNNING, 1.0)
         journal.close()
-    work = Work()
+    work = Worker()
     work.gate.set()
     queue = open_queue(path, work)
     await queue.resume()
     assert (await queue.wait(poison.id)).state is State.FAILED
-    assert queue.ticket(poison.id).job.error.code == "poison"
+    assert (await queue.ticket(poison.id)).job.error.code == "poison"
     assert (await queue.wait(other.id)).state is State.COMPLETED
     assert work.done == ["other"]
     await queue.close()
@@ -113,12 +113,12 @@ async def test_a_clean_stop_is_held_against_nobody(tmp_path: Path) -> None:
     path = tmp_path / "jobs"
     ticket_id = ""
     for _ in range(5):
-        queue = open_queue(path, Work())
+        queue = open_queue(path, Worker())
         await queue.resume()
         ticket_id = ticket_id or (await ask(queue, "long")).id
         await asyncio.sleep(0)
         await queue.close()
-    work = Work()
+    work = Worker()
     work.gate.set()
     queue = open_queue(path, work)
     await queue.resume()
@@ -128,12 +128,12 @@ async def test_a_clean_stop_is_held_against_nobody(tmp_path: Path) -> None:
 
 async def test_a_promise_that_cannot_be_written_is_not_made(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "jobs")
-    queue = EmbeddedQueue(Work(), book=Book(journal))
+    queue = EmbeddedQueue(Worker(), book=Book(journal))
     journal.close()
     with pytest.raises(Exception, match="closed"):
         await ask(queue, "key")
-    assert queue.tickets() == []
-    assert queue.count(State.QUEUED) == 0
+    assert await queue.tickets() == []
+    assert await queue.count(State.QUEUED) == 0
 
 
 @pytest.mark.parametrize("code", ["engine_out_of_memory", "engine_unreachable"])
@@ -141,19 +141,18 @@ async def test_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch, cod
     monkeypatch.setattr("bridge.jobs.embedded.RETRY_PAUSES", (0.0, 0.0))
     tries = []
 
-    async def work(job: Job, report: Callable[[float], None]) -> str:
-        tries.append(job.key)
+    async def work(running: RunningJob) -> None:
+        tries.append(running.job.key)
         if len(tries) < 3:
             raise EngineError("Not now.", code=code)
-        return "made"
 
     queue = EmbeddedQueue(work)
     ticket = await queue.wait((await ask(queue, "key")).id)
     assert (ticket.state, len(tries)) == (State.COMPLETED, 3)
     tries.clear()
 
-    async def never(job: Job, report: Callable[[float], None]) -> str:
-        tries.append(job.key)
+    async def never(running: RunningJob) -> None:
+        tries.append(running.job.key)
         raise EngineError("Never.")
 
     queue = EmbeddedQueue(never)
@@ -162,14 +161,14 @@ async def test_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch, cod
 
 
 async def test_what_is_forgotten_is_gone_from_the_disk_too(tmp_path: Path) -> None:
-    work = Work()
+    work = Worker()
     work.gate.set()
     queue = open_queue(tmp_path / "jobs", work)
     for key in ("secret", "other"):
         await queue.wait((await ask(queue, key, prompt=f"a {key} word")).id)
     work.gate.clear()
     waiting = await ask(queue, "waiting", prompt="a promised word")
-    await queue.remember("again", "fingerprint", [queue.tickets((State.COMPLETED,))[0].id])
+    await queue.remember("again", "fingerprint", [(await queue.tickets((State.COMPLETED,)))[0].id])
     await queue.forget({"secret"}, ["gen_nobody"])
 
     def on_disk() -> bytes:
@@ -200,19 +199,20 @@ async def test_ended_tickets_are_bounded_while_the_server_runs_and_those_of_kept
 ) -> None:
     monkeypatch.setattr("bridge.jobs.journal.PRUNED_EVERY", 50)
     path = tmp_path / "jobs"
-    queue = EmbeddedQueue(Work(), book=Book(Journal(path, kept=100)))
+    queue = EmbeddedQueue(Worker(), book=Book(Journal(path, kept=100)))
     waiting = await ask(queue, "waiting", prompt="a promise")
     for number in range(400):
-        queue.keep(queue.settle(f"key{number}", "kept", {}, asked={"name": f"gen_{number}"}))
+        settled = await queue.settle(f"key{number}", "kept", Claim(name=f"gen_{number}"), {"n": 0})
+        await queue.keep(settled.id)
         await queue.remember(f"again{number}", "fingerprint", [waiting.id])
     await queue.close()
     assert 100 <= _rows(path, "SELECT count(*) FROM tickets")[0][0] <= 151
     assert 100 <= _rows(path, "SELECT count(*) FROM repeats")[0][0] <= 151
     assert _rows(path, "SELECT count(*) FROM works") == [(1,)]
-    queue = EmbeddedQueue(Work(), kept=20, book=Book(Journal(path, kept=100)))
+    queue = EmbeddedQueue(Worker(), kept=20, book=Book(Journal(path, kept=100)))
     assert [ticket.id for ticket in await queue.resume()] == [waiting.id]
-    ended = queue.tickets((State.COMPLETED,))
-    assert [ticket.asked["name"] for ticket in ended] == [f"gen_{399 - n}" for n in range(20)], "no more are read"
+    ended = await queue.tickets((State.COMPLETED,))
+    assert [ticket.claim.name for ticket in ended] == [f"gen_{399 - n}" for n in range(20)], "no more are read"
     await queue.close()
 
 
@@ -237,12 +237,12 @@ async def test_old_tickets_of_a_kind_are_migrated_or_dropped_and_the_work_of_man
     con.commit()
     con.close()
     size = path.stat().st_size
-    queue = EmbeddedQueue(Work(), book=Book(Journal(path)))
+    queue = EmbeddedQueue(Worker(), book=Book(Journal(path)))
     assert [ticket.id for ticket in await queue.resume()] == [row[0] for row in waiting]
-    assert len({id(ticket.job) for ticket in queue.tickets((State.QUEUED, State.RUNNING))}) == 1
-    assert queue.ticket("c").state is State.CANCELLED
-    assert queue.ticket("e1999").outcome == {"n": 0}
-    assert len(queue.tickets((State.COMPLETED,))) == 99
+    assert len({ticket.job for ticket in await queue.tickets((State.QUEUED, State.RUNNING))}) == 1
+    assert (await queue.ticket("c")).state is State.CANCELLED
+    assert (await queue.ticket("e1999")).outcome == {"n": 0}
+    assert len(await queue.tickets((State.COMPLETED,))) == 99
     async with asyncio.timeout(20):  # the old table goes piece by piece
         while _rows(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'old_tickets'") != [(0,)]:
             await asyncio.sleep(0.02)
@@ -251,11 +251,25 @@ async def test_old_tickets_of_a_kind_are_migrated_or_dropped_and_the_work_of_man
     assert path.stat().st_size < size / 5
 
 
+async def test_work_that_this_version_cannot_read_keeps_its_ticket(tmp_path: Path) -> None:
+    path = tmp_path / "jobs"
+    queue = open_queue(path, Worker())
+    ticket = await ask(queue, "later")
+    await queue.close()
+    con = sqlite3.connect(path)
+    con.execute("""UPDATE works SET work = '{"spec": {"prompt": "pad", "kind": "of a later version"}}'""")
+    con.commit()
+    con.close()
+    queue = open_queue(path, Worker())
+    assert [(each.id, each.job.work) for each in await queue.resume()] == [(ticket.id, Work())]
+    await queue.close()
+
+
 async def test_rows_that_cannot_be_read_take_no_others_along_and_are_one_line_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "jobs"
-    queue = open_queue(path, Work())
+    queue = open_queue(path, Worker())
     tickets = [await ask(queue, f"key{number}") for number in range(4)]
     await queue.close()
     con = sqlite3.connect(path)
@@ -265,7 +279,7 @@ async def test_rows_that_cannot_be_read_take_no_others_along_and_are_one_line_in
     con.commit()
     con.close()
     for _ in range(2):
-        queue = open_queue(path, Work())
+        queue = open_queue(path, Worker())
         assert [ticket.id for ticket in await queue.resume()] == [tickets[3].id]
         await queue.close()
     said = [each for each in caplog.messages if "cannot be read" in each]

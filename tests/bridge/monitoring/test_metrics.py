@@ -16,7 +16,8 @@ from bridge.jobs import embedded
 from bridge.monitoring import gpu
 from bridge.monitoring.gpu import Gpu, read_gpus, read_table
 from bridge.monitoring.metrics import bare_model
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.opening import open_service
+from bridge.sounds.service import SampleService
 from tests.servers import Listener, settings_for, until
 
 
@@ -129,7 +130,7 @@ async def test_pushes_and_pages_are_measured(client) -> None:
 
 
 async def test_the_machine_and_the_engines_processes_are_seen(client, service) -> None:
-    await until(lambda: service.ready)
+    await until(lambda: service.readiness.ready)
     found = await figures(client)
     assert found.of("bridge_engine_memory_bytes", engine="tone") > 1e6
     assert found.of("bridge_engine_ready", engine="tone") == 1

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.app import create_app
 from bridge.monitoring.usage_log import FILE
 from bridge.settings import Settings
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.provider import Stage, say, stage, wav  # noqa: F401  a fixture
 from tests.servers import Listener, until
 

@@ -9,7 +9,8 @@ import pytest
 
 from bridge.app import create_app
 from bridge.settings import Settings
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.opening import open_service
+from bridge.sounds.service import SampleService
 from tests.servers import Listener, settings_for
 
 Connect = Callable[..., Awaitable[Listener]]

@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestClient
 
 from bridge.app import create_app
 from bridge.realtime import job_socket
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.opening import open_service
+from bridge.sounds.service import SampleService
 from tests.servers import settings_for
 
 

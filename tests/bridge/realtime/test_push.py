@@ -207,7 +207,7 @@ async def test_cancel_answers_and_tells_everybody(service, connect):
     assert answer == {"job_id": ack["job_id"], "state": "cancelled"}
     await until(lambda: other.since == page.since == 1)
     assert page.of("job")[-1]["state"] == "cancelled"
-    assert service.queue.count(State.RUNNING) == 0
+    assert await service.queue.count(State.RUNNING) == 0
     again = await page.ask("cancel", {"job_id": ack["job_id"]})
     assert again["error"]["code"] == "already_finished"
 
@@ -340,7 +340,7 @@ async def test_whatever_is_sent_gets_a_sentence_and_the_connection_lives(service
         assert answer["error"]["code"] not in ("internal", ""), (odd, answer)
         assert len(answer["error"]["message"]) < 500, odd
     assert (await page.hello())["events"] == []
-    assert service.queue.tickets() == []
+    assert await service.queue.tickets() == []
     assert "Traceback" not in caplog.text
 
 

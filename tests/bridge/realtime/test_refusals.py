@@ -11,7 +11,7 @@ import pytest
 
 from bridge.app import create_app
 from bridge.realtime import hub as hub_module
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.servers import settings_for, until
 
 WEBSOCKET = "/socket.io/?EIO=4&transport=websocket"

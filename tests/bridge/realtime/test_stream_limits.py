@@ -13,7 +13,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from bridge.app import create_app
 from bridge.monitoring.usage_log import FILE
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.servers import settings_for
 
 TONE = {"type": "start_streaming", "request": {"prompt": "tone 300 hz", "chunk_duration": 0.1, "session": "club"}}

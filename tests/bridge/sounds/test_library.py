@@ -12,7 +12,8 @@ import soundfile
 
 from bridge.errors import BridgeError, Conflict, InvalidRequest, NotFound
 from bridge.sounds.library import Library
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.opening import open_service
+from bridge.sounds.service import SampleService
 from tests.servers import Heard, order, settings_for
 
 
@@ -108,7 +109,7 @@ async def test_deleting_can_be_taken_back(service, library):
 
 async def test_eviction_tells_what_went(service, library):
     heard = Heard(service)
-    await asyncio.gather(*service._telling)  # the service makes room by itself after every job
+    await service._telling.finish()  # the service makes room by itself after every job
     library._store._masters_limit = 1
     await library.pin("gen_warm_tone_400_hz", pinned=True)
     await library.evict()

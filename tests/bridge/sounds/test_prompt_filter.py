@@ -12,9 +12,9 @@ import pytest
 from bridge.errors import InvalidRequest, StartupError
 from bridge.settings import Settings
 from bridge.sounds import prompt_filter
+from bridge.sounds.opening import open_service
 from bridge.sounds.orders import generate_order
 from bridge.sounds.prompt_filter import Prompts, list_filter
-from bridge.sounds.service import open_service
 
 LIST = "# ours\nvuvuzela\nair horn   # tired of it\nkazoo*\nC++ .*\n"
 

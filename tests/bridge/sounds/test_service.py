@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,10 +24,12 @@ from bridge.errors import (
 )
 from bridge.jobs import Priority, State
 from bridge.settings import Settings
+from bridge.sounds.opening import open_service
 from bridge.sounds.orders import stem_order
 from bridge.sounds.placing import job_message
 from bridge.sounds.pregeneration import pregenerate
-from bridge.sounds.service import SampleService, open_service
+from bridge.sounds.service import SampleService
+from bridge.stage.stage import Stage
 from prompts import common_stems
 from tests.servers import Heard, order, settings_for, until
 
@@ -164,9 +165,7 @@ async def test_of_several_variations_those_that_could_be_made_are_kept(installed
 
 async def test_a_cancelled_batch_of_variations_leaves_no_files(installed, slow, folder):
     tickets = await slow.ask(order("gate pad", variations=3))
-    for ticket in tickets:
-        await slow.cancel(ticket.id)
-    assert {ticket.state for ticket in tickets} == {State.CANCELLED}
+    assert {(await slow.cancel(ticket.id)).state for ticket in tickets} == {State.CANCELLED}
     assert not list((folder / "incoming").iterdir())
 
 
@@ -194,18 +193,18 @@ async def test_a_pitched_sound_is_published_at_the_note_that_its_engine_played(f
 async def test_a_loop_is_cut_into_slices_that_stay_where_they_are(folder):
     async with open_service(settings_for(folder, engine="procedural")) as service:
         loop = await service.make(order("house drum beat", kind="loop", bars=1, bpm=120, name="beat"))
-        cut = await service.slices("beat")
+        cut = await service.slicer.slices("beat")
         assert cut.name == "beat_sl"
         assert 4 <= len(cut.slots) <= 16
         first = await service.library.take(cut.slots[0].spec_id)
         assert (first.facts["kind"], first.facts["parents"]) == ("oneshot", [loop.sample.sample_id])
         assert first.facts["engine"] == "procedural"
-        assert (await service.slices("beat")).slots == cut.slots
+        assert (await service.slicer.slices("beat")).slots == cut.slots
         with pytest.raises(NotFound, match="no slot 7"):
-            await service.slices("beat", 7)
+            await service.slicer.slices("beat", 7)
         await service.make(order("steady rain", kind="texture", duration=1, name="rain"))
         with pytest.raises(InvalidRequest) as caught:
-            await service.slices("rain")
+            await service.slicer.slices("rain")
         assert caught.value.code == "no_slices"
         assert left_over(service) == []
 
@@ -259,7 +258,7 @@ async def test_stems_are_listed_under_their_type_and_each_alone(service):
 
 
 async def test_a_stem_whose_place_is_held_by_a_stand_in_is_counted_by_its_place(installed, slow):
-    (ticket,) = await slow.ask(stem(style="gate"), standin=True)
+    (ticket,) = await Stage(slow).ask(stem(style="gate"), standin=True)
     assert slow.library._store.sound("musicgen_drums").slot.standin
     installed.touch()
     assert slow.placed(await slow.queue.wait(ticket.id)).n == 0
@@ -273,12 +272,12 @@ async def test_a_stem_whose_place_is_held_by_a_stand_in_is_counted_by_its_place(
 
 async def test_a_stand_in_is_there_at_once_and_replaced_in_its_slot(installed, slow):
     heard = Heard(slow)
-    (ticket,) = await slow.ask(order("gate pad"), standin=True)
+    (ticket,) = await Stage(slow).ask(order("gate pad"), standin=True)
     sound = await slow.library.sound("gen_gate_pad")
     assert sound.slot.standin
     assert sound.facts["engine"] == "procedural"
     assert job_message(ticket)["n"] == 0
-    assert ticket.asked["standin_id"] == sound.slot.sample_id
+    assert ticket.claim.standin.sample_id == sound.slot.sample_id
     installed.touch()
     placed = slow.placed(await slow.queue.wait(ticket.id))
     sound = await slow.library.sound("gen_gate_pad")
@@ -292,19 +291,19 @@ async def test_without_being_asked_for_there_is_no_stand_in_nor_for_what_is_inst
     installed.touch()
     await slow.make(order("gate pad"))
     assert len((await slow.library.sound("gen_gate_pad")).slots) == 1
-    (ticket,) = await slow.ask(order("other pad", engine="quick"), standin=True)
-    assert "standin_id" not in ticket.asked
+    (ticket,) = await Stage(slow).ask(order("other pad", engine="quick"), standin=True)
+    assert ticket.claim.standin is None
     await slow.queue.wait(ticket.id)
 
 
 async def test_when_the_wanted_sound_fails_the_stand_in_goes_on_playing(slow):
-    (ticket,) = await slow.ask(order("bug pad"), standin=True)
+    (ticket,) = await Stage(slow).ask(order("bug pad"), standin=True)
     assert (await slow.queue.wait(ticket.id)).state is State.FAILED
     assert (await slow.library.sound("gen_bug_pad")).slot.standin
 
 
 async def test_variations_of_a_slow_engine_fill_one_slot_after_another(installed, slow):
-    tickets = await slow.ask(order("gate pad", variations=3), standin=True)
+    tickets = await Stage(slow).ask(order("gate pad", variations=3), standin=True)
     assert len((await slow.library.sound("gen_gate_pad")).slots) == 1
     installed.touch()
     placed = [slow.placed(await slow.queue.wait(each.id)) for each in tickets]
@@ -366,10 +365,10 @@ async def test_progress_is_told_for_every_asker_and_at_most_five_times_a_second(
 async def test_cancelling_is_told_once_and_leaves_nothing(service, heard):
     (ticket,) = await service.ask(order("tone slow", duration=60))
     await until(lambda: heard.progress)
-    await service.cancel(ticket.id)
+    gone = await service.cancel(ticket.id)
     assert [(event.type, event.data["state"]) for event in heard.events] == [("job", "cancelled")]
     with pytest.raises(JobCancelled):
-        service.placed(ticket)
+        service.placed(gone)
     with pytest.raises(Conflict):
         await service.cancel(ticket.id)
     assert left_over(service) == []
@@ -377,10 +376,10 @@ async def test_cancelling_is_told_once_and_leaves_nothing(service, heard):
 
 async def test_one_asker_goes_and_the_other_gets_the_sound(service, heard):
     (mine,), (yours,) = [await service.ask(order("tone slow")) for _ in range(2)]
-    await service.cancel(mine.id)
+    gone = await service.cancel(mine.id)
     assert service.placed(await service.queue.wait(yours.id)).n == 0
     with pytest.raises(JobCancelled):
-        service.placed(mine)
+        service.placed(gone)
     states = {job["job_id"]: job["state"] for job in heard.of("job")}
     assert states == {mine.id: "cancelled", yours.id: "completed"}
     assert len(heard.of("job")) == 2
@@ -396,6 +395,7 @@ async def test_cancelled_at_any_moment_a_job_ends_one_way_and_every_event_is_tol
             await service.cancel(ticket.id)
         except Conflict:
             await service.queue.wait(ticket.id)
+        ticket = await service.queue.ticket(ticket.id)
         ended = [job["state"] for job in heard.of("job") if job["job_id"] == ticket.id]
         assert ended == [str(ticket.state)]
         sound = service.library._store.sound(f"gen_tone_{300 + step}_hz")
@@ -414,7 +414,7 @@ async def test_cancelled_while_it_is_published_it_is_published(service, heard, m
     await asyncio.sleep(0)
     go_on.set()
     await closing
-    assert ticket.state is State.COMPLETED
+    assert (await service.queue.ticket(ticket.id)).state is State.COMPLETED
     assert [event.type for event in heard.events] == ["sound", "job"]
     assert left_over(service) == []
 
@@ -427,8 +427,7 @@ async def test_stopping_the_service_ends_all_work_and_leaves_no_file(folder):
         waiting = [asyncio.create_task(service.queue.wait(ticket.id)) for ticket in tickets]
         await until(lambda: heard.progress)
         await service.close()
-        await asyncio.gather(*waiting)
-        assert {ticket.state for ticket in tickets} == {State.CANCELLED}
+        assert {ticket.state for ticket in await asyncio.gather(*waiting)} == {State.CANCELLED}
         assert heard.events == []
         assert left_over(service) == []
         assert not service.engines.hosted("tone").running
@@ -486,7 +485,7 @@ async def test_what_cannot_be_made_is_said_before_any_work(installed, folder, fi
             await service.ask(order(asked.pop("prompt"), **asked))
         assert caught.value.code == code
         assert field is None or caught.value.details["field"] == field
-        assert service.queue.tickets() == []
+        assert await service.queue.tickets() == []
 
 
 async def test_the_limit_that_is_set_holds(folder):
@@ -563,7 +562,7 @@ async def test_the_common_stems_are_made_and_a_player_does_not_wait_for_them(fol
     stems = [stem.sound for stem in common_stems()]
     async with open_service(settings) as service:
         heard = Heard(service)
-        service.begin(functools.partial(pregenerate, service))
+        service.background.spawn(pregenerate(service))
         await until(lambda: heard.of("sound"))
         (ticket,) = await service.ask(order("a short click"), priority=Priority.PLAYER)
         await service.queue.wait(ticket.id)

@@ -17,11 +17,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.app import create_app
 from bridge.engines.cloud.spending import Spending
 from bridge.errors import EngineUnavailable, StartupError
-from bridge.jobs import Journal, Priority
+from bridge.jobs import TERMINAL, Journal, Priority
 from bridge.jobs.journal import Entry
 from bridge.monitoring.usage_log import mend_usage
 from bridge.settings import Settings
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from bridge.system.ledgers import APPLICATIONS, JOURNAL, SPENDING, STEMS, USAGE
 from prompts import SampleSpec
 from tests import old_folder
@@ -181,7 +181,7 @@ async def test_a_kept_sound_is_answered_while_no_journal_can_be_written(
         new = await client.post("/generate", json={**ASK, "prompt": "tone 400 hz", "name": "gen_other"})
         assert new.status == 503
         assert (await new.json())["error"]["code"] in ("ledger_failed", "store_not_writable")
-        assert {ticket.asked["name"] for ticket in service.queue.tickets()} == {"gen_kept"}
+        assert {ticket.claim.name for ticket in await service.queue.tickets()} == {"gen_kept"}
         con.execute("PRAGMA query_only = OFF")
 
 
@@ -226,7 +226,7 @@ async def test_joining_one_waiting_job_is_limited_and_the_refused_leave_nothing_
         answers = [await client.post("/generate", json=many) for _ in range(10)]
         assert [answer.status for answer in answers] == [202, 202] + [503] * 8
         assert (await answers[-1].json())["error"]["code"] == "queue_full"
-        waiting = [ticket for ticket in service.queue.tickets() if not ticket.finished.is_set()]
+        waiting = [ticket for ticket in await service.queue.tickets() if ticket.state not in TERMINAL]
         assert len(waiting) == 33, "of a request that is refused nothing waits"
         con = sqlite3.connect(tmp_path / JOURNAL)
         assert con.execute("SELECT count(*) FROM works").fetchone() == (2,), "what is to be made stands there once"

@@ -45,7 +45,7 @@ async def test_every_route_is_closed_to_a_stranger_unless_it_is_listed(
             assert (answer.status != 403) == (route in READY or page), (route, how)
             if answer.status == 403 and method == "GET":
                 assert (await answer.json())["error"]["code"] == "cross_site", route
-    assert service.queue.tickets() == []
+    assert await service.queue.tickets() == []
 
 
 async def test_a_stranger_hears_what_lies_ready_and_has_nothing_encoded(client: TestClient, settings: Settings) -> None:

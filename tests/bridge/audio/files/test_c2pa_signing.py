@@ -19,7 +19,7 @@ from bridge.audio.formats import FORMATS
 from bridge.errors import StartupError
 from bridge.plugins.clip import Clip
 from bridge.settings import Settings
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 
 pytestmark = pytest.mark.extra
 pytest.importorskip("c2pa", reason="the c2pa extra is not installed")

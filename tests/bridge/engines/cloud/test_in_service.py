@@ -11,8 +11,8 @@ import pytest
 from bridge.engines.cloud.keys import VARIABLE, environment
 from bridge.errors import JobCancelled
 from bridge.settings import Settings
+from bridge.sounds.opening import open_service
 from bridge.sounds.orders import generate_order
-from bridge.sounds.service import open_service
 from tests.provider import Stage, hang, say, wav
 
 ASKED = {"prompt": "warm pad", "duration": 0.5}
@@ -41,9 +41,9 @@ async def test_a_cancel_reaches_the_provider(stage: Stage, tmp_path: Path) -> No
         (ticket,) = await service.ask(generate_order(ASKED)[0])
         while not stage.got:
             await asyncio.sleep(0.02)
-        await service.cancel(ticket.id)
+        gone = await service.cancel(ticket.id)
         with pytest.raises(JobCancelled):
-            service.placed(ticket)
+            service.placed(gone)
         assert await asyncio.to_thread(stage.left.wait, 5)
 
 

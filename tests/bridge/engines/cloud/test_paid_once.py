@@ -18,8 +18,8 @@ from bridge.engines.cloud.keys import CloudOptions
 from bridge.engines.cloud.replicate import ReplicateEngine
 from bridge.errors import LOST, PASSING, BridgeError
 from bridge.settings import Settings
+from bridge.sounds.opening import open_service
 from bridge.sounds.orders import generate_order
-from bridge.sounds.service import open_service
 from bridge.system import addresses
 from bridge.system.addresses import SPECIAL, Table
 from tests.provider import Script, Stage, asked, break_off, hang, hang_up, nothing, say, wav
@@ -194,9 +194,8 @@ async def test_an_engine_that_is_killed_while_its_provider_works_does_not_ask_ag
         await _sent(stage)
         (pid,) = service.engines.hosted("endpoint").pids
         os.kill(pid, signal.SIGKILL)
-        await service.queue.wait(ticket.id)
         with pytest.raises(BridgeError) as caught:
-            service.placed(ticket)
+            service.placed(await service.queue.wait(ticket.id))
     assert (caught.value.code, posts(stage)) == (LOST, 1)
 
 
@@ -215,7 +214,7 @@ async def test_neither_a_stop_nor_a_kill_of_the_server_makes_the_next_one_ask_ag
                 path.write_bytes(content)
         async with open_service(settings(stage, tmp_path)) as service:
             with pytest.raises(BridgeError, match="may have been paid") as caught:
-                service.placed(service.queue.ticket(ticket.id))
+                service.placed(await service.queue.ticket(ticket.id))
             assert caught.value.code == LOST
     assert posts(stage) == 1
 

@@ -218,14 +218,14 @@ def _append(file: Path, line: bytes) -> None:
     """Write a line whole or not at all: half a line would spoil the next one."""
     # A pipe in the place of the file is an error, and nobody waits for who reads from it.
     handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
-    with os.fdopen(handle, "ab") as log:
-        size = log.tell()
+    with os.fdopen(handle, "ab", buffering=0) as log:  # a buffer would write the rest when it is closed
+        size, left = log.tell(), memoryview(line)
         try:
-            log.write(line)
-            log.flush()
+            while left:
+                left = left[log.write(left) :]
         except BaseException:
             with contextlib.suppress(OSError):
-                os.ftruncate(log.fileno(), size)
+                log.truncate(size)
             raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.app import create_app
+from bridge.monitoring import usage_log
 from bridge.monitoring.usage_log import FILE
 from bridge.settings import Settings
 from bridge.sounds.opening import open_service
@@ -111,3 +113,17 @@ async def test_it_says_whose_key_it_was_whichever_door_was_taken(tmp_path: Path)
     found = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
     assert [line["who"] for line in found] == [None, "ana", "studio", "studio", "ana"]
     assert "k=1" not in (tmp_path / FILE).read_text()
+
+
+def test_a_disk_that_fills_up_within_a_line_leaves_whole_lines(tmp_path: Path) -> None:
+    file = tmp_path / FILE
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        usage_log._append(file, b"a" * 399 + b"\n")
+        usage_log._append(file, b"b" * 399 + b"\n")
+        with pytest.raises(OSError, match="too large"):
+            usage_log._append(file, b"c" * 399 + b"\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == b"a" * 399 + b"\n" + b"b" * 399 + b"\n"

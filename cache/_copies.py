@@ -12,7 +12,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cache._errors import StoreDamaged
+from cache._errors import StoreDamaged, described
 from cache._folder import Folder
 from cache._plain import remove, sync
 
@@ -38,14 +38,11 @@ def write(folder: Folder, con: sqlite3.Connection, now: float, *, kept: int = KE
     _remove(part)
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+        with closing(sqlite3.connect(part, isolation_level=None)) as copy, described():
             con.backup(copy)
-            try:
-                # One plain file, which can be read where nothing can be written.
-                copy.execute("PRAGMA journal_mode = DELETE").fetchall()
-                found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-            except UnicodeDecodeError:  # SQLite's sentence quotes a text that is not Unicode any more
-                found = "the description of its tables cannot be read"
+            # One plain file, which can be read where nothing can be written.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+            found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise StoreDamaged(f"The catalogue in {folder.path} cannot be copied, since it is damaged ({found}).")
         sync(part)

@@ -21,6 +21,8 @@ import errno
 import os
 import shlex
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -177,6 +179,20 @@ def is_full(error: sqlite3.Error, path: Path) -> bool:
 def is_read_only(error: sqlite3.Error) -> bool:
     """May the database not be written?"""
     return _primary_code(error) in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+
+
+@contextmanager
+def described() -> Iterator[None]:
+    """Let SQLite's errors leave as errors of SQLite: a sentence may quote a text that is not Unicode any more.
+
+    Python raises UnicodeDecodeError then; here it becomes an error that ``is_damage``.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise sqlite3.DatabaseError(
+            "the description of its tables cannot be read: could not decode to UTF-8 text"
+        ) from error
 
 
 def is_damage(error: sqlite3.Error) -> bool:

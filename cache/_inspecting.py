@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from cache import _checking, _mending, _schema
+from cache._errors import described
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,10 @@ def catalogue_complaints(con: sqlite3.Connection) -> list[str]:
 def complaints(con: sqlite3.Connection) -> list[str]:
     """What SQLite finds wrong with a database, foreign keys included: at most ten sentences, none when it is whole."""
     try:
-        found = [str(row[0]) for row in con.execute("PRAGMA integrity_check(10)").fetchall()]
-        lost = con.execute("PRAGMA foreign_key_check").fetchmany(10)
+        with described():
+            found = [str(row[0]) for row in con.execute("PRAGMA integrity_check(10)").fetchall()]
+            lost = con.execute("PRAGMA foreign_key_check").fetchmany(10)
     except sqlite3.Error as error:
         return [str(error)]
-    except UnicodeDecodeError:  # SQLite's sentence quotes a text of the schema that is not Unicode any more
-        return ["the description of its tables cannot be read"]
     found = [] if found == ["ok"] else found
     return [*found, *(f"a row of {table} names a row of {parent} that is missing" for table, _, parent, _ in lost)][:10]

@@ -23,6 +23,7 @@ from cache._errors import (
     StoreDamaged,
     StoreError,
     StoreNotWritable,
+    described,
     from_os_error,
     full,
     is_damage,
@@ -78,7 +79,8 @@ def open_database(
             else:
                 _make(path, schema)
         _look_at_header(path, schema)
-        return _opened(path, schema, durable=durable, timeout=timeout, check=check)
+        with described():
+            return _opened(path, schema, durable=durable, timeout=timeout, check=check)
     except sqlite3.Error as error:
         raise explained(error, path) from error
     except OSError as error:
@@ -204,9 +206,6 @@ def _opened(path: Path, schema: Schema, *, durable: bool, timeout: float, check:
         if isinstance(error, sqlite3.IntegrityError) or _code(error) == sqlite3.SQLITE_ERROR:
             raise damaged(path, str(error)) from error
         raise
-    except UnicodeDecodeError as error:
-        con.close()  # SQLite's sentence quotes a text of the schema that is not Unicode any more
-        raise damaged(path, "the description of its tables cannot be read") from error
     except BaseException:
         con.close()
         raise

@@ -198,7 +198,7 @@ class Checks:
                     if not found:
                         return "", listing(con), rebuild_due(con)
                     wrong = found[0]
-            except (sqlite3.Error, UnicodeDecodeError) as error:
+            except sqlite3.Error as error:
                 wrong = str(error)
             if holder(self._data) == before:
                 break
@@ -330,7 +330,7 @@ class Checks:
                 with open_quietly(file, path) as con:
                     found = catalogue_complaints(con)
                     listing(con)
-            except (sqlite3.Error, UnicodeDecodeError) as error:
+            except sqlite3.Error as error:
                 found = [str(error)]
             if found:
                 text = f"The copy {file.name} is damaged ({found[0]}). Others are used instead of it."

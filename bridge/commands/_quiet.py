@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from cache import described
+
 _BESIDE = ("-wal", "-journal")
 
 
@@ -64,6 +66,7 @@ def _connected(file: Path, how: str) -> Iterator[sqlite3.Connection]:
     )
     try:
         connection.execute("PRAGMA query_only = ON")
-        yield connection
+        with described():
+            yield connection
     finally:
         connection.close()

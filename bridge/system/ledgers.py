@@ -161,7 +161,8 @@ def open_ledger(path: Path, schema: Schema, **options: Any) -> sqlite3.Connectio
 def as_ours(path: Path) -> Iterator[None]:
     """Let errors of a ledger leave as ours."""
     try:
-        yield
+        with cache.described():
+            yield
     except cache.FormatTooNew as error:
         raise StartupError(str(error), code=error.code) from error
     except cache.StoreFull as error:
@@ -170,8 +171,6 @@ def as_ours(path: Path) -> Iterator[None]:
         raise LedgerDamaged(str(error)) from error
     except StoreError as error:
         raise DiskFailed(str(error), code="ledger_failed") from error
-    except UnicodeDecodeError as error:
-        raise LedgerDamaged(f"{path} is damaged: the description of its tables cannot be read.") from error
     except (sqlite3.Error, OSError) as error:
         ours = cache.explained(error, path) if isinstance(error, sqlite3.Error) else cache.from_os_error(error, path)
         with as_ours(path):

@@ -27,6 +27,7 @@ from cache import (
     StoreDamaged,
     catalogue_complaints,
     complaints,
+    described,
     explained,
     known_format,
     listing,
@@ -149,14 +150,12 @@ class _Taking:
     def _catalogue(self) -> tuple[Path, Listing]:
         try:
             copy = self._snapshot(CATALOGUE)
-            with closing(sqlite3.connect(copy)) as con:
+            with closing(sqlite3.connect(copy)) as con, described():
                 _refuse_newer(con, self._data)
                 found = catalogue_complaints(con)
                 if not found:
                     self._due = rebuild_due(con)
                     return copy, listing(con)
-        except UnicodeDecodeError as error:
-            found = [str(error)]
         except sqlite3.Error as error:
             if not self._is_damage(error):
                 raise

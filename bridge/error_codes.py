@@ -93,6 +93,9 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
     "no_catalogue": ErrorCode((), "The data folder has no catalogue; `rebuild` makes one.", command=True),
     "no_data_folder": ErrorCode((), "There is no data folder at this place.", command=True),
     "no_service_worker": ErrorCode((403,), "Service workers are refused here."),
+    "mistyped_name": ErrorCode(
+        (), "The name looks like a typing error of a kept one; `nearest` names it, `make` makes it."
+    ),
     "no_slices": ErrorCode((422,), "The sound cannot be cut into slices."),
     "no_source": ErrorCode((404,), "This build holds no source archive; `make legal` makes it."),
     "no_such_backup": ErrorCode((), "There is no backup at this place.", command=True),

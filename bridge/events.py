@@ -113,6 +113,8 @@ class GenerateReply(TypedDict):
     n: int | None
     state: str
     standin_url: NotRequired[str]
+    nearest: NotRequired[list[str]]
+    """The name looks like a typing error of these."""
 
 
 def sample_url(sample_id: str, extension: str = "wav") -> str:

@@ -36,6 +36,7 @@ from prompts._keys import PITCH_CLASSES, canonical_key, key_name
 from prompts._keywords import MAX_COUNT, MAX_TOTAL, InvalidKeyword, Keyword, parse_keywords
 from prompts._kind import Kind
 from prompts._meter import bar_beats, canonical_meter
+from prompts._mistyped import mistyped
 from prompts._names import foreign_name, offered_name, reserved_name, slug, sound_aliases, sound_name, valid_name
 from prompts._search import nearest, terms
 from prompts._spec import DEFAULT_BARS, DEFAULT_BPM, NATURAL_SECONDS, SampleSpec
@@ -98,6 +99,7 @@ __all__ = [
     "example_prompts",
     "foreign_name",
     "key_name",
+    "mistyped",
     "nearest",
     "offered_name",
     "parse_keywords",

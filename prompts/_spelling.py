@@ -25,7 +25,7 @@ def respelled(text: str, nouns: Collection[str], known: Collection[str] = ()) ->
     meant = {*nouns, *known}
 
     def right(word: str) -> str:
-        if any(form in meant or form in _meant() for form in singulars(word)):
+        if any(form in meant or form in meant_words() for form in singulars(word)):
             return word
         errors = ((noun, OSA.distance(word, noun, score_cutoff=2)) for noun in nouns if len(noun) > 3)
         found = [(how, noun) for noun, count in errors if (how := _how(word, noun, count))]
@@ -55,7 +55,7 @@ def _once(word: str) -> str:
 
 
 @cache
-def _meant() -> frozenset[str]:
+def meant_words() -> frozenset[str]:
     """Words that are no typing errors."""
     return frozenset(_vocabulary())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -63,10 +64,19 @@ def _part(text: str) -> tuple[str, float]:
 
 
 async def answer_sound(
-    service: SampleService, placed: Placed, extension: str, *, task_id: str | None, seconds: float
+    service: SampleService,
+    placed: Placed,
+    extension: str,
+    *,
+    task_id: str | None,
+    seconds: float,
+    nearest: Sequence[str] = (),
 ) -> web.StreamResponse:
-    """Answer a sound in ``extension`` or as base64. ``seconds``: how long the answer took to make."""
-    facts = _facts(placed, task_id, seconds)
+    """Answer a sound in ``extension`` or as base64.
+
+    ``seconds``: how long the answer took to make. ``nearest``: what its name looks like a typing error of.
+    """
+    facts = _facts(placed, task_id, seconds) | ({"nearest": [*nearest]} if nearest else {})
     if extension != BASE64:
         sample = placed.sample
         path = await service.library.audio(sample.sample_id, extension)

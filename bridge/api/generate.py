@@ -21,6 +21,7 @@ from bridge.sounds.placing import Placed
 from bridge.sounds.service import SampleService
 from bridge.sounds.tickets import visible_ticket
 from bridge.stage.repeats import RequestKey
+from prompts import sound_name
 
 _MESSAGES = {
     State.QUEUED: "Waiting for its turn.",
@@ -99,19 +100,21 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
     extension = chosen_format(asked, request.headers.get("Accept", ""), "base64")
     at_once = not body.wait or _prefers_async(request)
     begun = time.monotonic()
+    near = await service.library.mistyped(order.name or sound_name(order.spec.prompt))
     priority = Priority[body.priority.upper()]
     # Nobody plays what a batch makes before it is made, so it needs nothing to stand in.
     tickets = await ask_once(request, order, priority=priority, standin=at_once and priority is Priority.PLAYER)
     ticket = tickets[0]
     if at_once:
         others = {"variations": [each.id for each in tickets]} if len(tickets) > 1 else {}
-        answer = json_response(task_document(ticket) | others, status=202)
+        answer = json_response(task_document(ticket) | others | _nearest(near), status=202)
         answer.headers["Location"] = f"/generate/{ticket.id}"
         if _prefers_async(request):
             answer.headers["Preference-Applied"] = "respond-async"
         return answer
     placed = service.placed(await service.queue.wait(ticket.id))
-    return await answer_sound(service, placed, extension, task_id=ticket.id, seconds=time.monotonic() - begun)
+    took = time.monotonic() - begun
+    return await answer_sound(service, placed, extension, task_id=ticket.id, seconds=took, nearest=near)
 
 
 async def ask_once(request: web.Request, order: Order, *, priority: Priority, standin: bool = False) -> list[Ticket]:
@@ -130,6 +133,11 @@ def _owned(key: str) -> str:
 def _fingerprint(path: str, order: Order) -> str:
     """What makes two requests the same one."""
     return hashlib.sha256(f"{path}\n{order.model_dump_json()}".encode()).hexdigest()
+
+
+def _nearest(names: list[str]) -> dict[str, object]:
+    """What the name of a new sound looks like a typing error of."""
+    return {"nearest": names} if names else {}
 
 
 def _prefers_async(request: web.Request) -> bool:

@@ -36,6 +36,7 @@ from bridge.sounds.turns import Turns, client_of
 from bridge.stage.stage import Stage
 from bridge.system.disk import of_disk
 from bridge.system.incoming import checked
+from prompts import sound_name
 
 logger = logging.getLogger(__name__)
 
@@ -198,13 +199,22 @@ class Hub:
 
     async def _generate(self, sid: str, data: dict[str, Any]) -> GenerateReply:
         caller = self._clients.allowed(sid, "generate")
-        order, _ = generate_order(data, guess_kind=True)
+        order, body = generate_order(data, guess_kind=True)
+        near = await self._service.library.mistyped(order.name or sound_name(order.spec.prompt))
+        if near and not body.make:
+            raise InvalidRequest(
+                f"{order.name} looks like a typing error of {' or '.join(near)}, so it is not being made.",
+                code="mistyped_name",
+                nearest=near,
+            )
         with calling(caller):
             ticket, *_ = await self._stage.ask(order, standin=True, playing=_playing_bpm(data))
         message = job_message(ticket)
         reply = GenerateReply(job_id=ticket.id, name=message["name"], n=message["n"], state=message["state"])
         if ticket.claim.standin is not None:
             reply["standin_url"] = sample_url(ticket.claim.standin.sample_id)
+        if near:
+            reply["nearest"] = near
         return reply
 
     async def _cancel(self, sid: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -333,7 +343,8 @@ def _answering(handler: Handler, service: SampleService, metrics: Metrics) -> Ca
                 logger.exception("a message could not be answered")
             found = ours or BridgeError("Something broke in the bridge; its log has the details.")
         metrics.refused("page", found)
-        return {"error": {"code": found.code, "message": found.message}}
+        near = {"nearest": found.details["nearest"]} if "nearest" in found.details else {}
+        return {"error": {"code": found.code, "message": found.message, **near}}
 
     return answer
 

@@ -24,7 +24,7 @@ from bridge.jobs.happenings import EndLogged, Happenings, SoundPublished, SoundR
 from bridge.system.disk import DiskWatch, MemoryFiles, on_disk
 from bridge.system.threads import ENCODING, FILES, READS, WRITES, Lane
 from cache import Event, NewSample, Published, Sample, SampleStore, Sound, Target
-from prompts import common_stems, nearest, terms
+from prompts import common_stems, mistyped, nearest, terms
 
 logger = logging.getLogger(__name__)
 
@@ -156,6 +156,14 @@ class Library:
             # Words are cut at "_" and numbers dropped, so a whole name is looked up as it is.
             exact = None if _narrowed(filters) else self._store.sound(keyword.lower())
             return [exact, *(sound for sound in found if sound.name != exact.name)][:limit] if exact else found
+
+        return await self._read(look)
+
+    async def mistyped(self, name: str) -> list[str]:
+        """Names that were probably meant by one that nobody has; empty when it is kept, or reads well."""
+
+        def look() -> list[str]:
+            return [] if self._store.sound(name.lower()) else mistyped(name.lower(), self._store.names())
 
         return await self._read(look)
 

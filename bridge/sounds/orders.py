@@ -133,6 +133,8 @@ class GenerateBody(BaseModel):
     """So many seeds, each in a slot."""
     fresh: Annotated[bool, Field(strict=True)] = False
     """true makes a new sound even when these words were answered before."""
+    make: Annotated[bool, Field(strict=True)] = True
+    """false, over Socket.IO alone: refused with ``nearest`` when the name looks like a typing error of a kept one."""
     roots: Roots = ()
     """Notes at which a pitched sound is made, so that it sounds natural over octaves: c2, c3 and c4, say."""
     genre: Words | None = None

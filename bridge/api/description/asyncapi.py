@@ -42,10 +42,16 @@ class Cancel(TypedDict):
     job_id: str
 
 
+class RefusedBody(ErrorBody):
+    """Why, and which names were probably meant."""
+
+    nearest: NotRequired[list[str]]
+
+
 class Refused(TypedDict):
     """Why a message was not done."""
 
-    error: ErrorBody
+    error: RefusedBody
 
 
 class Subscribe(TypedDict):

@@ -60,6 +60,8 @@ class SoundFacts(TypedDict):
     engine: str
     model: str | None
     licence: str
+    nearest: NotRequired[list[str]]
+    """The name looks like a typing error of these."""
 
 
 class SoundAnswer(SoundFacts):
@@ -88,6 +90,7 @@ class Task(TypedDict):
     facts: NotRequired[SampleFacts]
     error: NotRequired[ErrorBody]
     variations: NotRequired[list[str]]
+    nearest: NotRequired[list[str]]
 
 
 class StreamSession(TypedDict):

@@ -192,6 +192,22 @@ async def test_what_is_kept_is_answered_as_completed(service, connect):
     assert (ack["state"], ack["n"]) == ("completed", 0)
 
 
+async def test_a_name_that_looks_mistyped_is_made_when_somebody_says_so(service, connect):
+    await service.make(order("tone 440 hz", name="gen_electric_piano"))
+    page = await connect()
+    request = {"prompt": "electric paino", "name": "gen_electric_paino"}
+    refused = (await page.ask("generate", request | {"make": False}))["error"]
+    assert (refused["code"], refused["nearest"]) == ("mistyped_name", ["gen_electric_piano"])
+    assert "looks like a typing error of gen_electric_piano" in refused["message"]
+    made = await page.ask("generate", request | {"make": True})
+    assert (made["name"], made["nearest"]) == ("gen_electric_paino", ["gen_electric_piano"])
+    await until(lambda: any(sound["name"] == "gen_electric_paino" for sound in page.of("sound")))
+    # It is kept now: no typing error any more.
+    again = await page.ask("generate", request | {"make": False, "fresh": True})
+    assert "nearest" not in again
+    assert again["name"] == "gen_electric_paino"
+
+
 async def test_the_words_decide_the_kind(connect):
     page = await connect()
     await page.ask("generate", {"prompt": "vinyl break, 120 bpm"})

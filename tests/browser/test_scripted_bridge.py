@@ -158,8 +158,8 @@ async def test_a_wish_from_the_code_carries_its_words_its_name_and_the_tempo_as_
     async with asyncio.timeout(20):
         wishes = [await scripted.asked.get(), await scripted.asked.get()]
     assert sorted(wishes, key=lambda wish: wish["name"]) == [
-        {"prompt": "rusty gate", "name": "gen_rusty_gate", "hint_bpm": 174},
-        {"prompt": "voice", "name": "musicgen_voice_1", "hint_bpm": 174},
+        {"prompt": "rusty gate", "name": "gen_rusty_gate", "hint_bpm": 174, "make": False},
+        {"prompt": "voice", "name": "musicgen_voice_1", "hint_bpm": 174, "make": False},
     ]
 
 

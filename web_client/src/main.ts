@@ -12,12 +12,14 @@ import {
 } from './api';
 import { change } from './confirm';
 import { Connection } from './connection';
+import type { Offered } from './editor/completion';
+import { saysKey, saysTempo, Tempo } from './editor/tempo';
 import { EXAMPLE } from './example';
 import { loadMeasures } from './measures';
 import { Outlines } from './peaks';
-import type { GenerateRequest } from './protocol';
-import { Requests } from './requests';
-import { Samples } from './samples';
+import { slotUrls, type GenerateRequest, type Sound } from './protocol';
+import { promptOf, Requests } from './requests';
+import { isMakeable, Samples } from './samples';
 import { openSets } from './sets';
 import { Awake } from './sound/awake';
 import { storeBudget, storedBudget } from './sound/budget';
@@ -31,7 +33,9 @@ import { MemoryBox } from './ui/memory';
 import { PromptBox } from './ui/prompt';
 import { SoundList } from './ui/soundlist';
 import { ConnectionStatus, StatusLine } from './ui/status';
+import { facts } from './ui/soundrow';
 import { StreamBox } from './ui/streambox';
+import { TempoButton } from './ui/tempo';
 import { Transport } from './ui/transport';
 import { Watcher } from './ui/waveform';
 import { ServerVersion } from './updated';
@@ -77,7 +81,8 @@ async function evaluate(code?: string): Promise<void> {
   await player.evaluate(code);
 }
 
-const player = new StrudelPlayer({
+let stopListening = (): void => undefined;
+const player: StrudelPlayer = new StrudelPlayer({
   root: byId('editor'),
   code: sets.current.code,
   scope: functions,
@@ -86,7 +91,14 @@ const player = new StrudelPlayer({
   onEvaluated: (names) => {
     player.tryAgain();
     loaded = samples.use(names);
+    tempo.playing(player.code, player.cps);
     requests.evaluated(names);
+  },
+  offered: (): Offered[] => samples.list().flatMap(offered),
+  listen: (name) => {
+    const url = slotUrls(samples.find(name)?.urls ?? [], 0)[0];
+    stopListening();
+    if (url) stopListening = player.preview(url, () => undefined);
   },
   beforeStart: () => Promise.race([loaded, pause(LONGEST_START_MS)]),
   onPlaying: (playing) => {
@@ -162,6 +174,11 @@ const transport = new Transport(byId('transport'), {
 const jobs = new JobList(byId('jobs'), (jobId) => {
   void connection.cancel(jobId).then((error) => error && problem(error.message));
 });
+const tempoButton = new TempoButton(byId('transport'), () => tempo.turn());
+const tempo = new Tempo((shown) => {
+  tempoButton.show(shown);
+  prompt.offer({ bpm: shown.bpm, key: tempo.key });
+});
 const prompt = new PromptBox(byId('promptbox'), { generate, leave: () => player.focus() });
 const stream = new Stream(location.origin.replace(/^http/, 'ws'), {
   context: () => player.context,
@@ -172,7 +189,10 @@ const stream = new Stream(location.origin.replace(/^http/, 'ws'), {
   },
 });
 const streamBox = new StreamBox(byId('promptbox'), byId('prompt') as HTMLInputElement, {
-  start: (words) => void stream.start({ prompt: words }),
+  start: (words) => {
+    const { bpm = saysTempo(words) ? undefined : tempo.bpm, key = saysKey(words) ? undefined : tempo.key } = prompt.typed;
+    void stream.start({ prompt: words, ...(bpm === undefined ? {} : { bpm }), ...(key === undefined ? {} : { key }) });
+  },
   stop: () => stream.stop(),
 });
 const connectionStatus = new ConnectionStatus(byId('connection'), () => connection.open());
@@ -210,24 +230,42 @@ const connection = new Connection({
     jobs.update(job);
     wishes.update(job);
   },
-  onSession: (session) => prompt.session(session),
+  onSession: (session) => tempo.shared(session),
 });
 const requests = new Requests({
   knows: (name) => samples.find(name) !== undefined || player.knows(name),
   placeholder: (name) => player.placeholder(name),
   generate: (request) => connection.generate(request),
   isOnline: () => connection.state === 'online',
-  bpm: () => {
-    const bpm = Math.round(player.cps * 240 * 100) / 100;
-    return bpm >= 60 && bpm <= 200 ? bpm : undefined;
-  },
+  bpm: () => tempo.bpm,
   onProblem: problem,
+  onTrouble: (name, message) => player.editor.trouble(name, message),
+  onMistyped: (name, message, nearest) => {
+    const make = (): void => {
+      player.editor.settled(name);
+      requests.makeAnyway(name);
+    };
+    player.editor.trouble(name, message, nearest, [{ label: 'Make it anyway (Alt-A)', run: make, byKey: true }]);
+  },
+  canCut: (name) => samples.find(name)?.standin === false,
+  cut: async (name, n) => {
+    const cut = await change('POST', `/sounds/${encodeURIComponent(name)}/slices?n=${n}`, undefined, askPerson);
+    return cut.done ? null : cut.why;
+  },
 });
 
 async function generate(request: GenerateRequest): Promise<string | null> {
   const before = connection.since ?? 0;
-  const answer = await connection.generate(request);
+  const name = request.prompt.toLowerCase();
+  // A name is the sound of that name, not one called after it.
+  const called = isMakeable(name) ? { name, prompt: promptOf(name) } : {};
+  const kept = isMakeable(name) ? samples.find(name) : undefined;
+  if (kept) return `${name} is here already: ${kept.strudel}. Use other words for another sound.`;
+  const hint = tempo.bpm === undefined || request.bpm !== undefined ? {} : { hint_bpm: tempo.bpm };
+  const answer = await connection.generate({ ...request, ...called, ...hint });
   if (!answer.ok) return answer.error.message;
+  const near = answer.reply.nearest ?? [];
+  if (near.length > 0) status.mention(`${answer.reply.name} is close to ${near.join(' and ')}, which you have.`);
   wishes.taken(answer.reply, before);
   return null;
 }
@@ -248,6 +286,13 @@ async function remove(name: string): Promise<void> {
       status.say(back.done ? `${name} is back.` : back.why, !back.done);
     });
   });
+}
+
+/** A sound as the completion of the code shows it, under each name that somebody may type. */
+function offered(sound: Sound): Offered[] {
+  const [, ...more] = facts(sound);
+  const names = [sound.name, ...sound.aliases.filter((alias) => !alias.startsWith('musicgen_'))];
+  return names.map((name) => ({ name, kind: sound.kind, facts: more.slice(0, 2).join(' · ') }));
 }
 
 /** `?session=name` joins a session. */

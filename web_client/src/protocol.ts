@@ -61,6 +61,8 @@ export interface WireError {
   code: string;
   /** A sentence for the player. */
   message: string;
+  /** Names that were probably meant. */
+  nearest?: string[];
 }
 
 export const JOB_STATES = ['queued', 'running', 'completed', 'failed', 'cancelled'] as const;
@@ -123,6 +125,8 @@ export interface GenerateRequest {
   name?: string;
   session?: string;
   variations?: number;
+  /** false: not when the name looks like a typing error of a kept one. */
+  make?: boolean;
 }
 
 export interface GenerateReply {
@@ -131,6 +135,8 @@ export interface GenerateReply {
   n: number | null;
   state: JobState;
   standin_url: string | null;
+  /** The name looks like a typing error of these. */
+  nearest?: string[];
 }
 
 /** What the players of one session share. */
@@ -158,6 +164,7 @@ const name = (value: unknown): string | null => {
   const read = text(value);
   return read !== null && /^[a-z0-9_]{1,80}$/.test(read) && read !== '__proto__' ? read : null;
 };
+const names = (value: unknown): string[] => texts(value).filter((each) => name(each) !== null);
 
 // Only addresses on this server: a push must not be able to make the page fetch elsewhere.
 const address = (value: unknown): string | null => {
@@ -224,7 +231,9 @@ export function parseError(value: unknown): WireError | null {
   if (!from) return null;
   const code = text(from.code);
   const message = text(from.message);
-  return code === null && message === null ? null : { code: code ?? 'unknown', message: message ?? 'It failed.' };
+  if (code === null && message === null) return null;
+  const nearest = names(from.nearest);
+  return { code: code ?? 'unknown', message: message ?? 'It failed.', ...(nearest.length > 0 ? { nearest } : {}) };
 }
 
 const jobState = (value: unknown): JobState | null => JOB_STATES.find((state) => state === value) ?? null;
@@ -302,12 +311,14 @@ export function parseGenerateReply(value: unknown): GenerateReply | null {
   const id = text(from?.job_id);
   const called = name(from?.name);
   if (!from || id === null || called === null) return null;
+  const nearest = names(from.nearest);
   return {
     job_id: id,
     name: called,
     n: count(from.n),
     state: jobState(from.state) ?? 'queued',
     standin_url: address(from.standin_url),
+    ...(nearest.length > 0 ? { nearest } : {}),
   };
 }
 

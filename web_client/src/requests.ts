@@ -12,6 +12,14 @@ export interface RequestsOptions {
   /** Beats per minute of what is playing: a loop made for it needs no stretching, and a one-shot has none. */
   bpm: () => number | undefined;
   onProblem: (message: string) => void;
+  /** A name looks like a typing error of these: it is made when somebody says so. */
+  onMistyped: (name: string, message: string, nearest: string[]) => void;
+  /** True for a kept sound that can be cut. */
+  canCut: (name: string) => boolean;
+  /** Has slot `n` of a sound cut into slices, which come as `<name>_sl`; null, or a sentence that says why not. */
+  cut: (name: string, n: number) => Promise<string | null>;
+  /** Something is the matter with a name of the code. */
+  onTrouble: (name: string, message: string) => void;
 }
 
 /** More new names than this in one evaluation are a slip (a random name, a loop), not a wish. */
@@ -24,11 +32,25 @@ export function promptOf(name: string): string {
   return words.join(' ');
 }
 
+/** Slices after the sounds that they are cut from. */
+const wholeFirst = (names: string[]): string[] =>
+  [...names].sort((a, b) => Number(slicesOf(a) !== null) - Number(slicesOf(b) !== null));
+
+/** `gen_break_sl3` -> gen_break and 3: the slices of a sound, which is cut for them. */
+export function slicesOf(name: string): { source: string; n: number } | null {
+  const [, source, n] = /^(\w+)_sl(\d*)$/.exec(name) ?? [];
+  return source === undefined ? null : { source, n: Number(n) };
+}
+
 export class Requests {
   /** Asked for, and neither made nor refused so far. */
   private readonly asked = new Set<string>();
   /** Wanted while there was no connection. */
   private readonly later = new Set<string>();
+  /** Wanted although they look like a typing error. */
+  private readonly meant = new Set<string>();
+  /** Slices that wait for their sound, which is being made. */
+  private readonly waiting = new Set<string>();
 
   constructor(private readonly options: RequestsOptions) {}
 
@@ -42,12 +64,18 @@ export class Requests {
       );
     }
     for (const name of wanted) this.options.placeholder(name);
-    for (const name of wanted.slice(0, MOST_NAMES)) void this.ask(name);
+    for (const name of wholeFirst(wanted.slice(0, MOST_NAMES))) void this.ask(name);
+  }
+
+  /** It is no typing error. */
+  makeAnyway(name: string): void {
+    this.meant.add(name);
+    void this.ask(name);
   }
 
   /** The connection is there, and with it the list of what exists. A server that was started anew may have lost jobs. */
   online(): void {
-    const names = [...this.later, ...this.asked];
+    const names = wholeFirst([...this.later, ...this.asked]);
     this.later.clear();
     this.asked.clear();
     for (const name of names) if (!this.options.knows(name)) void this.ask(name);
@@ -56,6 +84,11 @@ export class Requests {
   /** A name was made, or will not be: it may be asked for again. */
   settled(name: string): void {
     this.asked.delete(name);
+    for (const slices of [...this.waiting]) {
+      if (slicesOf(slices)?.source !== name) continue;
+      this.waiting.delete(slices);
+      void this.ask(slices);
+    }
   }
 
   private async ask(name: string): Promise<void> {
@@ -65,12 +98,29 @@ export class Requests {
     }
     // Before the answer: the next evaluation may come first.
     this.asked.add(name);
+    const slices = slicesOf(name);
+    if (slices) return this.askForSlices(name, slices.source, slices.n);
     const bpm = this.options.bpm();
     const hint = bpm === undefined ? {} : { hint_bpm: bpm };
-    const answer = await this.options.generate({ prompt: promptOf(name), name, ...hint });
+    const answer = await this.options.generate({ prompt: promptOf(name), name, ...hint, make: this.meant.has(name) });
     if (answer.ok) return;
     this.asked.delete(name);
-    if (answer.error.code === 'offline') this.later.add(name);
-    else this.options.onProblem(`${name}: ${answer.error.message}`);
+    const { code, message, nearest = [] } = answer.error;
+    if (code === 'offline') this.later.add(name);
+    else if (code === 'mistyped_name') this.options.onMistyped(name, message, nearest);
+    else this.options.onTrouble(name, `${name}: ${message}`);
+  }
+
+  private async askForSlices(name: string, source: string, n: number): Promise<void> {
+    if (this.options.canCut(source)) {
+      const problem = await this.options.cut(source, n);
+      if (problem === null) return;
+      this.options.onTrouble(name, `${name}: ${problem}`);
+    } else if (this.asked.has(source) || this.options.knows(source)) {
+      this.waiting.add(name);
+    } else {
+      this.options.onTrouble(name, `${name} are slices of ${source}, and there is no such sound. Name it in the code too, and it is made.`);
+    }
+    this.asked.delete(name);
   }
 }

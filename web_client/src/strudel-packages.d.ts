@@ -36,6 +36,8 @@ declare module '@strudel/codemirror' {
     to: number;
     id?: string;
   }
+  /** Each setting of the editor: what it adds when it is on. */
+  export const extensions: Record<string, (on: unknown) => Extension>;
   export const addWidget: StateEffectType<WidgetConfig[]>;
   export const widgetPlugin: readonly Extension[];
   export class BlockWidget extends WidgetType {

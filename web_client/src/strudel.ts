@@ -22,6 +22,7 @@ import {
   type SoundEntry,
 } from '@strudel/webaudio';
 import { canvasBehind } from './editor/canvas';
+import { mendCompletion, SETTING, type Offered } from './editor/completion';
 import { CodeEditor } from './editor/editor';
 import { readLog } from './editor/log';
 import { mendVisuals } from './editor/visuals';
@@ -47,6 +48,10 @@ export interface PlayerOptions {
   /** At the first start: what the pattern waits for before it begins. */
   beforeStart?: () => Promise<unknown>;
   onPlaying?: (playing: boolean) => void;
+  /** Names of ours that complete in s("…"). */
+  offered?: () => Offered[];
+  /** Lets a player hear one of them. */
+  listen?: (name: string) => void;
   /** Something is wrong with the code or a sound; empty: nothing is any more. */
   onProblem?: (message: string) => void;
   /** Something that a player may like to know, and need not act on. */
@@ -80,6 +85,7 @@ export class StrudelPlayer {
   constructor(private readonly options: PlayerOptions) {
     mendVisuals();
     canvasBehind(options.root);
+    mendCompletion({ sounds: () => this.offered(), preview: (name) => options.listen?.(name) });
     this.buffers = new Buffers<AudioBuffer>({
       fetch: fetchBytes,
       decode: (bytes) => this.context.decodeAudioData(bytes),
@@ -128,6 +134,7 @@ export class StrudelPlayer {
       // Strudel calls this while the constructor still runs.
       onUpdateState: () => queueMicrotask(() => options.onCode?.(this.code)),
     });
+    this.mirror.changeSetting(SETTING, true);
     this.editor = new CodeEditor(this.mirror.editor, {
       language: {
         parseMini: mini.parse,
@@ -341,6 +348,14 @@ export class StrudelPlayer {
     insert();
     this.limiter = limiter;
     return limiter;
+  }
+
+  /** Ours first, then what Strudel makes itself. */
+  private offered(): Offered[] {
+    const ours = this.options.offered?.() ?? [];
+    const known = new Set(ours.map(({ name }) => name));
+    const others = Object.entries(soundMap.get()).filter(([name]) => !known.has(name) && this.knows(name));
+    return [...ours, ...others.map(([name, { data }]) => ({ name, kind: String(data['type'] ?? ''), facts: '' }))];
   }
 
   private log(event: Event): void {

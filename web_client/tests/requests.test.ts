@@ -15,6 +15,8 @@ interface World {
   asked: GenerateRequest[];
   silent: string[];
   problems: string[];
+  mistyped: [name: string, nearest: string[]][];
+  cut: [name: string, n: number][];
   answer: (request: GenerateRequest) => GenerateAnswer;
 }
 
@@ -24,6 +26,8 @@ function made(known: string[] = []): { requests: Requests; world: World } {
     asked: [],
     silent: [],
     problems: [],
+    mistyped: [],
+    cut: [],
     answer: ({ name }) => yes(name ?? ''),
   };
   const requests = new Requests({
@@ -36,6 +40,13 @@ function made(known: string[] = []): { requests: Requests; world: World } {
     isOnline: () => world.online,
     bpm: () => 124,
     onProblem: (message) => world.problems.push(message),
+    onTrouble: (_, message) => world.problems.push(message),
+    onMistyped: (name, _, nearest) => world.mistyped.push([name, nearest]),
+    canCut: (name) => known.includes(name),
+    cut: (name, n) => {
+      world.cut.push([name, n]);
+      return Promise.resolve(null);
+    },
   });
   return { requests, world };
 }
@@ -54,7 +65,7 @@ test('an unknown name is silent and asked for once, with the tempo that plays as
   requests.evaluated(['gen_dusty_break']);
   await settle();
   expect(world.silent).toEqual(['gen_dusty_break']);
-  expect(world.asked).toEqual([{ prompt: 'dusty break', name: 'gen_dusty_break', hint_bpm: 124 }]);
+  expect(world.asked).toEqual([{ prompt: 'dusty break', name: 'gen_dusty_break', hint_bpm: 124, make: false }]);
 });
 
 test('at most sixteen names are asked for in one evaluation; the next takes the rest', async () => {
@@ -112,4 +123,33 @@ test('what was still being made when the connection broke is asked for again', a
   requests.online();
   await settle();
   expect(world.asked.map(({ name }) => name)).toEqual(['gen_a', 'gen_b', 'gen_b']);
+});
+
+test('a name that looks mistyped is not made, until somebody says that it is meant', async () => {
+  const { requests, world } = made();
+  world.answer = ({ name = '', make }) =>
+    make ? yes(name) : { ok: false, error: { code: 'mistyped_name', message: 'It looks like …', nearest: ['gen_electric_piano'] } };
+  requests.evaluated(['gen_electric_paino']);
+  await settle();
+  requests.evaluated(['gen_electric_paino']);
+  await settle();
+  expect(world.mistyped).toEqual(Array(2).fill(['gen_electric_paino', ['gen_electric_piano']]));
+  requests.makeAnyway('gen_electric_paino');
+  await settle();
+  expect(world.asked.map(({ make }) => make)).toEqual([false, false, true]);
+  expect(world.problems).toEqual([]);
+});
+
+test('slices are cut of their sound, when it is made; they are never made from words', async () => {
+  const known = ['gen_break'];
+  const { requests, world } = made(known);
+  requests.evaluated(['gen_break_sl', 'gen_break_sl3', 'gen_new_sl', 'gen_new', 'gen_none_sl']);
+  await settle();
+  expect(world.asked.map(({ name }) => name)).toEqual(['gen_new']);
+  expect(world.cut).toEqual([['gen_break', 0], ['gen_break', 3]]);
+  expect(world.problems).toEqual([expect.stringContaining('gen_none_sl are slices of gen_none, and there is no such sound')]);
+  known.push('gen_new');
+  requests.settled('gen_new');
+  await settle();
+  expect(world.cut.at(-1)).toEqual(['gen_new', 0]);
 });

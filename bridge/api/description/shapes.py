@@ -60,14 +60,14 @@ class SoundFacts(TypedDict):
     engine: str
     model: str | None
     licence: str
-    nearest: NotRequired[list[str]]
-    """The name looks like a typing error of these."""
 
 
 class SoundAnswer(SoundFacts):
     """Contract A's answer: a whole WAV file in base64."""
 
     audio_base64: str
+    nearest: NotRequired[list[str]]
+    """The name looks like a typing error of these."""
 
 
 class Task(TypedDict):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-import type { GenerateRequest, Session } from '../protocol';
+import type { GenerateRequest } from '../protocol';
 import { el } from './dom';
 
 export interface PromptActions {
@@ -70,10 +70,16 @@ export class PromptBox {
     root.append(form);
   }
 
-  /** What the session plays is offered, not set: the words may say otherwise. */
-  session({ bpm, key }: Session): void {
-    this.bpm.placeholder = bpm === null ? 'bpm' : `${bpm} bpm`;
-    this.key.placeholder = key === null ? 'key' : key;
+  /** What plays is offered, not set: the words may say otherwise. */
+  offer({ bpm, key }: { bpm: number | undefined; key: string | undefined }): void {
+    this.bpm.placeholder = bpm === undefined ? 'bpm' : `${bpm} bpm`;
+    this.key.placeholder = key ?? 'key';
+  }
+
+  /** What is typed into the fields. */
+  get typed(): { bpm?: number; key?: string } {
+    const key = this.key.value.trim();
+    return { ...(this.bpm.value ? { bpm: this.bpm.valueAsNumber } : {}), ...(key ? { key } : {}) };
   }
 
   private async submit(): Promise<void> {
@@ -91,10 +97,8 @@ export class PromptBox {
       this.words.focus();
       return;
     }
-    const request: GenerateRequest = { prompt };
+    const request: GenerateRequest = { prompt, ...this.typed };
     if (this.kind.value) request.kind = this.kind.value;
-    if (this.bpm.value) request.bpm = this.bpm.valueAsNumber;
-    if (this.key.value.trim()) request.key = this.key.value.trim();
     this.words.select();
     this.problem.textContent = (await this.actions.generate(request)) ?? '';
   }

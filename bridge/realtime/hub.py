@@ -200,10 +200,11 @@ class Hub:
     async def _generate(self, sid: str, data: dict[str, Any]) -> GenerateReply:
         caller = self._clients.allowed(sid, "generate")
         order, body = generate_order(data, guess_kind=True)
-        near = await self._service.library.mistyped(order.name or sound_name(order.spec.prompt))
+        name = order.name or sound_name(order.spec.prompt)
+        near = await self._service.library.mistyped(name)
         if near and not body.make:
             raise InvalidRequest(
-                f"{order.name} looks like a typing error of {' or '.join(near)}, so it is not being made.",
+                f"{name} looks like a typing error of {' or '.join(near)}, so it is not being made.",
                 code="mistyped_name",
                 nearest=near,
             )

@@ -51,7 +51,7 @@ def create_app(service: SampleService) -> web.Application:
     app[METRICS] = metrics
     app[CONFIRMATIONS] = confirmations
     app[STAGE] = Stage(service)
-    app[STREAMS] = Streams(service)
+    app[STREAMS] = Streams(service, app[STAGE])
     app[SNAPSHOTS] = Snapshots(service.library)
     app[TURNS] = Turns()
     app[SETS] = SetStore(settings.data_dir, settings.undo_seconds)

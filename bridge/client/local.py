@@ -16,6 +16,7 @@ from bridge.settings import Settings
 from bridge.sounds.opening import open_service
 from bridge.sounds.placing import Placed
 from bridge.sounds.service import SampleService
+from bridge.stage.stage import Stage
 
 _STEP = 1 << 20
 
@@ -25,6 +26,7 @@ class LocalMaker:
 
     def __init__(self, service: SampleService) -> None:
         self._service = service
+        self._stage = Stage(service)
         self._listeners: dict[str, Callable[[str, Progress], None]] = {}
         service.happenings.subscribe(self._on_happening)
 
@@ -32,7 +34,7 @@ class LocalMaker:
         self, wish: Wish, on_progress: OnProgress = lambda *_: None, *, batch: bool = False
     ) -> list[MadeSound]:
         """See Maker."""
-        tickets = await self._service.ask(wish.order, priority=Priority.BATCH if batch else Priority.PLAYER)
+        tickets = await self._stage.ask(wish.order, priority=Priority.BATCH if batch else Priority.PLAYER)
         fractions = dict.fromkeys((ticket.id for ticket in tickets), 0.0)
 
         def listen(ticket_id: str, progress: Progress) -> None:

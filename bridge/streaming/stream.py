@@ -19,6 +19,7 @@ from bridge.plugins.engine import EngineInfo
 from bridge.rights import Caller, current_caller
 from bridge.sounds.orders import from_validation, generate_order
 from bridge.sounds.service import SampleService
+from bridge.stage.stage import Stage
 from prompts import SampleSpec
 
 from .course import CONTEXT_SECONDS, OVERLAP_SECONDS, step
@@ -86,8 +87,9 @@ class _Heard:
 class Streams:
     """The streams that play, and the passages that they share."""
 
-    def __init__(self, service: SampleService) -> None:
+    def __init__(self, service: SampleService, stage: Stage) -> None:
         self._service = service
+        self._stage = stage
         self.passages = SharedPassages()
         """Passages that are being made, or heard."""
         self._playing: dict[str, Stream] = {}
@@ -109,7 +111,7 @@ class Streams:
             del self._playing[stream.session_id]
 
     async def plan(self, request: Any) -> _Plan:
-        """Read what is wanted. Raises InvalidRequest naming the field."""
+        """Read what is wanted, in the tempo and key of its session. Raises InvalidRequest naming the field."""
         if not isinstance(request, Mapping):
             raise InvalidRequest('request: give an object such as {"prompt": "warm pad"}.', field="request")
         present = {name: value for name, value in request.items() if value is not None}
@@ -119,7 +121,7 @@ class Streams:
         except ValidationError as error:
             raise from_validation(error) from None
         seconds = order.spec.seconds if order.spec.bars is not None else order.spec.duration
-        spec, _, info = await self._service.resolver.first(order)
+        spec, _, info = await self._service.resolver.first(self._stage.sessions.fill(order))
         return _Plan(spec, info, self._service.engines.hosted(info.name), options, seconds)
 
 

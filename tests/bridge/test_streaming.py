@@ -14,6 +14,7 @@ from bridge.plugins.engine import EngineInfo
 from bridge.settings import Settings
 from bridge.sounds.opening import open_service
 from bridge.sounds.service import SampleService
+from bridge.stage.stage import Stage
 from bridge.streaming import AudioChunk, Stream, Streams
 from bridge.streaming import course as courses
 from bridge.streaming.course import step
@@ -33,7 +34,7 @@ async def service(tmp_path: Path) -> AsyncIterator[SampleService]:
 
 @pytest.fixture
 def streams(service: SampleService) -> Streams:
-    return Streams(service)
+    return Streams(service, Stage(service))
 
 
 def samples(*chunks: AudioChunk | None) -> np.ndarray:
@@ -51,6 +52,17 @@ async def open_beats(streams: Streams, **fields: object) -> Stream:
     return await streams.open(
         "one", {"prompt": "techno drums, 120 bpm", "chunk_duration": 0.5, "quality_mode": "draft", **fields}
     )
+
+
+async def test_a_stream_plays_in_the_tempo_and_key_of_its_session(service: SampleService) -> None:
+    stage = Stage(service)
+    stage.sessions.change({"session": "duo", "bpm": 174, "key": "fm"})
+    streams = Streams(service, stage)
+    for words, bpm in (("techno drums", 174), ("techno drums, 120 bpm", 120)):
+        stream = await streams.open(words, {"prompt": words, "session": "duo"})
+        assert stream._plan.spec.bpm == bpm
+    bass = await streams.open("bass", {"prompt": "acid bass line", "kind": "loop", "session": "duo"})
+    assert (bass._plan.spec.bpm, bass._plan.spec.key) == (174, "fm")
 
 
 async def test_a_passage_that_is_late_is_not_waited_for_the_one_before_goes_round_once_more(streams) -> None:
@@ -167,7 +179,7 @@ async def test_a_model_that_can_goes_on_from_what_was_heard(installed: Path, tmp
     monkeypatch.setattr(SharedPassages, "join", spy)
     settings = Settings(data_dir=tmp_path / "data", engine="echo", pregenerate=False)
     async with open_service(settings) as service:
-        stream = await Streams(service).open("one", {"prompt": "tone", "chunk_duration": 0.5})
+        stream = await Streams(service, Stage(service)).open("one", {"prompt": "tone", "chunk_duration": 0.5})
         heard = samples(*[await stream.chunk() for _ in range(4)])
         await stream.update({"prompt": "another tone"})
         await stream.chunk()

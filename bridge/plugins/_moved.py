@@ -40,7 +40,7 @@ _MOVED: Final = (
     (
         "bridge.audio",
         "bridge.audio.files",
-        "codecs dither tags riff _id3 _ogg _vorbis provenance c2pa_signing reader files>delivery",
+        "codecs dither tags riff _id3 _ogg _vorbis>tags provenance c2pa_signing reader files>delivery",
     ),
     (
         "bridge.audio",

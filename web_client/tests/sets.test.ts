@@ -325,6 +325,27 @@ describe('the set of a tab', () => {
     expect((await here.sets.history())[0]?.code).toBe('once more');
   });
 
+  test('what the disk of the bridge has damaged is said, and takes nothing from a browser that has it', async () => {
+    const here = await open(browser, server);
+    type(here, 'v1');
+    await here.sets.save();
+    type(here, 'v2');
+    await here.sets.save();
+    const { id } = here.sets.current;
+    const kept = server.kept.get(id)!;
+    server.kept.set(id, { ...kept, version: 1, code: 'v1', damaged: true });
+    await here.sets.create();
+    await here.sets.open(id);
+    expect(here.editor).toBe('v2');
+    sessionStorage.clear();
+    const there = await open(new Browser(), server);
+    await there.sets.open(id);
+    expect([there.editor, there.said.at(-1)]).toEqual([
+      'v1',
+      'The newest version of "Set 1" is damaged on the bridge\'s disk; this is version 1.',
+    ]);
+  });
+
   test('without the bridge everything of this browser works, and a sentence says so', async () => {
     server.away = true;
     const tab = await open(browser, server);

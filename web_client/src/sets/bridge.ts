@@ -38,6 +38,8 @@ export interface SetsBridge {
   restore(id: string): Promise<Changed>;
 }
 
+/** A bridge that hangs keeps nobody from the sets of this browser. */
+const LONGEST_ANSWER_MS = 5000;
 const AWAY = 'The bridge does not answer. Your set is kept in this browser.';
 
 interface RawVersion {
@@ -83,7 +85,8 @@ async function read<T>(path: string): Promise<T> {
 async function send(path: string, body?: unknown): Promise<{ document: unknown; refusal: Refusal | null }> {
   try {
     const headers = { 'Content-Type': 'application/json' };
-    const response = await fetch(path, body === undefined ? {} : { method: 'PUT', headers, body: JSON.stringify(body) });
+    const how = body === undefined ? {} : { method: 'PUT', headers, body: JSON.stringify(body) };
+    const response = await fetch(path, { ...how, signal: AbortSignal.timeout(LONGEST_ANSWER_MS) });
     const document = (await response.json()) as { error?: Refusal };
     if (response.ok) return { document, refusal: null };
     return { document, refusal: document.error ?? { code: 'internal', message: AWAY } };

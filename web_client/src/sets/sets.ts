@@ -100,11 +100,17 @@ export class Sets {
     if (id === this.set.id) return;
     const { keeper, bridge, claims } = this.options;
     let set = await keeper.get(id);
+    let damaged = false;
     try {
-      if (!set || (!isDirty(set) && set.deleted === null)) {
-        const { name, code, version } = await bridge.get(id);
-        const at = { id, name, code, base: version, savedName: name, savedCode: code, deleted: null };
-        if (!set || version !== set.base) set = { ...at, changed: Date.now() };
+      if (!set || !isDirty(set)) {
+        const kept = await bridge.get(id);
+        const { name, code, version } = kept;
+        const theirs = { id, name, code, base: version, savedName: name, savedCode: code, deleted: null };
+        // Where the bridge has lost what this browser has, this browser's stays.
+        if (!set || version > set.base) {
+          set = { ...theirs, changed: Date.now() };
+          damaged = kept.damaged;
+        }
       }
     } catch (error) {
       if (!set) return this.options.say((error as Error).message, true);
@@ -113,6 +119,10 @@ export class Sets {
       return this.options.say(`"${set.name}" is open in another tab. Go there, or duplicate it.`, true);
     }
     await this.begin({ ...set, deleted: null });
+    if (damaged) {
+      const what = `The newest version of "${set.name}" is damaged on the bridge's disk`;
+      this.options.say(`${what}; this is version ${set.base}.`, true);
+    }
   }
 
   /** Opens a link as a new set, or the set that has this very code. */

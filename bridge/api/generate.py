@@ -13,6 +13,7 @@ from bridge.api.keys import SERVICE, STAGE
 from bridge.api.stems import STEMS, post_stems, wants_stems
 from bridge.errors import NotFound
 from bridge.events import sample_url
+from bridge.exchange.job_status import MESSAGES
 from bridge.jobs import Priority, State, Ticket
 from bridge.rights import current_caller
 from bridge.rights.redacting import for_caller
@@ -22,13 +23,6 @@ from bridge.sounds.service import SampleService
 from bridge.sounds.tickets import visible_ticket
 from bridge.stage.repeats import RequestKey
 from prompts import sound_name
-
-_MESSAGES = {
-    State.QUEUED: "Waiting for its turn.",
-    State.RUNNING: "Being made.",
-    State.COMPLETED: "Ready.",
-    State.CANCELLED: "Cancelled.",
-}
 
 
 async def post_generate(request: web.Request) -> web.StreamResponse:
@@ -71,7 +65,7 @@ def task_document(ticket: Ticket) -> dict[str, object]:
         "task_id": ticket.id,
         "status": str(ticket.state),
         "progress": round(job.progress.fraction, 4),
-        "message": job.error.message if ticket.state is State.FAILED and job.error else _MESSAGES.get(ticket.state, ""),
+        "message": job.error.message if ticket.state is State.FAILED and job.error else MESSAGES.get(ticket.state, ""),
         "audio_url": None,
         "duration": None,
         "eta_s": job.progress.eta_s,

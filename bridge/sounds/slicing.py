@@ -58,7 +58,8 @@ class Slicer:
                 f"Nothing begins in the middle of '{sound.name}', so there is nothing to cut. Take a loop with hits.",
                 code="no_slices",
             )
-        claim = Claim(name=slices_name(sound.name, n), session=sound.session, prompt=source.facts["prompt"])
+        prompt = SampleFacts.of(source.facts).prompt
+        claim = Claim(name=slices_name(sound.name, n), session=sound.session, prompt=prompt)
         for piece in pieces:
             kept = await self._library.take(piece.spec_id)
             if kept is not None:

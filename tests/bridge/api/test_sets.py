@@ -79,7 +79,7 @@ async def test_no_other_site_reads_lists_or_writes_sets(client: TestClient, page
 
 async def test_a_server_with_a_key_shows_sets_to_the_key_alone(tmp_path: Path, aiohttp_client: Any) -> None:
     from bridge.app import create_app
-    from bridge.sounds.service import open_service
+    from bridge.sounds.opening import open_service
 
     settings = Settings(data_dir=tmp_path, engine="tone", pregenerate=False, api_key="long enough key")
     async with open_service(settings) as service:

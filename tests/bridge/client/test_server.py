@@ -11,7 +11,7 @@ from bridge.app import create_app
 from bridge.client.server import ServerMaker
 from bridge.client.wishes import read_wish
 from bridge.errors import BridgeError
-from bridge.sounds.service import open_service
+from bridge.sounds.opening import open_service
 from tests.servers import settings_for
 
 

@@ -47,7 +47,7 @@ DEFAULT_BARS: Final = 2
 """Bars of a loop when nobody says how long."""
 
 _MOST_CHORD_BARS = 16
-_SEED_STEP: Final = 0x9E3779B1  # 2**32 over the golden ratio: the seeds of takes lie far apart
+_SEED_STEP: Final = 0x9E3779B1  # the prime next to 2**32 over the golden ratio: seeds of takes lie far apart
 _ENDLESS = frozenset({Kind.TEXTURE, Kind.STEM, Kind.RAW})  # nothing in these sounds says when to stop
 _ON_THE_GRID = frozenset({Kind.LOOP, Kind.STEM})
 

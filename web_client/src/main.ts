@@ -13,7 +13,7 @@ import {
 import { change } from './confirm';
 import { Connection } from './connection';
 import type { Offered } from './editor/completion';
-import { saysKey, saysTempo, Tempo } from './editor/tempo';
+import { saysKey, saysTempo, storedCycle, Tempo } from './editor/tempo';
 import { EXAMPLE } from './example';
 import { loadMeasures } from './measures';
 import { Outlines } from './peaks';
@@ -140,7 +140,10 @@ const samples = new Samples(player, {
     void warming.start(sounds);
   },
   onChange: (name, sound) => {
-    if (sound) for (const made of [name, ...sound.aliases]) requests.settled(made);
+    for (const made of sound ? [name, ...sound.aliases] : []) {
+      player.editor.settled(made);
+      requests.settled(made);
+    }
     if (sound) wishes.came(sound);
     list.change(name, sound);
     document.dispatchEvent(new CustomEvent('sample-bridge.sound', { detail: { name, sound } }));
@@ -178,7 +181,7 @@ const tempoButton = new TempoButton(byId('transport'), () => tempo.turn());
 const tempo = new Tempo((shown) => {
   tempoButton.show(shown);
   prompt.offer({ bpm: shown.bpm, key: tempo.key });
-});
+}, storedCycle(localStorage, () => sets.current.id));
 const prompt = new PromptBox(byId('promptbox'), { generate, leave: () => player.focus() });
 const stream = new Stream(location.origin.replace(/^http/, 'ws'), {
   context: () => player.context,

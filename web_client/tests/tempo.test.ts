@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 import { describe, expect, test } from 'vitest';
-import { beatsPerMinute, cyclesPerMinute, readCycle, saysKey, saysTempo, Tempo, type Shown } from '../src/editor/tempo';
+import { beatsPerMinute, cyclesPerMinute, readCycle, saysKey, saysTempo, storedCycle, Tempo, type Shown } from '../src/editor/tempo';
 
 describe('the tempo of what plays', () => {
   test.each([
@@ -24,13 +24,20 @@ describe('the tempo of what plays', () => {
 
   test('is nothing before code was played; a click says what a cycle is; the session says more', () => {
     const said: Shown[] = [];
-    const tempo = new Tempo((shown) => said.push(shown));
+    let set = 'a';
+    const kept = new Map<string, string>();
+    const storage = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) };
+    const tempo = new Tempo((shown) => said.push(shown), storedCycle(storage as unknown as Storage, () => set));
     expect(tempo.bpm).toBeUndefined();
     tempo.playing('setcpm(40)', 40 / 60);
     tempo.turn();
     expect(said).toEqual([{ bpm: 160, cycle: 'bar' }, { bpm: 40, cycle: 'beat' }]);
     tempo.playing('setcpm(100)', 100 / 60);
     expect(tempo.bpm).toBe(100);
+    set = 'b'; // another set
+    expect([tempo.cycle, tempo.bpm]).toEqual(['beat', 100]);
+    tempo.playing('setcpm(40)', 40 / 60);
+    expect(tempo.bpm).toBe(160);
     tempo.shared({ bpm: 92, key: 'fm' });
     expect([tempo.bpm, tempo.key]).toEqual([92, 'fm']);
   });

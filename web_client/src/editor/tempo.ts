@@ -43,10 +43,13 @@ export interface Shown {
 /** Follows what plays, what the session says, and what the player says of cycles. */
 export class Tempo {
   private cpm: number | null = null;
-  private chosen: Cycle | null = null;
   private session: { bpm: number | null; key: string | null } = { bpm: null, key: null };
 
-  constructor(private readonly onChange: (shown: Shown) => void) {}
+  /** `chosen`: what the player said of the cycles of the set that is open. */
+  constructor(
+    private readonly onChange: (shown: Shown) => void,
+    private readonly chosen: { get: () => Cycle | null; set: (cycle: Cycle) => void },
+  ) {}
 
   /** Code was evaluated. */
   playing(code: string, cps: number): void {
@@ -61,12 +64,12 @@ export class Tempo {
 
   /** A cycle is a beat, or a bar: the player knows better. */
   turn(): void {
-    this.chosen = this.cycle === 'bar' ? 'beat' : 'bar';
+    this.chosen.set(this.cycle === 'bar' ? 'beat' : 'bar');
     this.tell();
   }
 
   get cycle(): Cycle {
-    return this.chosen ?? (this.cpm === null ? 'bar' : readCycle(this.cpm));
+    return this.chosen.get() ?? (this.cpm === null ? 'bar' : readCycle(this.cpm));
   }
 
   /** What a new sound gets whose words say no tempo; undefined before anything has played. */
@@ -82,6 +85,24 @@ export class Tempo {
   private tell(): void {
     this.onChange({ bpm: this.bpm, cycle: this.cycle });
   }
+}
+
+/** Keeps the choice of each set in this browser. */
+export function storedCycle(storage: Storage, set: () => string): { get: () => Cycle | null; set: (cycle: Cycle) => void } {
+  const key = (): string => `sample-bridge.cycle.${set()}`;
+  return {
+    get: () => {
+      const kept = storage.getItem(key());
+      return kept === 'bar' || kept === 'beat' ? kept : null;
+    },
+    set: (cycle) => {
+      try {
+        storage.setItem(key(), cycle);
+      } catch {
+        // A full or forbidden storage: the choice lasts no longer than the page, which is no reason to stop.
+      }
+    },
+  };
 }
 
 /** True when words say a tempo or a key themselves. */

@@ -8,12 +8,13 @@ export class TempoButton {
 
   constructor(root: HTMLElement, turn: () => void) {
     this.button = el('button', { type: 'button', className: 'tempo', hidden: true, onclick: turn });
+    this.show({ bpm: undefined, cycle: 'bar' });
     root.append(this.button);
   }
 
   show({ bpm, cycle }: Shown): void {
     this.button.hidden = bpm === undefined;
-    this.button.textContent = `${bpm ?? ''} bpm · cycle = ${cycle}`;
+    this.button.textContent = `${bpm ?? '?'} bpm · cycle = ${cycle}`;
     this.button.title = `New sounds get this tempo. Click when a cycle of this set is ${cycle === 'bar' ? 'one beat' : 'a bar of four beats'}.`;
   }
 }

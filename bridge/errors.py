@@ -202,3 +202,11 @@ class StartupError(BridgeError):
 def first_line(error: BaseException) -> str:
     """Shorten what a library says to one line of at most 200 characters; an error without words gives its type."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+_HOPELESS = frozenset({"unknown_engine", "unknown_model", "server_lost", "key_required", "read_only"})
+
+
+def is_hopeless(error: BridgeError) -> bool:
+    """Would whatever is asked next fail in the same way? Then there is no point in going on with a list."""
+    return isinstance(error, EngineUnavailable | StorageFull | StartupError) or error.code in _HOPELESS

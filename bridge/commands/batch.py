@@ -22,7 +22,7 @@ from bridge.commands._batch_report import Failure, Report, Tally
 from bridge.commands._output import check_folder, write_whole
 from bridge.commands._start import begin
 from bridge.commands.settings import add_options
-from bridge.errors import BridgeError, StartupError
+from bridge.errors import BridgeError, StartupError, is_hopeless
 from bridge.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,18 +32,6 @@ AT_ONCE = 8
 """Sounds asked for at a time unless it is said: enough for every engine, and far from filling a server's queue."""
 _MOST_AT_ONCE = 64
 _BUSY_SECONDS = 2.0
-_HOPELESS = frozenset(
-    {
-        "unknown_engine",
-        "unknown_model",
-        "engine_unavailable",
-        "storage_full",
-        "server_lost",
-        "key_required",
-        "read_only",
-    }
-)
-"""What fails like this fails for every line: the batch ends."""
 
 
 def add_parser(subparsers: SubParsers) -> None:
@@ -162,7 +150,7 @@ async def _make_all(
             try:
                 await _make_one(maker, line, position, tally, report, folder, extension)
             except BridgeError as error:
-                if error.code in _HOPELESS or isinstance(error, StartupError):
+                if is_hopeless(error):
                     raise
                 report.failed(Failure(line.label, error))
             finally:

@@ -6,17 +6,14 @@ import asyncio
 import logging
 
 from bridge.engines.choice import PROCEDURAL
-from bridge.errors import BridgeError, Busy, EngineUnavailable, JobCancelled, StorageFull
-from bridge.jobs import Priority, Ticket
+from bridge.errors import BridgeError, Busy, JobCancelled, is_hopeless
+from bridge.jobs import Priority
 from bridge.sounds.orders import Order
+from bridge.sounds.patience import ask_patiently
 from bridge.sounds.service import SampleService
 from prompts import Stem, common_stems
 
 logger = logging.getLogger(__name__)
-
-_HOPELESS = (EngineUnavailable, StorageFull)
-_BUSY_SECONDS = 1.0
-"""How long pre-generation waits when players have filled the queue."""
 
 
 async def pregenerate(service: SampleService) -> None:
@@ -39,7 +36,7 @@ async def pregenerate(service: SampleService) -> None:
             async with asyncio.TaskGroup() as making:
                 for stem in common_stems():
                     making.create_task(_make(service, stem, service.choice.name, at_once))
-    except* _HOPELESS as group:
+    except* BridgeError as group:
         # The others would fail in the same way: an engine that cannot start, a full disk.
         logger.warning("The common stems are not made: %s", group.exceptions[0])
 
@@ -53,19 +50,11 @@ async def _make(service: SampleService, stem: Stem, engine: str, at_once: asynci
                 return
             order = Order(spec=spec.model_copy(update={"engine": engine}), name=stem.sound, aliases=stem.aliases)
             try:
-                for ticket in await _ask_patiently(service, order):
+                for ticket in await ask_patiently(service, order, Priority.PREGENERATION):
                     service.placed(await service.queue.wait(ticket.id))
             except (JobCancelled, Busy):
                 return  # somebody does not want this one, or the bridge is being stopped
-            except _HOPELESS:
-                raise
             except BridgeError as error:
+                if is_hopeless(error):
+                    raise
                 logger.warning("common stem %s: %s", stem.name, error.message)
-
-
-async def _ask_patiently(service: SampleService, order: Order) -> list[Ticket]:
-    while True:
-        try:
-            return await service.ask(order, priority=Priority.PREGENERATION)
-        except Busy:
-            await asyncio.sleep(_BUSY_SECONDS)

@@ -90,7 +90,7 @@ class Resolver:
         if order.fresh:
             resolved = resolved.model_copy(update={"seed": secrets.randbits(32)})
         elif number:
-            resolved = resolved.model_copy(update={"seed": ((resolved.seed or 0) + number * 0x9E3779B1) % 2**32})
+            resolved = resolved.model_copy(update={"seed": resolved.seed_of_take(number)})
         return Resolved(resolved, resolved.spec_id(recipe_of(info, self._settings.sample_rate)), info)
 
     async def _conditioned(self, spec: SampleSpec, info: EngineInfo) -> SampleSpec:

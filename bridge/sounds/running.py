@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from bridge.errors import LOST, BridgeError, JobCancelled
+from bridge.errors import LOST, EngineError, JobCancelled
 from bridge.jobs import Priority, RunningJob
 from bridge.logs import working_for
 from bridge.settings import Settings
@@ -33,7 +33,7 @@ class JobRunner:
     async def _make(self, running: RunningJob) -> None:
         job = running.job
         if not job.work.specs:
-            raise BridgeError("This version cannot read what was asked for then. Ask for the sound again.", code=LOST)
+            raise EngineError("This version cannot read what was asked for then. Ask for the sound again.", code=LOST)
         begun = time.monotonic()
         background = job.priority >= Priority.PREGENERATION
         takes, error = await self._maker.takes(job.lane, job.work.specs, running.report, background=background)

@@ -22,6 +22,7 @@ from bridge.exchange.stems.plan import PlannedStem, StemPlan, StemRequest, read_
 from bridge.jobs import Priority, State
 from bridge.rights import current_caller
 from bridge.sounds.orders import Order
+from bridge.sounds.patience import ask_patiently
 from bridge.sounds.placing import Placed
 from bridge.sounds.service import SampleService
 from bridge.system.threads import WRITES
@@ -222,12 +223,8 @@ class Stems:
 
     async def _placed(self, request_id: str, stem: PlannedStem, order: Order) -> Placed:
         service = self._service
-        while True:
-            try:
-                ticket, *_ = await service.ask(order, priority=Priority.BATCH)
-                break
-            except Busy:  # it was promised: others fill the queue, and it empties
-                await asyncio.sleep(_BUSY_SECONDS)
+        # It was promised: others fill the queue, and it empties.
+        ticket, *_ = await ask_patiently(service, order, Priority.BATCH)
         self._promised.discard((request_id, stem.stem_type))
         return service.placed(await service.queue.wait(ticket.id))
 

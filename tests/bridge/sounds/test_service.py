@@ -615,7 +615,7 @@ async def test_a_models_common_stems_are_made_while_nobody_waits(installed, fold
 async def test_pregeneration_waits_when_players_have_filled_the_queue(folder, monkeypatch):
     few = common_stems()[:3]
     monkeypatch.setattr("bridge.sounds.pregeneration.common_stems", lambda: few)
-    monkeypatch.setattr("bridge.sounds.pregeneration._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("bridge.sounds.patience.BUSY_SECONDS", 0.01)
     settings = settings_for(folder, max_queue=1, max_concurrent_jobs=1)
     async with open_service(settings) as service:
         await service.engines.info("procedural")

@@ -91,7 +91,7 @@ describe('a late event', () => {
     ['looped, past its end', { loop: 1 }, { seconds: 2, rate: 1 }, 0.5],
     ['looped between two places', { loop: 1, loopBegin: 0.25, loopEnd: 0.75 }, { seconds: 2, rate: 1 }, 0.5],
   ])('begins where it would be by now: %s', (_, value, how, begin) => {
-    const late = lateOnset(onset(value), how, 13 - 0.012);
+    const late = lateOnset(onset(value), how, 13);
     expect(late?.time).toBeCloseTo(13, 9);
     expect(late?.value['begin']).toBeCloseTo(begin, 9);
     expect(late?.value['nudge']).toBeUndefined();
@@ -108,7 +108,7 @@ describe('a late event', () => {
   });
 
   test('goes on with its attack where it would be, and never begins with a click', () => {
-    expect(lateOnset(onset({ attack: 4 }), playing, 13 - 0.012)?.value['attack']).toBeCloseTo(1, 9);
+    expect(lateOnset(onset({ attack: 4 }), playing, 13)?.value['attack']).toBeCloseTo(1, 9);
     expect(lateOnset(onset({ attack: 1 }), playing, 13)?.value['attack']).toBeGreaterThan(0);
   });
 

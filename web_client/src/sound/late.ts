@@ -19,8 +19,6 @@ export interface Playing {
   rate: number;
 }
 
-/** Time for the audio thread to take notice. */
-const LEAD_S = 0.012;
 /** What would play shorter than this is better heard from its start, at its next event: a drum without its attack is a click. */
 const LONG_S = 1;
 /** Less than this is not worth beginning. */
@@ -42,7 +40,7 @@ export function lateOnset(onset: Onset, { seconds, rate }: Playing, now: number)
   };
   const wanted = onset.time + number('nudge', 0);
   const stretched = value['stretch'] === undefined ? 0 : STRETCH_S;
-  const at = now + LEAD_S + stretched;
+  const at = now + stretched;
   const rest: Record<string, unknown> = { ...value };
   // The name has its bank in it, and the duck was done when the event came.
   delete rest['bank'];

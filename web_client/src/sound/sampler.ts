@@ -20,7 +20,7 @@ import {
 } from '@strudel/webaudio';
 import type { SoundUrls } from '../protocol';
 import type { Buffers } from './buffers';
-import { lateOnset, type Values } from './late';
+import { lateOnset, type Playing, type Values } from './late';
 import { WaitingEvents, type WaitingEvent } from './waiting';
 
 export interface SamplerOptions {
@@ -40,6 +40,17 @@ export interface EntryOptions {
 
 type Resolve = (value: Values) => { url: string; rate: number; value: Values };
 
+/** A late event that superdough is given, and what it made of it. */
+interface Attempt {
+  value: Record<string, unknown>;
+  handle: SoundHandle | null;
+  /** It is connected, so it is heard. */
+  taken: boolean;
+}
+
+/** An event that begins late is scheduled so many seconds ahead; further again when that was too little for this machine. */
+const LEADS_S = [0.03, 0.1, 0.3, 0.8];
+
 const number = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);
 
 export class Sampler {
@@ -47,6 +58,9 @@ export class Sampler {
   /** How the entries of ours find their sample. */
   private readonly resolvers = new WeakMap<SoundEntry, Resolve>();
   private readonly cutGroups = new Map<unknown, SoundHandle>();
+  /** Late events begin one after the other: each looks at the clock when it is its turn. */
+  private turn: Promise<void> = Promise.resolve();
+  private attempt: Attempt | null = null;
   private readonly reversed = new WeakMap<AudioBuffer, AudioBuffer>();
 
   constructor(private readonly options: SamplerOptions) {}
@@ -67,7 +81,11 @@ export class Sampler {
       onTrigger: (time, value, onEnded, cps) => {
         const found = resolve(value);
         const buffer = this.options.buffers.play(found.url);
-        if (buffer) return this.sound(time, found.value, found.rate, buffer, onEnded);
+        if (buffer) {
+          const handle = this.sound(time, found.value, found.rate, buffer, onEnded);
+          if (handle && value === this.attempt?.value) observe(this.attempt, handle);
+          return handle;
+        }
         this.wait(time, value, cps);
         this.options.want(found.url, String(value['s']));
         return undefined;
@@ -117,15 +135,31 @@ export class Sampler {
       this.options.want(url, event.name);
       return false;
     }
-    const seconds = buffer.duration;
-    const factor = rate * (value['unit'] === 'c' ? seconds : 1);
-    const onset = factor > 0 ? lateOnset(event, { seconds, rate: factor }, this.options.context().currentTime) : null;
-    if (onset) {
-      superdough({ ...onset.value }, onset.time, onset.duration, event.cps).catch((error: unknown) => {
-        this.options.onError(error instanceof Error ? error.message : String(error));
-      });
-    }
+    const factor = rate * (value['unit'] === 'c' ? buffer.duration : 1);
+    const playing = { seconds: buffer.duration, rate: factor };
+    if (factor > 0) this.turn = this.turn.then(() => this.start(event, playing));
     return true;
+  }
+
+  /** Superdough drops an event whose time passes while it is set up, and does not say so: then it is tried once more. */
+  private async start(event: WaitingEvent, playing: Playing): Promise<void> {
+    for (const lead of LEADS_S) {
+      const onset = lateOnset(event, playing, this.options.context().currentTime + lead);
+      if (!onset) return;
+      const attempt: Attempt = { value: { ...onset.value }, handle: null, taken: false };
+      this.attempt = attempt;
+      try {
+        await superdough(attempt.value, onset.time, onset.duration, event.cps);
+      } catch (error) {
+        this.options.onError(error instanceof Error ? error.message : String(error));
+        return;
+      } finally {
+        this.attempt = null;
+      }
+      if (attempt.taken) return;
+      // A source that nobody hears.
+      attempt.handle?.stop(0);
+    }
   }
 
   private sound(
@@ -200,4 +234,15 @@ export class Sampler {
     this.reversed.set(buffer, reversed);
     return reversed;
   }
+}
+
+/** Notices that superdough connects a sound to its effects, which it does when nothing was too late. */
+function observe(attempt: Attempt, handle: SoundHandle): void {
+  attempt.handle = handle;
+  const { node } = handle;
+  const connect = node.connect.bind(node) as (to: AudioNode) => AudioNode;
+  node.connect = ((to: AudioNode) => {
+    attempt.taken = true;
+    return connect(to);
+  }) as typeof node.connect;
 }

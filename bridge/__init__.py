@@ -8,7 +8,7 @@ are first used.
 import sys
 from importlib import import_module
 
-from bridge.plugins._moved import MovedFinder
+from bridge.plugins.moved import MovedFinder
 
 __version__ = "0.1.0"
 __all__ = ["AudioProcessor", "MusicGenModel", "create_musicgen_model", "save_audio_file"]

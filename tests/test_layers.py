@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,32 @@ def test_no_module_imports_itself_by_way_of_others():
     assert sorted(left.keys() & used) == []
 
 
+def imported(path: Path) -> Iterator[tuple[str, ...]]:
+    """Every module and name that a file imports, as the parts of its full name."""
+    here = path.relative_to(REPOSITORY).parent.parts
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = here[: len(here) + 1 - node.level] if node.level else ()
+            module = tuple(node.module.split(".")) if node.module else ()
+            yield from ((*above, *module, alias.name) for alias in node.names)
+
+
+def test_what_begins_with_an_underscore_is_imported_only_inside_its_own_folder():
+    """Tests may look at everything; nothing else may."""
+    folders = ("bridge", "prompts", "cache", "examples")
+    files = [*REPOSITORY.glob("*.py"), *(path for folder in folders for path in (REPOSITORY / folder).rglob("*.py"))]
+    across = []
+    for path in files:
+        here = path.relative_to(REPOSITORY).parent.parts
+        for name in imported(path):
+            private = [at for at, part in enumerate(name) if part.startswith("_") and not part.startswith("__")]
+            if name[0] in folders and private and here[: private[0]] != name[: private[0]]:
+                across.append(f"{path.relative_to(REPOSITORY)} imports {'.'.join(name)}")
+    assert across == []
+
+
 def test_what_plug_ins_import_is_apache_and_imports_only_itself():
     ours = ("bridge", "prompts", "cache", "tests")
     files = [REPOSITORY / "bridge" / "__init__.py", *(REPOSITORY / "bridge" / "plugins").glob("*.py")]
@@ -184,8 +211,8 @@ def test_any_other_old_path_is_refused_with_the_new_one(old: str, new: str):
 
 
 def test_every_new_place_of_an_old_path_exists():
-    from bridge.plugins._moved import TAUGHT, _moved
+    from bridge.plugins.moved import TAUGHT, new_places
 
-    for name in {*TAUGHT.values(), *_moved().values()}:
+    for name in {*TAUGHT.values(), *new_places().values()}:
         path = REPOSITORY.joinpath(*name.split("."))
         assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), name

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge.engines.musicgen.decoder._base import DecoderShape, Floats
+from bridge.engines.musicgen.decoder.interface import DecoderShape, Floats
 
 SIZES = {
     "small": DecoderShape(24, 1024, 16, 4096, 2048, 4, 2048, cross=True),

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bridge.engines.musicgen.decoder._base import Codes, Floats
+from bridge.engines.musicgen.decoder.interface import Codes, Floats
 from tests.benchmarks._bandwidth import bandwidth
 from tests.benchmarks._figure import median
 from tests.benchmarks._musicgen_model import SIZES, say, threads

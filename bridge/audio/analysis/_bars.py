@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from bridge.audio.analysis._spectrum import Numbers, Signal, magnitudes, power_of_two
 from bridge.audio.analysis.onset import OnsetEnvelope
+from bridge.audio.analysis.spectrum import Numbers, Signal, magnitudes, power_of_two
 
 _CHORDS, _BEGINNING = 2.0, 0.7
 """What a new chord and the first onset of the clip weigh against the drums."""

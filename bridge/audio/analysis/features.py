@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from bridge.audio.analysis._spectrum import Numbers, Signal, magnitudes, mono, sustain
 from bridge.audio.analysis.grid import fit_grid
 from bridge.audio.analysis.key import find_key
 from bridge.audio.analysis.loudness import decibels, heard_loudness, true_peak
 from bridge.audio.analysis.onset import attack_near, flux_peaks, onset_envelope
 from bridge.audio.analysis.pitch import find_pitch
+from bridge.audio.analysis.spectrum import Numbers, Signal, magnitudes, mono, sustain
 from bridge.plugins.clip import Clip
 
 BANDS_HZ = (31.25, 62.5, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import median_filter
 
-from bridge.audio.analysis._spectrum import Numbers, Signal, magnitudes, mono
 from bridge.audio.analysis.features import find_tempo
 from bridge.audio.analysis.grid import fit_grid
 from bridge.audio.analysis.loudness import integrated_loudness
 from bridge.audio.analysis.pitch import find_pitch
+from bridge.audio.analysis.spectrum import Numbers, Signal, magnitudes, mono
 from bridge.plugins.clip import Clip
 
 MEASURES = ("snr", "harmonic_percussive_ratio", "tempo_stability", "pitch_stability", "loudness_lufs")

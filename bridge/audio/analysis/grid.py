@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bridge.audio.analysis._bars import Newness, bar_line, comb, lateness, phases
-from bridge.audio.analysis._spectrum import Numbers, mono
 from bridge.audio.analysis.onset import OnsetEnvelope, attack_near, flux_peaks, onset_envelope
+from bridge.audio.analysis.spectrum import Numbers, mono
 from bridge.plugins.clip import Clip
 
 TOLERANCE = 0.12

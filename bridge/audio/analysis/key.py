@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import median_filter
 
-from bridge.audio.analysis._spectrum import Numbers, Signal, magnitudes, mono, sustain
+from bridge.audio.analysis.spectrum import Numbers, Signal, magnitudes, mono, sustain
 from bridge.audio.finishing.resample import resample
 from bridge.plugins.clip import Clip
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from bridge.audio.analysis._spectrum import mono
 from bridge.audio.analysis.loudness import decibels, heard_loudness, true_peak
 from bridge.audio.analysis.onset import attack_near, flux_peaks, onset_envelope
+from bridge.audio.analysis.spectrum import mono
 from bridge.plugins.clip import Clip
 
 Numbers = npt.NDArray[np.float64]

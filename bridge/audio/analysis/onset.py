@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-from bridge.audio.analysis._spectrum import Numbers, Signal, band_energies, mono, power_of_two
+from bridge.audio.analysis.spectrum import Numbers, Signal, band_energies, mono, power_of_two
 from bridge.plugins.clip import Clip
 
 HOP_SECONDS = 0.005

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from bridge.audio.analysis._spectrum import Numbers, Signal, mono
+from bridge.audio.analysis.spectrum import Numbers, Signal, mono
 from bridge.audio.finishing.resample import resample
 from bridge.audio.finishing.stretch import resampled
 from bridge.plugins.clip import Clip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import fftconvolve
 
-from bridge.audio.analysis._spectrum import mono
+from bridge.audio.analysis.spectrum import mono
 from bridge.plugins.clip import Clip
 
 _WINDOW_SECONDS = 0.046

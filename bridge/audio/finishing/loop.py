@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bridge.audio.analysis._spectrum import mono
 from bridge.audio.analysis.grid import FASTEST, SLOWEST, TOLERANCE, Grid, beat_seconds, fit_grid
 from bridge.audio.analysis.onset import PRE_ROLL_SECONDS, attack_near
+from bridge.audio.analysis.spectrum import mono
 from bridge.audio.finishing.seam import crossfade, seam_z
 from bridge.audio.finishing.stretch import stretch
 from bridge.audio.finishing.texture import ring

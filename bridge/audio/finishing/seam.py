@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import LinAlgError, solve_toeplitz
 
-from bridge.audio.analysis._spectrum import Numbers
+from bridge.audio.analysis.spectrum import Numbers
 from bridge.plugins.clip import Clip, Samples
 
 _ORDER = 32

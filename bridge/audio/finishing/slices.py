@@ -12,8 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from bridge.audio.analysis._spectrum import Numbers, mono
 from bridge.audio.analysis.onset import PRE_ROLL_SECONDS, onsets
+from bridge.audio.analysis.spectrum import Numbers, mono
 from bridge.plugins.clip import Clip, Samples
 
 _CROSSFADE_SECONDS = 0.012

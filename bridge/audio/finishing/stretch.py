@@ -7,7 +7,7 @@ import importlib.util
 import numpy as np
 import soxr
 
-from bridge.audio.analysis._spectrum import mono, sustain
+from bridge.audio.analysis.spectrum import mono, sustain
 from bridge.audio.finishing._wsola import wsola
 from bridge.audio.finishing.slices import cuts, longest_slice, retime
 from bridge.plugins.clip import Clip

@@ -8,7 +8,7 @@ import numpy as np
 import soxr
 from scipy.signal import fftconvolve
 
-from bridge.audio.analysis._spectrum import Numbers, magnitudes, mono, power_of_two
+from bridge.audio.analysis.spectrum import Numbers, magnitudes, mono, power_of_two
 from bridge.audio.finishing.seam import crossfade, seam_z
 from bridge.plugins.clip import Clip, Samples
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from bridge.engines.musicgen.core_lock import CoreLock
 from bridge.engines.musicgen.decoder import Codes, Decoder
-from bridge.engines.musicgen.decoder._drawing import DrawingDecoder, Flag, PendingCodes, StepsDecoder
+from bridge.engines.musicgen.decoder.drawing import DrawingDecoder, Flag, PendingCodes, StepsDecoder
 from bridge.engines.musicgen.pattern import DelayPattern
 from bridge.engines.musicgen.request import Conditioning, Request
 from bridge.engines.musicgen.sampling import Sampling

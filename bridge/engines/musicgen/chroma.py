@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.audio.finishing.resample import resample
-from bridge.engines.musicgen.decoder._base import Floats
+from bridge.engines.musicgen.decoder.interface import Floats
 from bridge.errors import EngineError
 from bridge.plugins.clip import Clip
 
 if TYPE_CHECKING:
-    from bridge.engines.musicgen.decoder._base import Decoder
+    from bridge.engines.musicgen.decoder.interface import Decoder
     from bridge.engines.musicgen.text import PromptEncoder
 
 RATE: Final = 32_000

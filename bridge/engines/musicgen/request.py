@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.engines.musicgen.decoder import Codes, Decoder, Floats
-from bridge.engines.musicgen.decoder._drawing import Columns, StepInput
+from bridge.engines.musicgen.decoder.drawing import Columns, StepInput
 from bridge.engines.musicgen.pattern import DelayPattern
 from bridge.engines.musicgen.sampling import COLD, Sampling, Used, draws, note, pick
 from bridge.errors import EngineError

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from bridge.engines.musicgen.decoder._base import Floats
+from bridge.engines.musicgen.decoder.interface import Floats
 from bridge.errors import EngineUnavailable
 
 _WANTED = {

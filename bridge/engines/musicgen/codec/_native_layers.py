@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from bridge.engines.musicgen.codec._layers import Convolution, DecoderLayers, Layers, LstmPart
-from bridge.engines.musicgen.decoder._base import Floats
+from bridge.engines.musicgen.decoder.interface import Floats
 from bridge.engines.musicgen.kernel.codec_library import codec_library
 from bridge.engines.musicgen.kernel.cores import default_threads
 

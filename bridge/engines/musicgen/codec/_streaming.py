@@ -16,7 +16,7 @@ from bridge.engines.musicgen.codec._together import Together
 from bridge.engines.musicgen.codec._torch_layers import TorchLayers
 from bridge.engines.musicgen.codec._track import Track
 from bridge.engines.musicgen.core_lock import CoreLock
-from bridge.engines.musicgen.decoder._base import Codes, Floats
+from bridge.engines.musicgen.decoder.interface import Codes, Floats
 from bridge.errors import EngineError
 
 log = logging.getLogger(__name__)

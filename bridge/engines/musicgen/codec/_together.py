@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bridge.engines.musicgen.codec._layers import Layers
 from bridge.engines.musicgen.codec._track import Track
 from bridge.engines.musicgen.core_lock import CoreLock
-from bridge.engines.musicgen.decoder._base import Floats
+from bridge.engines.musicgen.decoder.interface import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from bridge.engines.musicgen.codec._layers import Convolution, DecoderLayers, Layers, LstmPart
-from bridge.engines.musicgen.decoder._base import Floats
+from bridge.engines.musicgen.decoder.interface import Floats
 
 
 class TorchLayers(Layers):

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from bridge.engines.musicgen.codec._layers import LstmPart, Sizes
-from bridge.engines.musicgen.decoder._base import Floats
+from bridge.engines.musicgen.decoder.interface import Floats
 
 AT_ONCE: Final = 32
 """Codes decoded at once: their rows in the last level still fit into a processor's caches."""

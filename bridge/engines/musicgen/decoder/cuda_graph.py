@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bridge.engines.musicgen.decoder._base import Codes, DecoderShape, DecoderWeights, Floats
-from bridge.engines.musicgen.decoder._drawing import PendingCodes, StepInput
+from bridge.engines.musicgen.decoder.drawing import PendingCodes, StepInput
+from bridge.engines.musicgen.decoder.interface import Codes, DecoderShape, DecoderWeights, Floats
 from bridge.engines.musicgen.decoder.torch_step import Layer, TorchDecoder, computing, layer_norm, load_network
 
 _ROWS: Final = (1, 2, 4, 8, 16, 32)

@@ -11,9 +11,9 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from bridge.engines.musicgen.decoder._base import Codes, DecoderShape, DecoderWeights, Floats
-from bridge.engines.musicgen.decoder._drawing import Columns, Flag
 from bridge.engines.musicgen.decoder._packed import PackedFile
+from bridge.engines.musicgen.decoder.drawing import Columns, Flag
+from bridge.engines.musicgen.decoder.interface import Codes, DecoderShape, DecoderWeights, Floats
 from bridge.engines.musicgen.kernel import kernel_library, library
 from bridge.engines.musicgen.kernel.cores import default_threads
 from bridge.engines.musicgen.sampling import COLD, Sampling

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bridge.engines.musicgen.decoder._base import Codes, DecoderShape, DecoderWeights, Floats
+from bridge.engines.musicgen.decoder.interface import Codes, DecoderShape, DecoderWeights, Floats
 from bridge.errors import EngineUnavailable
 
 log = logging.getLogger(__name__)

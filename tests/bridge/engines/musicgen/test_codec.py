@@ -21,7 +21,7 @@ from bridge.engines.musicgen.codec import StreamingCodec, _streaming
 from bridge.engines.musicgen.codec._layers import Layers, LstmPart, read_layers
 from bridge.engines.musicgen.codec._native_layers import native_layers
 from bridge.engines.musicgen.codec._torch_layers import TorchLayers
-from bridge.engines.musicgen.decoder._base import Codes, Floats
+from bridge.engines.musicgen.decoder.interface import Codes, Floats
 from bridge.engines.musicgen.kernel.build import instruction_sets
 from bridge.engines.musicgen.kernel.codec_library import codec_library
 from bridge.errors import EngineError, EngineUnavailable

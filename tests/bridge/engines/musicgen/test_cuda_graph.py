@@ -15,8 +15,8 @@ pytest.importorskip("torch")
 from bridge.engines.musicgen.batching import Batch, Conditioning, Sampling
 from bridge.engines.musicgen.checkpoint import Checkpoint, open_checkpoint
 from bridge.engines.musicgen.decoder import Codes, Decoder, Floats
-from bridge.engines.musicgen.decoder._drawing import DrawingDecoder, PendingCodes, StepInput
 from bridge.engines.musicgen.decoder.cuda_graph import GraphDecoder, _drawn
+from bridge.engines.musicgen.decoder.drawing import DrawingDecoder, PendingCodes, StepInput
 from bridge.engines.musicgen.decoder.torch_step import TorchDecoder
 from bridge.engines.musicgen.sampling import draws, pick
 from bridge.engines.musicgen.text import PromptEncoder

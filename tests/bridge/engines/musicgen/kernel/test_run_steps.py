@@ -13,7 +13,7 @@ import pytest
 from bridge.engines.musicgen.batching import Batch, CodeStream, Conditioning
 from bridge.engines.musicgen.core_lock import CoreLock
 from bridge.engines.musicgen.decoder import Codes
-from bridge.engines.musicgen.decoder._drawing import Columns
+from bridge.engines.musicgen.decoder.drawing import Columns
 from bridge.engines.musicgen.decoder.kernel import KernelDecoder
 from bridge.engines.musicgen.pattern import DelayPattern
 from bridge.engines.musicgen.request import Request

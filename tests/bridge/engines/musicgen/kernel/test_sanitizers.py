@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from bridge.engines.musicgen.kernel import build
 build.BUILT = Path(sys.argv[1])
-from bridge.engines.musicgen.decoder._drawing import Columns
+from bridge.engines.musicgen.decoder.drawing import Columns
 from bridge.engines.musicgen.decoder.kernel import KernelDecoder
 from bridge.engines.musicgen.sampling import Sampling
 from bridge.errors import EngineUnavailable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from bridge.engines.musicgen.decoder._base import Codes, Decoder
+from bridge.engines.musicgen.decoder.interface import Codes, Decoder
 
 if TYPE_CHECKING:
     from bridge.engines.musicgen.sampling import Draws, Sampling, Used

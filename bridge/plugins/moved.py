@@ -35,7 +35,7 @@ _MOVED: Final = (
     (
         "bridge.audio",
         "bridge.audio.analysis",
-        "onset pitch key grid _bars _spectrum measures features loudness slicing evaluation>figures",
+        "onset pitch key grid _bars _spectrum>spectrum measures features loudness slicing evaluation>figures",
     ),
     (
         "bridge.audio",
@@ -54,6 +54,7 @@ _MOVED: Final = (
     ),
     ("bridge.engines", "bridge.engines.cloud", "endpoint replicate _cloud>keys _http>http _answers>answers spending"),
     ("bridge.engines", "bridge.plugins", "_base>engine _notes>engine"),
+    ("bridge.engines.musicgen.decoder", "bridge.engines.musicgen.decoder", "_base>interface _drawing>drawing"),
     ("bridge.jobs", "bridge.jobs", "_job>job _queue>queue"),
     ("bridge", "bridge.rights", "access>keys"),
     ("bridge.audio", "bridge.plugins", "clip"),
@@ -61,7 +62,8 @@ _MOVED: Final = (
 """Old package, new package, and the modules, as ``old>new`` where the name changed."""
 
 
-def _moved() -> dict[str, str]:
+def new_places() -> dict[str, str]:
+    """The new name of every module that has moved and was not taught, by its old name."""
     return {
         f"{old}.{names[0]}": f"{new}.{names[-1]}"
         for old, new, modules in _MOVED
@@ -73,7 +75,7 @@ class MovedFinder(MetaPathFinder):
     """Asked last, for modules that nobody else has found."""
 
     def __init__(self) -> None:
-        self._moved = _moved()
+        self._moved = new_places()
 
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         """Find a module that was taught under this name, with a DeprecationWarning.

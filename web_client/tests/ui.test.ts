@@ -240,7 +240,7 @@ test('the connection says its state, the engine and why', () => {
   status.showServer({ version: '1', engine: 'procedural', device: 'cpu', why: 'There is no GPU.' });
   status.show('online', '');
   expect(root.textContent).toContain('Connected');
-  expect(root.textContent).toContain('Engine: procedural on cpu');
+  expect(root.textContent).toContain('procedural on cpu');
   expect(root.textContent).toContain('There is no GPU.');
   status.show('offline', 'Start it.');
   expect(texts('.why')).toEqual(['Start it.']);

@@ -30,14 +30,19 @@ export class ConnectionStatus {
     this.box.dataset.state = state;
     this.state.textContent = LABELS[state] ?? state;
     this.again.hidden = state !== 'refused';
-    this.why.textContent = state === 'online' ? (this.server?.why ?? '') : why;
+    this.explain(state === 'online' ? (this.server?.why ?? '') : why);
   }
 
   showServer(server: ServerInfo): void {
     this.server = server;
     const device = server.device ? ` on ${server.device}` : '';
-    this.engine.textContent = server.engine ? `Engine: ${server.engine}${device}` : '';
-    if (this.box.dataset.state === 'online') this.why.textContent = server.why;
+    this.engine.title = 'The engine that makes new sounds';
+    this.engine.textContent = server.engine ? `${server.engine}${device}` : '';
+    if (this.box.dataset.state === 'online') this.explain(server.why);
+  }
+
+  private explain(why: string): void {
+    this.why.textContent = this.why.title = why;
   }
 }
 

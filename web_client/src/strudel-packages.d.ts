@@ -4,6 +4,7 @@
 declare module '@strudel/core' {
   export interface Hap {
     value: unknown;
+    whole?: { begin: { valueOf(): number }; end: { valueOf(): number } };
   }
   export interface Pattern {
     queryArc(begin: number, end: number, controls?: Record<string, unknown>): Hap[];
@@ -24,7 +25,16 @@ declare module '@strudel/codemirror' {
   import type { Pattern } from '@strudel/core';
   export interface Repl {
     evaluate(code: string, autostart?: boolean): Promise<Pattern | undefined>;
-    scheduler: { cps: number; started: boolean };
+    scheduler: {
+      cps: number;
+      started: boolean;
+      /** Cycles up to which events were scheduled. */
+      lastEnd: number;
+      num_ticks_since_cps_change: number;
+      num_cycles_at_cps_change: number;
+      seconds_at_cps_change: number;
+      latency: number;
+    };
     state: { error?: Error };
   }
   import type { Extension, StateEffectType } from '@codemirror/state';

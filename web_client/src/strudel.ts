@@ -30,6 +30,7 @@ import { createLimiter, type Chain } from './limiter';
 import type { SoundUrls } from './protocol';
 import { Buffers } from './sound/buffers';
 import { failureSentence, fetchBytes } from './sound/failures';
+import type { Onset } from './sound/late';
 import { Loader } from './sound/loader';
 import { mapLoader } from './sound/maps';
 import { Sampler } from './sound/sampler';
@@ -127,6 +128,7 @@ export class StrudelPlayer {
         for (const [find, message] of this.unreached) this.trouble(find, message);
         this.unreached.clear();
         options.onEvaluated?.(names);
+        if (this.playing) this.sampler.enter(this.begun(pattern), this.cps);
         return pattern;
       },
       onEvalError: (error: Error) => this.editor.failed(error, this.code),
@@ -307,6 +309,25 @@ export class StrudelPlayer {
       source.start();
     }, failed);
     return end;
+  }
+
+  /** The events of a pattern that have begun before the scheduler asks it for the first time. */
+  private begun(pattern: Pattern): Onset[] {
+    const { cps, lastEnd, latency, ...since } = this.mirror.repl.scheduler;
+    // The tempo changes with this evaluation: where events began is not known.
+    if (since.num_ticks_since_cps_change === 0) return [];
+    const seconds = (cycle: number): number =>
+      (cycle - since.num_cycles_at_cps_change) / cps + since.seconds_at_cps_change + latency;
+    try {
+      return pattern.queryArc(lastEnd, lastEnd + 1e-6, { _cps: cps }).flatMap(({ whole, value }) => {
+        if (!whole || typeof value !== 'object' || value === null || !('s' in value)) return [];
+        const begin = Number(whole.begin);
+        if (begin >= lastEnd) return [];
+        return [{ time: seconds(begin), duration: (Number(whole.end) - begin) / cps, value: { ...value } }];
+      });
+    } catch {
+      return []; // It says so itself when it plays.
+    }
   }
 
   /** Marks what the code cannot have. */

@@ -20,7 +20,7 @@ import {
 } from '@strudel/webaudio';
 import type { SoundUrls } from '../protocol';
 import type { Buffers } from './buffers';
-import { lateOnset, type Playing, type Values } from './late';
+import { lateOnset, type Onset, type Playing, type Values } from './late';
 import { WaitingEvents, type WaitingEvent } from './waiting';
 
 export interface SamplerOptions {
@@ -102,6 +102,21 @@ export class Sampler {
       onTrigger: (time, value, _, cps) => this.wait(time, value, cps),
       data: { type: 'sample', samples: [] },
     };
+  }
+
+  /**
+   * Events that had begun when their code was evaluated: the scheduler does not bring them any more. Those whose sound is
+   * not here yet begin inside it when it comes; what is here waits for its next event, as everywhere in Strudel.
+   */
+  enter(onsets: readonly Onset[], cps: number): void {
+    for (const { time, duration, value } of onsets) {
+      const s = typeof value['bank'] === 'string' ? `${value['bank']}_${String(value['s'])}` : String(value['s']);
+      const entry = soundMap.get()[s.toLowerCase()];
+      const resolve = entry && this.resolvers.get(entry);
+      const isPlaceholder = entry && Array.isArray(entry.data['samples']) && entry.data['samples'].length === 0;
+      if (resolve ? this.options.buffers.has(resolve({ ...value, s }).url) : !isPlaceholder) continue;
+      this.wait(time, { ...value, s, duration }, cps);
+    }
   }
 
   /** Sounds came: the events that wait for them begin now, where they would be by now. */

@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _abandon_stdout(0)
     except OSError as error:
         _abandon_stdout(2)
-        return _fail("system_error", f"The system refused: {error}. Mend that, and try again.", as_json=False)
+        return _fail("system_error", f"The system refused: {error}. Fix that, and try again.", as_json=False)
     except Exception as error:
         return _broken(error, as_json="--json" in given)
 

@@ -438,7 +438,7 @@ def _nearest(name: str, known: Iterable[str]) -> str | None:
 
 def _unknown_sentence(origin: str, name: str, nearest: str | None) -> str:
     hint = f"did you mean {nearest}?" if nearest else "`sample-bridge settings` lists the names."
-    return f"{name} ({origin}) is no setting and has no effect: {hint}"
+    return f"{name} ({origin}) is not a setting and has no effect: {hint}"
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:
@@ -450,7 +450,7 @@ def _read_dotenv(path: Path) -> dict[str, str]:
         # not interpolated: `${HF_TOKEN}` in a file that was only found would send that secret wherever the file says
         found = dotenv_values(path, encoding="utf-8", interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
-        raise StartupError(f"{path} cannot be read ({error}): mend it or move it away.") from error
+        raise StartupError(f"{path} cannot be read ({error}): fix it or move it away.") from error
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -467,7 +467,7 @@ def _read_toml(path: Path, *, must_exist: bool) -> dict[str, Any]:
         if name not in FIELDS:
             nearest = _nearest(name, FIELDS)
             hint = f"did you mean {nearest}?" if nearest else "`sample-bridge settings` lists the names."
-            raise StartupError(f"{path.name} sets {name}, which is no setting: {hint}")
+            raise StartupError(f"{path.name} sets {name}, which is not a setting: {hint}")
     return values
 
 

@@ -138,7 +138,7 @@ class Database:
             self.damage = self.damage or f"what is kept of a sound cannot be read: {error}"
             raise damaged(self._file.parent, self.damage) from error
         except UnicodeEncodeError as error:
-            raise NotStorable("A name or word is no Unicode text: it contains half of a surrogate pair.") from error
+            raise NotStorable("A name or word is not Unicode text: it contains half of a surrogate pair.") from error
 
 
 def _closed() -> StoreError:

@@ -19,7 +19,7 @@ def to_json(value: Mapping[str, Any], what: str) -> str:
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise NotStorable(f"The {what} are no plain JSON: {error}.") from error
+        raise NotStorable(f"The {what} are not plain JSON: {error}.") from error
 
 
 def head(con: sqlite3.Connection) -> int:

@@ -26,14 +26,14 @@ _FORMAT_NAME = re.compile(r"[a-z0-9_]{1,16}")
 def check_id(value: str) -> str:
     """Return a sample or spec id that is safe in a path; raise NotStorable for anything else."""
     if not _ID.fullmatch(value):
-        raise NotStorable(f"{value!r} is no id: ids are 16 to 64 lower-case hexadecimal digits.")
+        raise NotStorable(f"{value!r} is not an id: ids are 16 to 64 lower-case hexadecimal digits.")
     return value
 
 
 def check_format(value: str) -> str:
     """Return the name of a delivery format that is safe in a path; raise NotStorable for anything else."""
     if not _FORMAT_NAME.fullmatch(value):
-        raise NotStorable(f"{value!r} is no format: formats are short lower-case words such as wav or flac.")
+        raise NotStorable(f"{value!r} is not a format: formats are short lower-case words such as wav or flac.")
     return value
 
 
@@ -114,7 +114,7 @@ class Folder:
         found = [*((each, oddity(each, folder=True)) for each in folders), (self.ballast, oddity(self.ballast))]
         for path, kind in found:
             if kind:
-                _log.warning("%s was %s; it is %s now, and a new one is begun", path, kind, set_aside(path).name)
+                _log.warning("%s was %s; it is %s now, and a new one is started", path, kind, set_aside(path).name)
         for part in ("ballast.part", "catalogue.part"):
             remove(self.path / part)
 
@@ -177,7 +177,7 @@ class Folder:
         for ours in (self.catalogue, self.masters, self.deliveries, self.incoming):
             if os.path.lexists(ours):
                 raise StoreDamaged(
-                    f"{self.path} contains {ours.name} but no format.json, so it is no data folder of ours. "
+                    f"{self.path} contains {ours.name} but no format.json, so it is not one of our data folders. "
                     f"Choose another folder with --data-dir. If it is ours, type: {self._make_ours()}"
                 )
         self.write_version(_schema.FORMAT)

@@ -131,7 +131,7 @@ def _replace(folder: Folder, why: str, now: float) -> Path | None:
     with closing(sqlite3.connect(part, isolation_level=None)) as con:
         if copy is None:
             _schema.create(con)
-            done = "A new one was begun. The sound files stay where they are, but no sound is listed"
+            done = "A new one was started. The sound files stay where they are, but no sound is listed"
         else:
             done = f"The copy {copy.file.name} took its place; what was made or changed later is missing"
         con.execute("BEGIN IMMEDIATE")

@@ -121,7 +121,7 @@ def explained(error: sqlite3.Error, path: Path) -> StoreError:
             f"{path} cannot be written ({error}). Give this user the right to write there, or choose another folder "
             "with --data-dir."
         )
-    return StoreError(f"{path} cannot be used ({error}). Ask again in a moment, and check the disk when it goes on.")
+    return StoreError(f"{path} cannot be used ({error}). Ask again in a moment, and check the disk if that continues.")
 
 
 def damaged(path: Path, why: str) -> StoreDamaged:

@@ -46,7 +46,7 @@ def where(wanted: Wanted) -> tuple[str, list[Any]]:
     clauses, values = ["sounds.removed IS NULL"], list[Any]()
     for column, value in wanted.items():
         if column not in Wanted.__annotations__:
-            raise TypeError(f"{column} is nothing that sounds are listed by")
+            raise TypeError(f"{column} is not something that sounds are listed by")
         if value is not None and column not in ("bpm", "licence"):
             clauses.append(f"sounds.{column} = ?")
             values.append(value)

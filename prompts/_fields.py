@@ -42,7 +42,7 @@ def plain_text(text: str) -> str:
 def _at_most(limit: int) -> AfterValidator:
     def check(text: str) -> str:
         if len(text) > limit:
-            raise ValueError(f"has {len(text)} characters; at most {limit} are taken")
+            raise ValueError(f"has {len(text)} characters; at most {limit} are allowed")
         return text
 
     return AfterValidator(check)
@@ -54,7 +54,7 @@ def _lower_case(value: object) -> object:
 
 def _split(value: object) -> object:
     if isinstance(value, str) and len(value) > _LONGEST_LIST:  # before it is cut, which takes long
-        raise ValueError(f"has {len(value)} characters; at most {_LONGEST_LIST} are taken")
+        raise ValueError(f"has {len(value)} characters; at most {_LONGEST_LIST} are allowed")
     return re.split(r"[\s,|]+", value.strip(" \t,|")) if isinstance(value, str) else value
 
 

@@ -59,7 +59,7 @@ def _parse(part: str) -> Keyword:
         raise InvalidKeyword(f"A keyword {error}.") from None
     plain = " ".join(plain.split())
     if len(plain) > MAX_PROMPT:
-        raise InvalidKeyword(f"A keyword has {len(plain)} characters; at most {MAX_PROMPT} are taken.")
+        raise InvalidKeyword(f"A keyword has {len(plain)} characters; at most {MAX_PROMPT} are allowed.")
     if colon and not re.fullmatch(r"\s*0*[1-9][0-9]{0,5}\s*", count):
         raise InvalidKeyword(f"'{plain}' needs a number from 1 to {MAX_COUNT} after the colon, as in 'kick:3'.")
     return Keyword(plain, sound_name(plain), int(count) if colon else 1)

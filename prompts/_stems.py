@@ -19,7 +19,7 @@ class UnknownStemType(ValueError):
     def __init__(self, text: str, nearest: list[str]) -> None:
         types = sorted(entry["name"] for entry in table("stems")["type"])
         hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"take one of {', '.join(types)}."
-        super().__init__(f"'{text[:80]}' is no type of stem; {hint}")
+        super().__init__(f"'{text[:80]}' is not a type of stem; {hint}")
         self.nearest = nearest
 
 

@@ -109,7 +109,7 @@ async def post_prompt(request: web.Request) -> web.StreamResponse:
     """Build a prompt from what was picked; nothing is made."""
     document = await read_json(request)
     if not isinstance(document, dict):
-        raise InvalidRequest('The body is to be a JSON object, such as {"genre": "electronic", "tempo": "fast"}.')
+        raise InvalidRequest('The body must be a JSON object, such as {"genre": "electronic", "tempo": "fast"}.')
     parts = PromptParts.model_validate(document)
     text, components = structured_prompt(
         genre=parts.genre,
@@ -132,7 +132,7 @@ def _states(request: web.Request) -> list[State]:
     try:
         return [State(word.strip().lower()) for word in text.split(",")]
     except ValueError:
-        raise InvalidRequest(f"status: choose of {', '.join(State)}.", field="status") from None
+        raise InvalidRequest(f"status: choose one of {', '.join(State)}.", field="status") from None
 
 
 def _place(ticket: Ticket) -> tuple[int, str]:
@@ -143,5 +143,5 @@ def _place(ticket: Ticket) -> tuple[int, str]:
 def _read_cursor(text: str) -> tuple[int, str]:
     found = _CURSOR.fullmatch(text)
     if found is None:
-        raise InvalidRequest("cursor: give `next` of the last page, as it was answered.", field="cursor")
+        raise InvalidRequest("cursor: send the value of `next` from the last page, unchanged.", field="cursor")
     return int(found[1]), found[2]

@@ -45,7 +45,7 @@ STATUS: Mapping[type[errors.BridgeError], int] = {
 }
 
 _HTTP_CODES: Mapping[int, tuple[str, str]] = {
-    404: ("not_found", "Nothing is here. GET /sounds lists the sounds, docs/http-api.md the calls."),
+    404: ("not_found", "There is nothing at this address. GET /sounds lists the sounds, docs/http-api.md the calls."),
     405: ("method_not_allowed", "This path does not take that method."),
     413: ("too_large", "The body is too large for this call."),
     416: ("range_not_satisfiable", "That range lies outside the file."),
@@ -111,14 +111,14 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         kind = errors.InvalidRequest if error.status in _MISTAKES else errors.BridgeError
         return ErrorResponse(kind(message, code=code), error.status, kept)
     except web.RequestPayloadError:
-        return error_response(errors.MalformedBody("The body is cut off, or not packed as Content-Encoding says."))
+        return error_response(errors.MalformedBody("The body is cut off, or not compressed as Content-Encoding says."))
     except Exception as error:
         return _unforeseen(request, error)
 
 
 def _unforeseen(request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
-        logger.debug("%s %s: the caller hung up", request.method, request.path)
+        logger.debug("%s %s: the client hung up", request.method, request.path)
         return error_response(errors.MalformedBody("The connection was closed before the body had come."))
     service = request.app.get(SERVICE)
     found = of_disk(error, service.settings.data_dir) if service is not None else None
@@ -150,4 +150,4 @@ def _ours(response: web.Response) -> web.Response:
     if not isinstance(said, str):
         return response
     kind = errors.InvalidRequest if response.status in _MISTAKES else errors.BridgeError
-    return ErrorResponse(kind(f"{said.rstrip('.')}. Socket.IO is spoken here over WebSocket alone."), response.status)
+    return ErrorResponse(kind(f"{said.rstrip('.')}. Socket.IO runs over WebSocket only here."), response.status)

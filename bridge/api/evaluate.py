@@ -19,7 +19,7 @@ from bridge.sounds.service import SampleService
 
 MEASURES = ("snr", "harmonic_percussive_ratio", "tempo_stability", "pitch_stability", "loudness_lufs")
 WHY_NULL = (
-    "fad and clap_score compare embeddings, which this server does not make yet. Another figure is null where the "
+    "fad and clap_score compare embeddings, which this server does not make yet. Any other figure is null where the "
     "audio has none: no steady beat, no single pitch, or silence."
 )
 MOST_FILES = 16
@@ -135,7 +135,7 @@ def _means(results: list[EvaluatedAudio]) -> Measures:
 
 def _present(document: Any) -> dict[str, Any]:
     if not isinstance(document, Mapping):
-        raise InvalidRequest('The body is to be a JSON object, such as {"sound": "bd"}.')
+        raise InvalidRequest('The body must be a JSON object, such as {"sound": "bd"}.')
     return {name: value for name, value in document.items() if value is not None}
 
 

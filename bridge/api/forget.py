@@ -34,7 +34,7 @@ async def post_forget(request: web.Request) -> web.StreamResponse:
     """Wipe; the answer says which sounds are concerned."""
     document = await read_json(request)
     if not isinstance(document, dict):
-        raise InvalidRequest('The body is to be a JSON object, such as {"name": "gen_kick"}.')
+        raise InvalidRequest('The body must be a JSON object, such as {"name": "gen_kick"}.')
     body = ForgetBody.model_validate(document)
     done = await forget(request.app[SERVICE], body.name, names_too=body.what == "all")
     return json_response({"forgotten": True, "sounds": list(done.names), "samples": done.samples})

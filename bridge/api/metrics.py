@@ -44,7 +44,7 @@ def observed(metrics: Metrics) -> Middleware:
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = request_id_from(request.headers.get(REQUEST_ID))
         begun = time.perf_counter()
-        status = 499  # the caller hung up
+        status = 499  # the client hung up
         with working_for(request_id):
             try:
                 response = await handler(request)

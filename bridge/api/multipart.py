@@ -53,4 +53,4 @@ class Form:
         try:
             yield
         except (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError, web.HTTPException) as error:
-            raise MalformedBody(f"The body is no whole multipart form; {self.advice}.") from error
+            raise MalformedBody(f"The body is not a complete multipart form; {self.advice}.") from error

@@ -47,7 +47,7 @@ async def post_session(request: web.Request) -> web.StreamResponse:
     callers, caller = request.app[CALLERS], _own_page()
     document = await read_json(request)
     if not isinstance(document, dict):
-        raise InvalidRequest('The body is to be a JSON object: {"key": "..."}.')
+        raise InvalidRequest('The body must be a JSON object: {"key": "..."}.')
     key = SessionKeyBody.model_validate(document).key
     if not callers.keyed:
         return json_response(_document(caller))
@@ -89,7 +89,7 @@ def _own_page() -> Caller:
     caller = current_caller()
     if not caller.is_page:
         raise Forbidden(
-            "Only the bridge's own page has a session. Programs and other pages show the key with each call, as "
+            "Only the bridge's own page has a session. Programs and other pages send the key with each call, as "
             "X-API-Key.",
             code="own_page_only",
         )

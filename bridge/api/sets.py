@@ -114,7 +114,7 @@ async def put_set(request: web.Request) -> web.StreamResponse:
     """
     document = await read_large_json(request, _MOST_BODY, "code")
     if not isinstance(document, dict):
-        raise InvalidRequest('The body is to be a JSON object: {"name": "...", "code": "...", "base": 0}.')
+        raise InvalidRequest('The body must be a JSON object: {"name": "...", "code": "...", "base": 0}.')
     body = SetBody.model_validate(document)
     if len(body.code.encode()) > MOST_CODE_BYTES:
         raise TooLarge(f"The code of one set has at most {MOST_CODE_BYTES // 2**20} MiB.", field="code")

@@ -48,7 +48,7 @@ async def post_stems(request: web.Request, document: Mapping[str, Any]) -> web.S
         {
             "generation_request_id": accepted.generation_request_id,
             "status": "processing",
-            "message": f"{told}; GET /generate/<generation_request_id> says how they stand.",
+            "message": f"{told}; GET /generate/<generation_request_id> says how far they are.",
         }
     )
 

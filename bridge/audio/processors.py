@@ -55,12 +55,12 @@ def process(name: str, clip: Clip) -> Clip:
         raise EngineError(message, code="effect_failed") from error
     if changed.shape != clip.samples.shape:
         raise EngineError(
-            f"Effect '{name}' answered the shape {changed.shape} for {clip.samples.shape}. Leave it out, or repair it.",
+            f"Effect '{name}' returned the shape {changed.shape} for {clip.samples.shape}. Leave it out, or repair it.",
             code="effect_failed",
         )
     if not bool(np.isfinite(changed).all()):
         raise EngineError(
-            f"Effect '{name}' answered numbers that are no audio (NaN or infinity). Leave it out, or repair it.",
+            f"Effect '{name}' returned numbers that are not audio (NaN or infinity). Leave it out, or repair it.",
             code="effect_failed",
         )
     return Clip(np.ascontiguousarray(changed), clip.rate)
@@ -76,7 +76,7 @@ def _build(name: str) -> AudioProcessor:
     except Exception as error:
         raise EngineUnavailable(f"Effect '{name}' cannot be loaded ({error}). Repair it, or leave it out.") from error
     if not isinstance(built, AudioProcessor):
-        raise EngineUnavailable(f"Effect '{name}' is no effect: it has no method `process` (see docs/processors.md).")
+        raise EngineUnavailable(f"Effect '{name}' is not an effect: it has no method `process` (docs/processors.md).")
     return built
 
 

@@ -32,7 +32,7 @@ def announced(settings: Settings, port: int, key: str) -> Iterator[None]:
     try:
         replace_file(path, json.dumps(document).encode())
     except StoreError as error:  # a server on a full disk still plays what is kept
-        logger.warning("Other commands do not find this server, since %s cannot be written: %s", path, error)
+        logger.warning("Other commands cannot find this server, since %s cannot be written: %s", path, error)
     try:
         yield
     finally:

@@ -93,7 +93,7 @@ class Report:
         passed = clock(time.monotonic() - tally.begun)
         text = f"{new} made, {kept} kept already, {len(tally.failures)} failed, in {passed}."
         if stopped:
-            text += f" {tally.total - tally.ended} not done; what is made is kept: the same command goes on from here."
+            text += f" {tally.total - tally.ended} not done; what is made is kept: the same command continues here."
         print(text, file=sys.stderr, flush=True)
 
     def _line(self, text: str, *, failed: bool = False) -> None:

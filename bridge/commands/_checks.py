@@ -110,7 +110,7 @@ async def ready(probe: Probe) -> str:
 async def sample_map(probe: Probe) -> str:
     """``/strudel.json`` is a map of names to addresses from the root."""
     document = await probe.json("/strudel.json")
-    demand("_base" not in document, "the map carries _base; its addresses are to start at the root")
+    demand("_base" not in document, "the map carries _base; its addresses must start at the root")
     for name, urls in document.items():
         entries = urls.values() if isinstance(urls, dict) else [urls]
         listed = [url for entry in entries for url in (entry if isinstance(entry, list) else [entry])]
@@ -141,7 +141,7 @@ async def generate(probe: Probe) -> str:
     answer = await probe.post("/generate", probe.wanted())
     demand(answer.get("success") is True, "success is not true")
     demand(answer.get("name") == probe.name, f"it is called {answer.get('name')!r} instead of {probe.name!r}")
-    demand(str(answer.get("audio_base64", "")).startswith("UklGR"), "audio_base64 is no WAV file")
+    demand(str(answer.get("audio_base64", "")).startswith("UklGR"), "audio_base64 is not a WAV file")
     demand(answer.get("cached") is False, "it was kept already, although its seed is new")
     probe.made = answer
     return f"{answer['duration']:.3f} s by {answer['engine']} in {answer['generation_time']:.2f} s"
@@ -182,7 +182,10 @@ async def audio(probe: Probe) -> str:
         demand(answer.content_type == "audio/wav", f"its type is {answer.content_type}")
         demand("immutable" in answer.headers.get("Cache-Control", ""), "it is not marked immutable")
         demand(answer.headers.get("Access-Control-Allow-Origin") == "*", "other pages may not read it")
-    demand(content[:4] == b"RIFF" and len(content) == 8 + int.from_bytes(content[4:8], "little"), "it is no whole WAV")
+    demand(
+        content[:4] == b"RIFF" and len(content) == 8 + int.from_bytes(content[4:8], "little"),
+        "it is not a complete WAV",
+    )
     return f"{len(content)} bytes"
 
 
@@ -226,7 +229,7 @@ async def clean_up(probe: Probe) -> str:
             if answer.status != 404:  # never made
                 await expect(answer, 200)
     left = [name for name in await probe.json("/strudel.json") if name.startswith(probe.name)]
-    demand(not left, f"{', '.join(left)} did not go")
+    demand(not left, f"{', '.join(left)} were not deleted")
     return ""
 
 

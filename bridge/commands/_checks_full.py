@@ -142,7 +142,7 @@ async def page(probe: Probe) -> str:
         async with probe.session.get(probe.url + path, timeout=QUICK) as answer:
             await expect(answer, 200)
             size += len(await answer.read())
-    demand(isinstance(await probe.json("/", headers={"Accept": "*/*"}), dict), "/ is no map for programs")
+    demand(isinstance(await probe.json("/", headers={"Accept": "*/*"}), dict), "/ is not a sample map for programs")
     return f"{len(assets)} files, {size // 1024} KiB"
 
 

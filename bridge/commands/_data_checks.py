@@ -78,8 +78,8 @@ class Checks:
         yield from self._missing_parts(entries)
         yield from self._set_aside()
         for name in strangers(self._data):
-            moved = "An older data folder that restore moved aside. Delete it when you miss nothing."
-            text = moved if name.startswith("before-") else "It is none of our files; a backup leaves it out."
+            moved = "An older data folder that restore moved aside. Delete it if nothing is missing."
+            text = moved if name.startswith("before-") else "It is not one of our files; a backup leaves it out."
             yield Finding(name, "note", text)
 
     # --- the folder itself
@@ -89,7 +89,7 @@ class Checks:
         if not os.access(self._data, os.W_OK | os.X_OK):
             yield Finding(".", "problem", "This user cannot write into it.", give_right(self._data))
         elif stat.S_IMODE(found.st_mode) & 0o077:
-            text = "Other users of this machine may look into it, where its files let them."
+            text = "Other users of this machine can look into it, where its files allow that."
             yield Finding(".", "note", text, _line("chmod", "700", self._data))
         free = shutil.disk_usage(self._data).free // 2**20
         if free < LEAST_FREE_MB:
@@ -295,7 +295,7 @@ class Checks:
             found, version = [str(error)], 0
         if found:
             loss = LOSSES[part.name].lost if part.name in LOSSES else ""
-            text = f"It is damaged ({found[0]}). The next start sets it aside and begins a new one. {loss}"
+            text = f"It is damaged ({found[0]}). The next start sets it aside and starts a new one. {loss}"
             yield Finding(part.name, "problem", text.strip(), self._serve)
         elif newest is not None and version > newest:
             text = f"It has version {version}, and this program knows versions up to {newest}. Update the program."
@@ -343,7 +343,7 @@ class Checks:
         files = [file for file in path.glob("*/*") if file.is_file()]
         if files:
             size = sum(file.stat().st_size for file in files) / 1e6
-            text = f"{len(files)} files that no sound has any more, {size:.1f} MB; old ones are removed by themselves."
+            text = f"{len(files)} files that no sound has any more, {size:.1f} MB; old ones are removed automatically."
             yield Finding(part.name, "note", text)
 
     def _incoming(self, part: Part, path: Path) -> Iterator[Finding]:
@@ -357,7 +357,7 @@ class Checks:
             found = None
         if not isinstance(found, dict):
             yield Finding(
-                part.name, "problem", "It is damaged. It is written anew when it is missing.", _line("rm", path)
+                part.name, "problem", "It is damaged. It is written again when it is missing.", _line("rm", path)
             )
 
     def _lines(self, part: Part, path: Path) -> Iterator[Finding]:

@@ -21,14 +21,14 @@ def check_file(path: Path) -> str:
         raise StartupError(f"--output {path}: the name has to end in one of {names}.", code="unknown_format")
     check_folder(path.resolve().parent, "--output")
     if path.exists() and not path.is_file():
-        raise StartupError(f"--output {path}: that is no file. Give the name of a file.", code="output_failed")
+        raise StartupError(f"--output {path}: that is not a file. Give the name of a file.", code="output_failed")
     return BY_SUFFIX[suffix]
 
 
 def check_folder(folder: Path, option: str) -> None:
     """Be sure that files can be written into a folder. Raises StartupError."""
     if not folder.is_dir():
-        what = "that is no folder" if folder.exists() else "that folder does not exist; make it"
+        what = "that is not a folder" if folder.exists() else "that folder does not exist; make it"
         raise StartupError(f"{option}: cannot write to {folder}: {what}, or choose another.", code="no_such_folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StartupError(

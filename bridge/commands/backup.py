@@ -99,7 +99,7 @@ def _report(target: Path, data: Path, taken: Taken, seconds: float) -> dict[str,
     said: dict[str, list[str]] = {}
     for ids, usual in (
         (manifest.missing, "is missing in the data folder"),
-        (manifest.damaged, "is not as the catalogue says; it was copied as it is"),
+        (manifest.damaged, "differs from what the catalogue says; it was copied as it is"),
     ):
         for each in ids:
             said.setdefault(taken.why.get(each, usual), []).append(each)

@@ -1,4 +1,4 @@
-"""``sample-bridge batch``: make many sounds, one prompt a line.
+"""``sample-bridge batch``: make many sounds, one prompt per line.
 
 What was made is kept, so a batch that was stopped goes on where it was when the same command is given again.
 """
@@ -36,10 +36,10 @@ _BUSY_SECONDS = 2.0
 
 def add_parser(subparsers: SubParsers) -> None:
     """Describe the command."""
-    parser = subparsers.add_parser("batch", help="make many sounds, one prompt a line")
+    parser = subparsers.add_parser("batch", help="make many sounds, one prompt per line")
     parser.add_argument(
         "file", nargs="?", type=Path, metavar="FILE",
-        help="text with one prompt a line, # begins a comment line, - reads stdin; "
+        help="text with one prompt per line, # begins a comment line, - reads stdin; "
              "without FILE the common stems and the example prompts are made",
     )  # fmt: skip
     add_batch_options(parser)
@@ -53,12 +53,12 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=tuple(FORMATS), default="wav", help="of the files in DIR (wav)")
     add_spec_options(parser)
-    parser.add_argument("--variations", type=int, default=1, metavar="N", help="so many of each line, 1 to 16")
+    parser.add_argument("--variations", type=int, default=1, metavar="N", help="how many sounds for each line, 1 to 16")
     parser.add_argument(
         "--batch-size", "--batch_size", type=int, default=AT_ONCE, metavar="N",
-        help=f"so many lines are asked for at a time, 1 to {_MOST_AT_ONCE} ({AT_ONCE})",
+        help=f"how many lines are asked for at a time, 1 to {_MOST_AT_ONCE} ({AT_ONCE})",
     )  # fmt: skip
-    parser.add_argument("--fresh", action="store_true", help="new ones, even of lines that were made before")
+    parser.add_argument("--fresh", action="store_true", help="new sounds, even for lines that were made before")
     parser.add_argument("--json", action="store_true", help="print JSON at the end, nothing else")
     add_options(parser)
 
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     defaults = {**spec_fields(args), "variations": args.variations, "fresh": args.fresh}
     lines = _listed(defaults) if args.file is None else _lines(args.file, defaults)
     if not lines:
-        raise StartupError(f"{args.file} holds no prompt. Write one a line.", code="nothing_to_make")
+        raise StartupError(f"{args.file} holds no prompt. Write one per line.", code="nothing_to_make")
     if not 1 <= args.batch_size <= _MOST_AT_ONCE:
         raise StartupError(f"--batch-size {args.batch_size}: give 1 to {_MOST_AT_ONCE}.", code="invalid_request")
     if args.output_dir is not None:

@@ -67,7 +67,7 @@ def base_url(text: str) -> str:
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment:
-        raise StartupError(f"'{text}' is no web address. Give one such as http://localhost:5001.", code="bad_url")
+        raise StartupError(f"'{text}' is not a web address. Give one such as http://localhost:5001.", code="bad_url")
     return whole.rstrip("/")
 
 
@@ -87,7 +87,7 @@ async def look(url: str, key: str | None, *, full: bool, quiet: bool) -> list[Ch
         except (ClientError, TimeoutError, OSError, ValueError) as error:
             reason = getattr(getattr(error, "os_error", error), "strerror", None) or type(error).__name__
             raise StartupError(
-                f"Nobody answers at {url} ({reason}). "
+                f"No server answers at {url} ({reason}). "
                 "Start the server with `sample-bridge serve`, or check the address.",
                 code="server_unreachable",
             ) from None

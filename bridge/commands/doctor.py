@@ -306,9 +306,9 @@ def _page(report: dict[str, Any]) -> str:
     lines.append(f"MusicGen computes on this CPU {report['kernel']}")
     lines.append(report["speed"] or "MusicGen's speed here: not measured yet (sample-bridge doctor --measure)")
     lines.append(
-        "uploads are read limited, not walled in: " + report["walls"]
+        "uploads are read with limits, but not in a sandbox: " + report["walls"]
         if report["walls"]
-        else "uploads are read behind walls (no sockets, no other programs)"
+        else "uploads are read in a sandbox (no sockets, no other programs)"
     )
     sounds = "" if data["sounds"] is None else f", {data['sounds']} sounds"
     user = f" by process {data['process']}" if data["process"] else ""

@@ -62,6 +62,6 @@ async def _forget(settings: Settings, wishes: list[dict[str, Any]]) -> list[dict
 
 def _ask() -> None:
     if not sys.stdin.isatty():
-        raise StartupError("--all takes the names of all sounds. Add --yes if that is meant.", code="not_confirmed")
+        raise StartupError("--all takes the names of all sounds. Add --yes if you mean that.", code="not_confirmed")
     if input(_QUESTION).strip().lower() not in ("y", "yes"):
         raise StartupError("Nothing was forgotten.", code="not_confirmed")

@@ -28,7 +28,7 @@ def add_parser(subparsers: SubParsers) -> None:
     parser.add_argument("prompt", metavar="PROMPT", help='what you want to hear, such as "dusty vinyl break, 92 bpm"')
     add_spec_options(parser)
     parser.add_argument("--name", metavar="N", help="the sound to append to; without it the name comes from the words")
-    parser.add_argument("--variations", type=int, default=1, metavar="N", help="so many different ones, 1 to 16")
+    parser.add_argument("--variations", type=int, default=1, metavar="N", help="how many different ones, 1 to 16")
     parser.add_argument("--fresh", action="store_true", help="a new one, even if these words were answered before")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write it to FILE: .wav, .24.wav, .flac, .ogg or .mp3"

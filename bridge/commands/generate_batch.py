@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: SubParsers) -> None:
     """Describe the command."""
-    parser = subparsers.add_parser("generate-batch", help="make many sounds, one prompt a line, into a folder")
+    parser = subparsers.add_parser("generate-batch", help="make many sounds, one prompt per line, into a folder")
     parser.add_argument(
-        "--prompts", dest="file", type=Path, required=True, metavar="FILE", help="text with one prompt a line"
+        "--prompts", dest="file", type=Path, required=True, metavar="FILE", help="text with one prompt per line"
     )
     batch.add_batch_options(parser)
     parser.add_argument(
-        "--compile", action="store_true", help="without effect: engines are compiled already, or know when to be"
+        "--compile", action="store_true", help="has no effect: engines decide for themselves when to compile"
     )
     parser.set_defaults(run=run)
 

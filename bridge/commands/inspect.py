@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse names it no other way
 
 _NONE = (
-    "It says nothing of how it was made. That does not mean that no machine made it: tags are easily lost. The library "
-    "it came from may know it by its audio."
+    "It says nothing about how it was made. That does not mean that no machine made it: tags are easily lost. The "
+    "library it came from may know it by its audio."
 )
 _TYPES = {"WAV": "audio/wav", "FLAC": "audio/flac", "MP3": "audio/mpeg"}
 """Formats that can be signed."""
@@ -51,7 +51,7 @@ def look_into(path: Path) -> dict[str, Any]:
     Raises StartupError.
     """
     if path.exists() and not path.is_file():
-        raise StartupError(f"{path} is no file. Name a sound file.", code="no_such_file")
+        raise StartupError(f"{path} is not a file. Name a sound file.", code="no_such_file")
     try:
         with _bytes_of(path) as data:
             form, provenance = tags.read(data)
@@ -108,7 +108,7 @@ def _unchanged(
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
-    rows: dict[str, str] = {"file": found["file"], "format": found["format"] or "no sound file that is known here"}
+    rows: dict[str, str] = {"file": found["file"], "format": found["format"] or "not a known kind of sound file"}
     audio = found["audio"]
     if audio:
         rows["audio"] = f"{audio['seconds']:.3f} s, {audio['rate_hz']} Hz, {audio['channels']} channels"

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     if manifest.missing:
         print(f"! The audio of {len(manifest.missing)} samples was missing already when the backup was made.")
     if aside:
-        print(f"The old data folder is now {aside}. Delete it when you miss nothing.")
+        print(f"The old data folder is now {aside}. Delete it if nothing is missing.")
     return 0
 
 

@@ -164,7 +164,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise StartupError(message, code="bad_address") from None
     except OverflowError:
         listener.close()
-        raise StartupError(f"{port} is no port. Choose one from 0 to 65535 with --port.", code="bad_address") from None
+        raise StartupError(f"{port} is not a port. Choose 0 to 65535 with --port.", code="bad_address") from None
     return listener
 
 

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         raise StartupError(f"--output {args.output}: the name has to end in .wav.", code="unknown_format")
     check_folder(args.output.resolve().parent, "--output")
     if args.file is not None and not args.file.is_file():
-        raise StartupError(f"{args.file} is no file. Give the name of a sound file.", code="no_such_file")
+        raise StartupError(f"{args.file} is not a file. Give the name of a sound file.", code="no_such_file")
     told = asyncio.run(_similar(begin(args), args.file, wish, args.output))
     print(json.dumps(told, indent=2, ensure_ascii=False) if args.json else _described(told))
     return 0

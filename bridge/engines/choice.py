@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PROCEDURAL = "procedural"
 MUSICGEN = "musicgen"
 QUICK_ENOUGH: Final = 1.0
-"""Seconds of audio in a second from which ``auto`` takes a model on a CPU."""
+"""Seconds of audio per second from which ``auto`` takes a model on a CPU."""
 DIFFUSION = ("ace_step", "audioldm2", "stable_audio")
 """Engines that take the set model where they are set themselves."""
 
@@ -55,7 +55,7 @@ def choose(settings: Settings) -> Choice:
         )
     if speed.factor < QUICK_ENOUGH:
         return Choice(PROCEDURAL, f"Sounds are synthesised, since a model is too slow here: {speed.sentence}.")
-    return Choice(MUSICGEN, "MusicGen makes the sounds: it was measured to be faster than it plays.")
+    return Choice(MUSICGEN, "MusicGen makes the sounds: it was measured to be faster than real time.")
 
 
 def measured_speed(settings: Settings) -> Speed | None:

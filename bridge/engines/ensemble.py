@@ -25,7 +25,7 @@ from prompts import Kind, SampleSpec
 logger = logging.getLogger(__name__)
 
 _MOST: Final = 8
-_SET = "Set BRIDGE_ENSEMBLE to the engines that are to be asked, such as procedural,musicgen."
+_SET = "Set BRIDGE_ENSEMBLE to the engines to ask, such as procedural,musicgen."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class EnsembleEngine:
                 self._members.append(build(name, model=None, device=device, data_dir=data_dir))
             except EngineUnavailable as error:
                 lacks.append(f"{name}: {error.message}")
-                logger.warning("the ensemble goes without %s", lacks[-1])
+                logger.warning("the ensemble continues without %s", lacks[-1])
         if not self._members:
             raise EngineUnavailable(f"No engine of the ensemble can start. {' '.join(lacks)}", engine="ensemble")
         self._info = _combined([member.info for member in self._members])

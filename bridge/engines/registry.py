@@ -42,7 +42,7 @@ def build(name: str, **options: Any) -> Engine:
     engine = load(name)(**options)
     if not isinstance(engine, Engine):
         raise EngineUnavailable(
-            f"Engine '{name}' is no engine: it lacks `info` or `stream` (see docs/engines.md).", engine=name
+            f"Engine '{name}' is not an engine: it lacks `info` or `stream` (see docs/engines.md).", engine=name
         )
     return engine
 

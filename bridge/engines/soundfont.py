@@ -149,7 +149,7 @@ class SoundFontEngine:
             raise EngineUnavailable(f"The SoundFont engine cannot play yet. {lacks}", engine="soundfont")
         font = font.resolve()
         if not _is_font(font):
-            raise EngineUnavailable(f"{font.name} is no SoundFont; name an .sf2 or .sf3 file.", engine="soundfont")
+            raise EngineUnavailable(f"{font.name} is not a SoundFont; name an .sf2 or .sf3 file.", engine="soundfont")
         self._player = _Player(program, font)
         licence = _FREE.get(font.stem)
         self._info = EngineInfo(

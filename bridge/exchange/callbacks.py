@@ -151,9 +151,9 @@ def _read(text: str) -> URL:
         url = URL(text)
         _ = url.port  # read late, and wrong here
     except ValueError:
-        raise _refused("it is no address") from None
+        raise _refused("it is not an address") from None
     if len(text) > _LONGEST_URL or any(character.isspace() or not character.isprintable() for character in text):
-        raise _refused("it is no address")
+        raise _refused("it is not an address")
     if url.scheme not in ("http", "https") or not url.host:
         raise _refused("it begins with neither http:// nor https://")
     if url.user is not None or url.password is not None:

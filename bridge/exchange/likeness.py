@@ -84,7 +84,7 @@ def similar_order(document: Any, upload: Upload, conditions: Collection[str] = (
     ``conditions``: what the engine can do with the audio itself; one that can do something is given it.
     """
     if not isinstance(document, Mapping):
-        raise InvalidRequest('The body is to be a JSON object, such as {"duration": 8, "cfg_coef": 3}.')
+        raise InvalidRequest('The body must be a JSON object, such as {"duration": 8, "cfg_coef": 3}.')
     body = SimilarBody.model_validate({name: value for name, value in document.items() if value is not None})
     features = upload.features
     fields: dict[str, Any] = {

@@ -101,7 +101,7 @@ class LocalFolder:
     def path(self, key: str) -> Path:
         """The file of a key. Raises ValueError for anything that is no key of ours."""
         if not _KEY.fullmatch(key):
-            raise ValueError(f"{key[:80]!r} is no key")
+            raise ValueError(f"{key[:80]!r} is not a key")
         return self._folder / key
 
 

@@ -153,7 +153,9 @@ class Uploads:
         """An upload by its id. Raises NotFound."""
         known = await self._known(audio_id) if _ID.fullmatch(audio_id) else None
         if known is None:
-            raise NotFound("No audio of that id is kept. Upload it (again) at POST /api/upload.", code="unknown_audio")
+            raise NotFound(
+                "No audio with that id is kept. Upload it (again) at POST /api/upload.", code="unknown_audio"
+            )
         return known
 
     async def at_rate(self, source: Path, sample_id: str, rate: int) -> Path:

@@ -49,7 +49,7 @@ _POISON = (
     f"The server ended {MAX_ATTEMPTS} times while it made this sound, so it is not tried again. Ask for another one."
 )
 _UNSURE = (
-    "The bridge ended while a provider made this sound. It may have been paid, so it is not asked for again by itself. "
+    "The bridge ended while a provider made this sound. It may have been paid, so it is not made again automatically. "
     "Ask again."
 )
 
@@ -276,7 +276,7 @@ class EmbeddedQueue:
             task.cancel()
             await asyncio.wait([task])
         elif job.state is State.QUEUED:
-            self._end(job, State.CANCELLED, error=JobCancelled("Cancelled before it was begun."))
+            self._end(job, State.CANCELLED, error=JobCancelled("Cancelled before it was started."))
 
     def _asked(self) -> int:
         """How many tickets wait."""

@@ -57,22 +57,22 @@ class Metrics:
             "bridge_job_wait_seconds", "Time that a job waited in the queue", buckets=_LONG, registry=registry
         )
         self.job_seconds = Histogram(
-            "bridge_job_duration_seconds", "Time that a job took once it was begun",
+            "bridge_job_duration_seconds", "Time that a job took once it had started",
             ("engine", "model"), buckets=_LONG, registry=registry,
         )  # fmt: skip
         self.results = Counter("bridge_job_results", "Jobs by how they ended", ("result",), registry=registry)
         self.joined = Counter("bridge_single_flight_joined", "Requests that joined a job", registry=registry)
         self.cache_hits = Counter("bridge_cache_hits", "Requests whose sound was kept already", registry=registry)
         self.cache_misses = Counter("bridge_cache_misses", "Requests that needed a job", registry=registry)
-        self.evictions = Counter("bridge_cache_evictions", "Sounds that went to make room", registry=registry)
+        self.evictions = Counter("bridge_cache_evictions", "Sounds that were evicted to make room", registry=registry)
         self.bad_requests = Counter(
             "bridge_bad_requests", "Requests and messages that could not be understood",
             ("door", "code"), registry=registry,
         )  # fmt: skip
-        self.wrong_keys = Counter("bridge_wrong_keys", "Keys shown that are nobody's", ("door",), registry=registry)
+        self.wrong_keys = Counter("bridge_wrong_keys", "Wrong keys that were sent", ("door",), registry=registry)
         self.streams = Gauge("bridge_streams", "Streams that play", registry=registry)
         self.push_seconds = Histogram(
-            "bridge_push_duration_seconds", "Time from an event to its handing over to every page",
+            "bridge_push_duration_seconds", "Time from an event until it was handed to every page",
             ("event",), buckets=_QUICK, registry=registry,
         )  # fmt: skip
         self.dropped = Counter(
@@ -187,7 +187,7 @@ class _Standing(Collector):
         restarts = CounterMetricFamily(
             "bridge_worker_restarts", "Engine processes that ended by themselves", labels=["engine"]
         )
-        hungry = CounterMetricFamily("bridge_oom", "Sounds for which memory did not suffice", labels=["engine"])
+        hungry = CounterMetricFamily("bridge_oom", "Sounds that failed because memory ran out", labels=["engine"])
         ready = GaugeMetricFamily("bridge_engine_ready", "1 while the engine can make new sounds", labels=["engine"])
         for name, pool in self._service.engines.pools.items():
             memory.add_metric([name], sum(map(_resident, pool.pids)))

@@ -54,7 +54,7 @@ class UncompressedWebSocket(stock.WebSocket):  # type: ignore[misc]
         except Exception as error:
             # engineio takes care of every broken packet but the one whose first character is no number: there its
             # handler ends, and would leave the client connected for ever.
-            logger.debug("a client sent what is no packet: %r", error)
+            logger.debug("a client sent something that is not a packet: %r", error)
             self._outbox.put_nowait(None)
             await connection.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
         finally:
@@ -69,7 +69,7 @@ class UncompressedWebSocket(stock.WebSocket):  # type: ignore[misc]
         """
         message = await super().wait()
         if isinstance(message, bytes) or message[:1] == "b" or message[:2] in _BINARY_PACKETS:
-            logger.info("a page sent binary data, of which this protocol has none: dropped")
+            logger.info("a page sent binary data, which this protocol does not use: dropped")
             if self._outbox.transport is not None:
                 self._outbox.transport.abort()
             raise OSError("binary data")

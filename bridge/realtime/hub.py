@@ -222,7 +222,7 @@ class Hub:
         caller = self._clients.allowed(sid, "cancel")
         job_id = data.get("job_id")
         if not isinstance(job_id, str):
-            raise InvalidRequest("job_id: say which job, by the id that generate answered.", field="job_id")
+            raise InvalidRequest("job_id: name the job by the id that generate answered.", field="job_id")
         ticket = await cancel_ticket(self._service, job_id, caller)
         return {"job_id": ticket.id, "state": str(ticket.state)}
 

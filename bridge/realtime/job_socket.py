@@ -137,7 +137,7 @@ class _Listener:
                 await self._subscribe(said.get("job_id"))
             case _:
                 raise InvalidRequest(
-                    'type: say {"type": "subscribe", "job_id": "gen_..."} or {"type": "ping"}.', field="type"
+                    'type: send {"type": "subscribe", "job_id": "gen_..."} or {"type": "ping"}.', field="type"
                 )
 
     async def _subscribe(self, job_id: Any) -> None:

@@ -18,5 +18,5 @@ def read_message(data: str | bytes, example: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
-        raise InvalidRequest(f"Say a JSON object, such as {example}.")
+        raise InvalidRequest(f"Send a JSON object, such as {example}.")
     return checked(said)

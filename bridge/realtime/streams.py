@@ -167,7 +167,7 @@ class _Session:
                     continue
                 await self._say_error(
                     InvalidRequest(
-                        'Nothing was said. Begin with {"type": "start_streaming", "request": {"prompt": "..."}}.',
+                        'Nothing was sent. Start with {"type": "start_streaming", "request": {"prompt": "..."}}.',
                         code="idle",
                     )
                 )
@@ -190,12 +190,12 @@ class _Session:
             case "ping":
                 await self._say({"type": "pong"})
             case _:
-                raise InvalidRequest("type: say start_streaming, update or stop.", field="type")
+                raise InvalidRequest("type: send start_streaming, update or stop.", field="type")
 
     async def _start(self, request: Any) -> None:
         if self._stream is not None:
             raise Conflict(
-                "This session streams already. Say update to change it, or stop before you start again.",
+                "This session streams already. Send update to change it, or stop before you start again.",
                 code="already_streaming",
             )
         self._starting = True
@@ -218,7 +218,7 @@ class _Session:
     def _streaming(self) -> Stream:
         if self._stream is None:
             raise Conflict(
-                'Nothing plays. Begin with {"type": "start_streaming", "request": {"prompt": "..."}}.',
+                'Nothing plays. Start with {"type": "start_streaming", "request": {"prompt": "..."}}.',
                 code="not_streaming",
             )
         return self._stream

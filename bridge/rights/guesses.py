@@ -57,7 +57,7 @@ class Guesses:
         self._on_wrong(door)
         seconds = self._note(_network(address))
         if self._held >= MOST_HELD:
-            raise TooMany("Too many wrong keys were shown. Wait a minute, then check the key.")
+            raise TooMany("Too many wrong keys were sent. Wait a minute, then check the key.")
         self._held += 1
         try:
             await self._sleep(seconds)
@@ -76,9 +76,7 @@ class Guesses:
         self._unsaid += 1
         if self._said is None or now - self._said >= LOG_SECONDS:
             self._said, told, self._unsaid = now, self._unsaid, 0
-            logger.warning(
-                "%d wrong %s shown, the last from %s", told, "key was" if told == 1 else "keys were", address
-            )
+            logger.warning("%d wrong %s sent, the last from %s", told, "key was" if told == 1 else "keys were", address)
         return min(FIRST_SECONDS * 2.0 ** min(known.count - 1, 20), MOST_SECONDS)
 
 

@@ -94,6 +94,6 @@ def exposure_notice(settings: Settings) -> str | None:
     if settings.all_keys or not is_exposed(settings):
         return None
     return (
-        f"Listening on {settings.host or 'every address'} without a key: everybody who reaches it may listen, nobody "
-        f"may make sounds. Set BRIDGE_API_KEY to a long secret, or BRIDGE_HOST=127.0.0.1 to keep it on this machine."
+        f"Listening on {settings.host or 'every address'} without a key: everybody who reaches it may listen, but not "
+        f"make sounds. Set BRIDGE_API_KEY to a long secret, or BRIDGE_HOST=127.0.0.1 to keep it on this machine."
     )

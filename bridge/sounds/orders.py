@@ -71,7 +71,7 @@ def _roots(value: Any) -> Any:
         return notes
     found = [_NOTE.fullmatch(note.strip().lower()) if isinstance(note, str) else None for note in notes]
     if wrong := [note for note, match in zip(notes, found, strict=True) if match is None]:
-        raise ValueError(f"{str(wrong[0])[:16]!r} is no note; write them like c2, f#3 or bb4")
+        raise ValueError(f"{str(wrong[0])[:16]!r} is not a note; write them like c2, f#3 or bb4")
     signs = {"#": "#", "s": "#", "b": "b", "f": "b", None: ""}
     return list(dict.fromkeys(f"{match[1]}{signs[match[2]]}{match[3]}" for match in found if match))
 
@@ -188,7 +188,7 @@ def read_body(document: Any, model: type[GenerateBody]) -> tuple[dict[str, Any],
     if document is None:
         document = {}
     if not isinstance(document, Mapping):
-        raise InvalidRequest('The body is to be a JSON object, such as {"prompt": "dusty vinyl break"}.')
+        raise InvalidRequest('The body must be a JSON object, such as {"prompt": "dusty vinyl break"}.')
     present = {name: value for name, value in document.items() if value is not None}
     return present, model.model_validate(present)
 

@@ -67,7 +67,7 @@ class Placer:
         finally:
             await remove_takes(take for rank, take in enumerate(takes) if rank not in kept)
         if not kept:
-            raise JobCancelled("Nobody waits for it any more.")
+            raise JobCancelled("No request waits for it any more.")
 
     async def place(self, claim: Claim, *, kept: Sample | None = None, new: NewSample | None = None) -> Placed:
         """Put a sample that needed no job into the slot of a claim; ``kept`` or ``new``."""

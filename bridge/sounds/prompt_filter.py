@@ -19,7 +19,7 @@ GROUP: Final = "bridge.prompt_filters"
 CODE: Final = "prompt_refused"
 _SECONDS: Final = 10.0
 _LARGEST: Final = 4 << 20
-_REFUSED: Final = "This bridge does not make sounds of such words. Try others."
+_REFUSED: Final = "This bridge does not make sounds from such words. Try others."
 
 PromptFilter: TypeAlias = Callable[[str], "str | bool | None"]
 """Gets the words, answers None or False when they may pass, True or a sentence for the asker when they may not. It is
@@ -43,7 +43,7 @@ class Prompts:
         except Exception:
             logger.exception("the prompt filter failed, so the prompt was refused")
             raise InvalidRequest(
-                "The words could not be checked, so nothing is made of them. Tell whoever runs this bridge.",
+                "The words could not be checked, so nothing is made of them. Tell the person who runs this bridge.",
                 code=CODE,
                 field="prompt",
             ) from None
@@ -83,7 +83,7 @@ def _find(named: str) -> PromptFilter:
         except Exception as error:
             raise StartupError(f"The prompt filter '{named}' cannot be loaded ({error}).") from error
         if not callable(found):
-            raise StartupError(f"The prompt filter '{named}' cannot be called; it is to take the words.")
+            raise StartupError(f"The prompt filter '{named}' cannot be called; it must be a function of the words.")
         checked: PromptFilter = found
         return checked
     path = Path(named).expanduser()

@@ -26,7 +26,7 @@ class Readiness:
         hosted = self._engines.hosted(self._choice.name)
         if hosted.error is None and hosted.silent:
             return EngineUnavailable(
-                f"Engine '{self._choice.name}' does not answer. If that goes on, its process is started again.",
+                f"Engine '{self._choice.name}' does not answer. If that continues, its process is started again.",
                 code="engine_silent",
             )
         return hosted.error
@@ -63,5 +63,5 @@ def _how(info: EngineInfo) -> str:
     """Say what computes a model, and how fast, as a sentence after another one."""
     if info.kernel is None:
         return ""
-    speed = f", {info.speed:.1f} s of audio in a second" if info.speed is not None else ""
+    speed = f", {info.speed:.1f} s of audio per second" if info.speed is not None else ""
     return f" {info.device.upper()}, {info.precision}, {info.kernel}{speed}."

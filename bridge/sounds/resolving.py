@@ -100,7 +100,9 @@ class Resolver:
             return spec.model_copy(update={"quality_mode": quality, "source_as": None})
         use = spec.source_as or next(iter(info.conditions), None)
         if use not in info.conditions:
-            can = f"takes audio as {' or '.join(info.conditions)}" if info.conditions else "makes sounds of words alone"
+            can = (
+                f"takes audio as {' or '.join(info.conditions)}" if info.conditions else "only makes sounds from words"
+            )
             raise InvalidRequest(
                 f"source: engine '{info.name}' {can} here. Change `source_as`, or choose another engine or model.",
                 code="cannot_use_source",

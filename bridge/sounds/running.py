@@ -33,7 +33,7 @@ class JobRunner:
     async def _make(self, running: RunningJob) -> None:
         job = running.job
         if not job.work.specs:
-            raise EngineError("This version cannot read what was asked for then. Ask for the sound again.", code=LOST)
+            raise EngineError("This version cannot read what was asked for. Ask for the sound again.", code=LOST)
         begun = time.monotonic()
         background = job.priority >= Priority.PREGENERATION
         takes, error = await self._maker.takes(job.lane, job.work.specs, running.report, background=background)

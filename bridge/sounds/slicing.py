@@ -55,7 +55,7 @@ class Slicer:
         if len(pieces) < 2:
             await remove_takes(pieces)
             raise InvalidRequest(
-                f"Nothing begins in the middle of '{sound.name}', so there is nothing to cut. Take a loop with hits.",
+                f"Nothing starts in the middle of '{sound.name}', so there is nothing to cut. Take a loop with hits.",
                 code="no_slices",
             )
         prompt = SampleFacts.of(source.facts).prompt

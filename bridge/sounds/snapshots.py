@@ -284,7 +284,7 @@ def _put(pieces: dict[str, EncodedSound], seq: int, data: dict[str, Any]) -> Non
         pieces[data["name"]] = EncodedSound(seq, data)
     except Exception:
         # One sound whose facts cannot be told must not hide all others.
-        logger.exception("the sound %r cannot be told", data.get("name"))
+        logger.exception("the sound %r cannot be described", data.get("name"))
         pieces.pop(data.get("name", ""), None)
 
 

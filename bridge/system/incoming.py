@@ -52,7 +52,7 @@ def check_texts(texts: Iterable[str], what: str) -> None:
     """Raise InvalidRequest unless all of these, a request's address or headers, are text."""
     for text in texts:
         if not is_text(text):
-            raise _refused(what, "it holds bytes that are no text. Write it in UTF-8", "bad_text")
+            raise _refused(what, "it holds bytes that are not text. Write it in UTF-8", "bad_text")
 
 
 def is_text(text: str) -> bool:

@@ -135,7 +135,7 @@ def put_aside(path: Path) -> Path:
     with as_ours(path):
         place = cache.set_aside(path)
     loss = LOSSES.get(path.name)
-    logger.error("%s was damaged and is now %s. %s", path, place.name, loss.lost if loss else "A new one is begun.")
+    logger.error("%s was damaged and is now %s. %s", path, place.name, loss.lost if loss else "A new one is started.")
     return place
 
 
@@ -259,7 +259,7 @@ class LedgerFile:
     def _there_still(self) -> sqlite3.Connection:
         """The connection to the file of that name, which somebody may have taken away."""
         if self._connection is not None and self._stat() != self._file:
-            logger.error("%s has been taken away or exchanged; it is opened anew.", self.path)
+            logger.error("%s has been removed or replaced; it is opened again.", self.path)
             self._renew(damaged=False)
         return self._there()
 

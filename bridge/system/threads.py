@@ -125,7 +125,7 @@ class Lane:
     def busy(self) -> Busy:
         """What a caller is told that waited too long."""
         return Busy(
-            "The disk is slower than what is asked of it, so this call was not begun. Ask again in a moment.",
+            "The disk is too slow for the calls that wait for it, so this call was not started. Ask again in a moment.",
             code="disk_busy",
         )
 

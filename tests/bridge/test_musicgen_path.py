@@ -107,7 +107,7 @@ async def test_audio_like_an_upload_goes_on_from_it_and_names_it_as_its_parent(
         assert (health["precision"], health["speed"] > 0) == ("int8", True)
         assert health["kernel"]
         assert health["engine_reason"].endswith(
-            f"CPU, int8, {health['kernel']}, {health['speed']:.1f} s of audio in a second."
+            f"CPU, int8, {health['kernel']}, {health['speed']:.1f} s of audio per second."
         )
 
 

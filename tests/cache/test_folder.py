@@ -130,7 +130,7 @@ def test_a_format_that_cannot_be_read_is_written_anew_where_the_catalogue_says_w
 def test_a_stranger_s_folder_is_left_alone(folder, name):
     (folder / name).mkdir(parents=True)
     (folder / name / "thesis.txt").write_text("years of work")
-    with pytest.raises(StoreDamaged, match="no data folder of ours"):
+    with pytest.raises(StoreDamaged, match="not one of our data folders"):
         SampleStore.open(folder)
     assert (folder / name / "thesis.txt").exists()
 

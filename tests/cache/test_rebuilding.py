@@ -251,7 +251,7 @@ def test_a_person_s_mistakes_get_a_sentence(kept, tmp_path):
     assert not (tmp_path / "nothing").exists()
     (tmp_path / "theirs" / "masters").mkdir(parents=True)
     (tmp_path / "theirs" / "masters" / "thesis.txt").write_text("years of work")
-    with pytest.raises(StoreDamaged, match="no data folder of ours"):
+    with pytest.raises(StoreDamaged, match="not one of our data folders"):
         rebuild(tmp_path / "theirs")
 
 

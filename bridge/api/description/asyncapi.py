@@ -200,7 +200,7 @@ def describe_sockets() -> dict[str, Any]:
         "info": {
             "title": "Sample Bridge: sockets",
             "version": __version__,
-            "description": "What is said over the bridge's sockets. They carry addresses; bytes come over HTTP.",
+            "description": "The messages on the bridge's sockets. They carry addresses; bytes come over HTTP.",
             "license": {"name": "AGPL-3.0-or-later"},
         },
         "defaultContentType": "application/json",

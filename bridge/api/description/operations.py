@@ -50,11 +50,11 @@ _ONCE = Parameter(
 )
 _PREFER = Parameter("Prefer", {"type": "string"}, "`respond-async` answers 202 at once.", "header")
 _CONFIRMED = Parameter(
-    "X-Confirmation", _TEXT, "From a page: what the frame of `error.confirm` gave when somebody said yes.", "header"
+    "X-Confirmation", _TEXT, "From a page: the token that the frame of `error.confirm` gave after a yes.", "header"
 )
-_FORMAT = Parameter("format", {"type": "string", "enum": ["base64", *FORMATS]}, "Before what Accept says.")
+_FORMAT = Parameter("format", {"type": "string", "enum": ["base64", *FORMATS]}, "Takes precedence over Accept.")
 _LICENCE = Parameter("licence", _TEXT, "`commercial`, or a licence by its SPDX name.")
-_SET = Parameter("id", {"type": "string", "pattern": "^[0-9a-f]{16}$"}, "Whoever begins a set chooses it.", "path")
+_SET = Parameter("id", {"type": "string", "pattern": "^[0-9a-f]{16}$"}, "Chosen by whoever starts the set.", "path")
 _KEYWORD = Parameter("keyword", _TEXT, "A sound's name, or words.", "path")
 
 _SOUND = {
@@ -209,7 +209,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (
             _KEYWORD,
             Parameter("n", {"type": "integer", "minimum": 0, "maximum": 2**31}, "Its slot."),
-            Parameter("format", {"type": "string", "enum": ["base64", "json", *FORMATS]}, "Before what Accept says."),
+            Parameter(
+                "format", {"type": "string", "enum": ["base64", "json", *FORMATS]}, "Takes precedence over Accept."
+            ),
             *_FILTERS,
         ),
     ),
@@ -296,19 +298,19 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/gen/{words}"): Operation(
         "strudel",
-        {200: Response("Their addresses, as far as they are made", shapes.SampleMap)},
+        {200: Response("Their addresses, for those that are made", shapes.SampleMap)},
         (400, 409, 422, 502, 503, 504, 507),
         (
             Parameter("words", _TEXT, "`word:count,word.json`", "path"),
             Parameter("bpm", {"type": "number", "minimum": 20, "maximum": 400}),
             Parameter("key", _TEXT),
-            Parameter("roots", _TEXT, "Notes at which what is pitched is made: `c2,c3,c4`"),
+            Parameter("roots", _TEXT, "Notes at which pitched sounds are made: `c2,c3,c4`"),
             Parameter("wait", {"type": "number", "minimum": 0, "maximum": 20, "default": 1.5}, "Seconds"),
             _LICENCE,
         ),
     ),
     # ---------------------------------------------------------------- probes and papers
-    ("GET", "/health"): Operation("probes", {200: Response("How the bridge stands", shapes.Health)}),
+    ("GET", "/health"): Operation("probes", {200: Response("The state of the bridge", shapes.Health)}),
     ("GET", "/health/live"): Operation("probes", {200: Response("The process answers", shapes.Alive)}),
     ("GET", "/health/ready"): Operation("probes", {200: Response("New sounds can be made", shapes.Ready)}, (503,)),
     ("GET", "/metrics"): Operation("probes", {200: Response("Prometheus' text format", media=("text/plain",))}),

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 _HOST = "'Host' header"
 _CONTINUE = "100-continue"
-_EXPECT = "Expect: this server knows 100-continue alone. Leave the header out."
+_EXPECT = "Expect: this server knows only 100-continue. Leave the header out."
 _SERVER = "sample-bridge"
 """What answers call the server: no version, neither ours nor that of a library."""
 
@@ -56,7 +56,7 @@ class Connection(web.RequestHandler):
         else:
             logger.debug("a request could not be read: %s", message)
         if request.writer.output_size > 0:
-            raise ConnectionError("An answer was begun already; an error cannot follow it.")
+            raise ConnectionError("An answer was already started; an error cannot follow it.")
         response = _answer(_named(status, message or ""), status)
         response.force_close()
         return response
@@ -124,5 +124,5 @@ def _named(status: int, said: str) -> BridgeError:
         return Misdirected("The request does not name exactly one host. Send one Host header, such as localhost:5001.")
     first = (said.splitlines() or [""])[0][:120].rstrip(":. ")
     return MalformedBody(
-        f"The request is no HTTP that can be read ({first}). Check the program that sent it.", code="malformed_request"
+        f"The request is not readable HTTP ({first}). Check the program that sent it.", code="malformed_request"
     )

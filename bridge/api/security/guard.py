@@ -162,8 +162,8 @@ class _Guard:
             return
         named = f"{hosts[0][:80]!r}" if len(hosts) == 1 else "a request that does not name exactly one host"
         raise Misdirected(
-            f"This server does not answer for {named}. Use http://127.0.0.1 or http://localhost with its port, or add "
-            f"the name to BRIDGE_ALLOWED_HOSTS."
+            f"This server does not answer requests for {named}. Use http://127.0.0.1 or http://localhost with its "
+            f"port, or add the name to BRIDGE_ALLOWED_HOSTS."
         )
 
     def _is_ours(self, host: str) -> bool:

@@ -54,7 +54,7 @@ class Reaper:
             try:
                 self.look(loop.time())
             except Exception:
-                logger.exception("the connections could not be looked after")
+                logger.exception("the connections could not be checked")
 
     def look(self, now: float) -> None:
         """End what has not moved for too long."""

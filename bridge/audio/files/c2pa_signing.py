@@ -116,7 +116,7 @@ def _algorithm(key: bytes, path: Path) -> str:
         private = load_pem_private_key(key, password=None)
     except (ValueError, TypeError) as error:
         raise StartupError(
-            f"{path} is no private key that can be read ({error}). Give a PEM file without a password.",
+            f"{path} is not a readable private key ({error}). Give a PEM file without a password.",
             code="c2pa_refused",
         ) from None
     if isinstance(private, ed25519.Ed25519PrivateKey):

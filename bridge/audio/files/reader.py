@@ -79,7 +79,7 @@ def _opened(source: Path, kept: Path, longest: float) -> tuple[dict[str, Any], C
         raise AudioRefused("unreadable_audio", f"The file cannot be read as audio ({error.error_string}).") from None
     if seconds < SHORTEST_SECONDS:
         raise AudioRefused(
-            "too_short", f"The file holds {seconds:.3f} s of audio; at least {SHORTEST_SECONDS:g} are needed."
+            "too_short", f"The file holds {seconds:.3f} s of audio; send at least {SHORTEST_SECONDS:g} s."
         )
     return facts, clip
 
@@ -100,9 +100,9 @@ def _check(file: soundfile.SoundFile, longest: float) -> None:
     if file.format not in _FORMATS:
         raise AudioRefused("unsupported_media_type", "Send a WAV, MP3, FLAC or Ogg file.")
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
-        raise AudioRefused("bad_rate", f"The file's rate is {file.samplerate} Hz; 8000 to 192000 are taken.")
+        raise AudioRefused("bad_rate", f"The file's rate is {file.samplerate} Hz; send audio of 8000 to 192000 Hz.")
     if not 1 <= file.channels <= MOST_CHANNELS:
-        raise AudioRefused("bad_channels", f"The file has {file.channels} channels; 1 to {MOST_CHANNELS} are taken.")
+        raise AudioRefused("bad_channels", f"The file has {file.channels} channels; send 1 to {MOST_CHANNELS}.")
     if file.frames > longest * file.samplerate:
         raise _too_long(longest)
 
@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("work", choices=("read", "judge", "rate"))
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--seconds", type=float, default=300.0, help="the longest audio that is taken")
+    parser.add_argument("--seconds", type=float, default=300.0, help="the longest audio that is accepted")
     parser.add_argument("--rate", type=int, default=32_000)
     options = parser.parse_args(arguments)
     os.umask(0o077)  # what it writes is its user's alone

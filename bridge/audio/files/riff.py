@@ -162,7 +162,7 @@ def _ascii(text: str) -> bytes:
 def _walk(data: bytes) -> list[tuple[bytes, int, int]]:
     """Name, start and size of every chunk, in the file's order."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise NotRiff("this is no WAV file")
+        raise NotRiff("this is not a WAV file")
     found, position = list[tuple[bytes, int, int]](), 12
     while position + 8 <= len(data) and len(found) < _MOST_CHUNKS:
         name, size = struct.unpack_from("<4sI", data, position)

@@ -166,9 +166,9 @@ def _finite(clip: Clip) -> bool:
 
 def _check(clip: Clip) -> None:
     if clip.samples.size == 0:
-        raise BadAudio("The engine answered no audio at all. Try again, or choose another engine.")
+        raise BadAudio("The engine returned no audio. Try again, or choose another engine.")
     highest = float(max(clip.samples.max(), -clip.samples.min()))
     if not highest < _LOUDEST:
-        raise BadAudio("The engine answered numbers that are no audio (NaN or infinity). Try another seed or engine.")
+        raise BadAudio("The engine returned numbers that are not audio (NaN or infinity). Try another seed or engine.")
     if float((clip.samples.max(axis=1) - clip.samples.min(axis=1)).max()) < steps.SILENCE:
         raise BadAudio("What the engine made is silent. Try other words, another seed or another engine.")

@@ -119,7 +119,7 @@ def whole_bars(take: Take) -> Take:
     if spec.bpm is None or bars < 1 or abs(bars - round(bars)) > _WHOLE_BARS:
         loop, joined = ring(clip, frames)
         take.measures["repeats"] = joined.repeats
-        return take.now(loop, f"cut to {loop.seconds:.3f} s, which are no whole bars, and joined its ends")
+        return take.now(loop, f"cut to {loop.seconds:.3f} s, which are not whole bars, and joined its ends")
     loop, found = cut_loop(clip, bars=round(bars), bpm=spec.bpm, beats_per_bar=upper, beat_unit=lower)
     take.measures["tempo_error_percent"] = round(abs(found.tempo_error) * 100.0, 4)
     take.measures["stretch_ratio"] = found.stretch_ratio
@@ -175,8 +175,7 @@ def audible(take: Take) -> Take:
     """Refuse a part that is as good as silent: raised, it would be nothing but noise. Raises BadAudio."""
     if float(np.abs(take.clip.samples).max(initial=0.0)) < SILENCE:
         raise BadAudio(
-            "The part that was asked for of what the engine made is silent. "
-            "Try other words, another seed or another engine."
+            "The requested part of what the engine made is silent. Try other words, another seed or another engine."
         )
     return take
 

@@ -93,7 +93,7 @@ def read(data: bytes, where: str) -> Manifest:
 
 def foreign(where: str) -> StartupError:
     """The error for what is no backup of ours."""
-    return StartupError(f"{where} is no backup made by sample-bridge. Nothing was changed.", code="bad_backup")
+    return StartupError(f"{where} is not a backup made by sample-bridge. Nothing was changed.", code="bad_backup")
 
 
 def broken(where: str, why: str) -> StartupError:

@@ -47,7 +47,7 @@ class Backup(ABC):
         finally:
             self._done_with(stream)
         if left or digest.hexdigest() != entry.sha256:
-            raise broken(self.where, f"{entry.path} in it is not what was put in")
+            raise broken(self.where, f"{entry.path} in it differs from what was put in")
 
     def _done_with(self, stream: BinaryIO) -> None:
         stream.close()
@@ -69,7 +69,7 @@ class _ArchiveBackup(Backup):
         try:
             for member in ustar.members(file):
                 if member.name != NAME and not is_backup_path(member.name):
-                    raise ustar.NotOurs("it holds a file that no backup has")
+                    raise ustar.NotOurs("it holds a file that does not belong in a backup")
                 self._members[member.name] = member  # of two with one name the later counts
         except ustar.Cut as error:
             raise broken(where, str(error)) from None
@@ -77,7 +77,7 @@ class _ArchiveBackup(Backup):
             if NAME in self._members or any(name in BY_NAME for name in self._members):
                 raise broken(where, str(error)) from None
             raise StartupError(
-                f"{where} is no backup made by sample-bridge: {error}. Nothing was changed.", code="bad_backup"
+                f"{where} is not a backup made by sample-bridge: {error}. Nothing was changed.", code="bad_backup"
             ) from None
         found = self._members.pop(NAME, None)
         if found is None:
@@ -89,7 +89,7 @@ class _ArchiveBackup(Backup):
         for entry in self.manifest.files:
             there = self._members.get(entry.path)
             if there is None or there.bytes != entry.size:
-                raise broken(where, f"{entry.path} in it is not what was put in")
+                raise broken(where, f"{entry.path} in it differs from what was put in")
 
     def place(self, entry: ManifestEntry) -> tuple[BinaryIO, int]:
         return self._file, self._members[entry.path].start
@@ -111,7 +111,7 @@ class _FolderBackup(Backup):
             raise broken(where, "its list is missing") from None
         for entry in self.manifest.files:
             if self._size(entry) != entry.size:
-                raise broken(where, f"{entry.path} in it is not what was put in")
+                raise broken(where, f"{entry.path} in it differs from what was put in")
 
     def place(self, entry: ManifestEntry) -> tuple[BinaryIO, int]:
         try:
@@ -179,5 +179,5 @@ def _plain_file(path: Path) -> BinaryIO:
         raise StartupError(f"{path} cannot be read ({error.strerror}). Check its rights.", code="bad_backup") from None
     if not stat.S_ISREG(found.st_mode):
         os.close(handle)
-        raise StartupError(f"{path} is no plain file. Nothing was changed.", code="bad_backup")
+        raise StartupError(f"{path} is not a plain file. Nothing was changed.", code="bad_backup")
     return io.BufferedReader(io.FileIO(handle, "rb"))

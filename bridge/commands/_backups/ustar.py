@@ -63,7 +63,7 @@ def members(archive: BinaryIO) -> Iterator[Member]:
         archive.seek(place)
         block = archive.read(_BLOCK)
         if len(block) < _BLOCK:
-            raise Cut("it ends too early") if place else NotOurs("it is no tar archive")
+            raise Cut("it ends too early") if place else NotOurs("it is not a tar archive")
         if block == bytes(_BLOCK):
             return
         name, size = _parsed(block)
@@ -76,9 +76,9 @@ def members(archive: BinaryIO) -> Iterator[Member]:
 
 def _parsed(block: bytes) -> tuple[str, int]:
     if block[257:263] != b"ustar\0":
-        raise NotOurs("it is no tar archive, or one of another program")
+        raise NotOurs("it is not a tar archive, or one of another program")
     if block[156:157] not in (b"0", b"\0") or block[157:257].strip(b"\0"):
-        raise NotOurs("it holds something else than plain files")
+        raise NotOurs("it holds something other than plain files")
     sums = 256 + sum(block[:148]) + sum(block[156:])
     if _octal(block[148:156]) != sums:
         raise NotOurs("a header in it is damaged")
@@ -86,7 +86,7 @@ def _parsed(block: bytes) -> tuple[str, int]:
     try:
         return (prefix + b"/" * bool(prefix) + name).decode("ascii"), _octal(block[124:136])
     except UnicodeDecodeError:
-        raise NotOurs("it holds a name that no backup has") from None
+        raise NotOurs("it holds a name that does not belong in a backup") from None
 
 
 def _octal(field: bytes) -> int:

@@ -258,7 +258,7 @@ def check(target: Path, data: Path) -> None:
     place = target.resolve()
     if place == data.resolve() or data.resolve() in place.parents:
         raise StartupError(
-            f"{target} lies in the data folder {data}: whatever takes the folder would take its backup too. "
+            f"{target} lies in the data folder {data}: losing that folder would lose the backup, too. "
             "Choose a place outside, best on another disk.",
             code="bad_target",
         )

@@ -58,12 +58,12 @@ def clip_of(answer: Answer, provider: str, fetch: Callable[[str], Answer]) -> Cl
     The clip comes at 44.1 kHz with one or two channels. Raises BadAudio with a sentence for everything else.
     """
     if not answer.body:
-        raise BadAudio(f"{provider} answered nothing at all. Try again.")
+        raise BadAudio(f"{provider} sent an empty answer. Try again.")
     if answer.media_type.endswith("json") or (answer.body[:1] in b"{[" and not answer.media_type.startswith("audio/")):
         try:
             document = answer.json()
         except (ValueError, RecursionError):
-            raise BadAudio(f"{provider} says JSON and sends something else.") from None
+            raise BadAudio(f"{provider} announces JSON and sends something else.") from None
         return of_document(document, provider, fetch)
     return decoded(answer.body, provider, answer.media_type)
 
@@ -92,7 +92,7 @@ def decoded(audio: bytes, provider: str, media_type: str) -> Clip:
     try:
         with soundfile.SoundFile(io.BytesIO(audio)) as file:
             if not 4000 <= file.samplerate <= 384_000 or not 1 <= file.channels <= 32:
-                raise BadAudio(f"{provider} sent {file.channels} channels at {file.samplerate} Hz, which nobody plays.")
+                raise BadAudio(f"{provider} sent {file.channels} channels at {file.samplerate} Hz: nothing plays that.")
             if file.frames > MOST_SECONDS * file.samplerate:
                 raise BadAudio(f"{provider} sent more than {MOST_SECONDS:g} seconds of audio.")
             samples = file.read(dtype="float32", always_2d=True).T
@@ -137,12 +137,12 @@ def _of_numbers(value: list[Any], rate: int, provider: str) -> Clip:
     try:
         samples = np.asarray(value, dtype=np.float32)
     except (ValueError, TypeError):
-        raise BadAudio(f"{provider} sent numbers that are no even rows of samples.") from None
+        raise BadAudio(f"{provider} sent numbers that are not rows of equal length.") from None
     while samples.ndim > 2 and samples.shape[0] == 1:
         samples = samples[0]
     samples = samples[np.newaxis, :] if samples.ndim == 1 else samples
     if samples.ndim != 2 or not 4000 <= rate <= 384_000 or samples.shape[1] > MOST_SECONDS * rate:
-        raise BadAudio(f"{provider} sent numbers in the shape {samples.shape} at {rate} Hz, which is no clip.")
+        raise BadAudio(f"{provider} sent numbers in the shape {samples.shape} at {rate} Hz, which is not a clip.")
     if samples.shape[0] > samples.shape[1]:
         samples = samples.T
     return _fitting(samples, rate, provider)

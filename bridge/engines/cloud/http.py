@@ -281,7 +281,7 @@ class Provider:
 
     @property
     def _paid(self) -> str:
-        return f"{self.name} may want to be paid for it, so it is not asked again by itself."
+        return f"{self.name} may charge for it, so the request is not repeated automatically."
 
     def _dial_public(self, host: str, port: int) -> socket.socket:
         return self._table.reach(host, port, _CONNECT_SECONDS, self._resolve)
@@ -292,7 +292,7 @@ class Provider:
         shown = f"{parts.scheme}://{parts.hostname}"[:200]
         return EngineError(
             f"{self.name} names the address {shown}, which is not fetched: it is not https, it is not of the public "
-            "internet, or nobody answers there.",
+            "internet, or no server answers there.",
             code=LOST,
         )
 
@@ -332,7 +332,7 @@ class Provider:
                 code="provider_refused",
             )
         if status == 402:
-            raise EngineUnavailable(f"{self.name} wants to be paid first (HTTP 402{because}).", code="provider_refused")
+            raise EngineUnavailable(f"{self.name} asks for payment first (HTTP 402{because}).", code="provider_refused")
         if status in {404, 410}:
             raise EngineUnavailable(
                 f"{self.name} has nothing at {urlsplit(answer.url).path} (HTTP {status}{because}). Check the address "
@@ -340,7 +340,7 @@ class Provider:
                 code="provider_unknown",
             )
         if 300 <= status < 400:
-            raise EngineError(f"{self.name} sends us elsewhere (HTTP {status}). Set the address that it names.")
+            raise EngineError(f"{self.name} redirects elsewhere (HTTP {status}). Set the address that it names.")
         if status in {400, 413, 415, 422}:
             raise EngineError(f"{self.name} does not take this request (HTTP {status}{because}).")
         if status >= 500:
@@ -361,7 +361,7 @@ class Provider:
             logger.warning("%s: %s was not fetched: %s", self.name, foreign[:200], lost)
             return self._not_fetched(foreign)
         if lost.sent:
-            return EngineError(f"{self.name} took the request and gave no whole answer: {self.quoted(str(lost))}.")
+            return EngineError(f"{self.name} took the request and gave no complete answer: {self.quoted(str(lost))}.")
         return EngineError(
             f"{self.name} cannot be reached ({self.quoted(str(lost))}). Check the address, and that it runs.",
             code="engine_unreachable",
@@ -396,7 +396,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         known = False
     if not known or any(ord(letter) <= 32 or ord(letter) == 127 for letter in url):
-        raise EngineError(f"'{url[:200]}' is no web address.")
+        raise EngineError(f"'{url[:200]}' is not a web address.")
     return parts
 
 

@@ -99,9 +99,9 @@ def template(text: str | None, default: Mapping[str, Any], setting: str) -> Any:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise EngineUnavailable(f'{setting} is no JSON ({error}). Write such as {{"inputs": "$prompt"}}.') from None
+        raise EngineUnavailable(f'{setting} is not JSON ({error}). Write it like {{"inputs": "$prompt"}}.') from None
     if not isinstance(document, dict):
-        raise EngineUnavailable(f'{setting} is to be a JSON object, such as {{"inputs": "$prompt"}}.')
+        raise EngineUnavailable(f'{setting} must be a JSON object, such as {{"inputs": "$prompt"}}.')
     return document
 
 

@@ -141,13 +141,13 @@ class ReplicateEngine:
         except EngineError as error:
             if error.code not in PASSING and error.code != "provider_busy":
                 raise
-            logger.warning("%s The prediction goes on.", error.message)
+            logger.warning("%s The prediction continues.", error.message)
             return None
 
     def _clip(self, prediction: dict[str, Any], patience: Patience) -> Clip:
         output = prediction.get("output")
         if not output:
-            raise BadAudio("Replicate says it succeeded, and brings no output. Try again.")
+            raise BadAudio("Replicate says it succeeded, but sent no output. Try again.")
         if prediction.get("data_removed") is True:
             raise BadAudio("Replicate has removed the audio already. Ask again.")
         return of_document({"output": output}, "Replicate", lambda url: self._provider.fetch(url, patience))
@@ -175,7 +175,7 @@ def _prediction(answer: Answer) -> dict[str, Any]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise EngineError("Replicate answered something that is no prediction. Try again later.")
+        raise EngineError("Replicate answered something that is not a prediction. Try again later.")
     return document
 
 

@@ -130,7 +130,7 @@ class DiffusionEngine(ABC):
             made = min(max(wanted + _MARGIN_SECONDS, self.shortest), self._info.max_seconds)
             samples = self._made(spec, report, lambda generator, stepped: ask(made, generator, stepped))
         if not np.isfinite(samples).all():
-            raise BadAudio(f"{self.name}'s numbers left their range and became no sound. Lower guidance.")
+            raise BadAudio(f"{self.name}'s numbers overflowed and gave no sound. Lower guidance.")
         report(1.0)
         frames = max(1, int(np.ceil(round(wanted * self._info.rate, 6))))
         return Clip(np.ascontiguousarray(samples[:, :frames]), self._info.rate)

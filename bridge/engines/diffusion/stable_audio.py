@@ -112,7 +112,7 @@ class StableAudioEngine(DiffusionEngine):
             return self._filled(spec, given, made, (start, end), generator, stepped)
 
         if given.seconds > self.info.max_seconds:
-            raise EngineError(f"{self.name} hears at most {self.info.max_seconds:g} seconds at once.")
+            raise EngineError(f"{self.name} takes at most {self.info.max_seconds:g} seconds at once.")
         return self._clip(spec, given.seconds, report, ask)
 
     def _continued(self, spec: SampleSpec, seconds: float | None, report: Report, source: Clip) -> Clip:
@@ -120,7 +120,7 @@ class StableAudioEngine(DiffusionEngine):
         room = min(self.info.max_seconds - wanted, _CONTEXT_SECONDS, source.seconds)
         if room < min(_LEAST_CONTEXT_SECONDS, source.seconds):
             most = self.info.max_seconds - _LEAST_CONTEXT_SECONDS
-            raise EngineError(f"{self.name} goes on for at most {most:.0f} seconds at once. Ask for less.")
+            raise EngineError(f"{self.name} continues for at most {most:.0f} seconds at once. Ask for less.")
         # Whole frames of the codec, so that what is heard and what is new meet where one of them ends.
         known = max(1, int(room * self.info.rate) // self._hop) * self._hop
         tail = Clip(np.ascontiguousarray(source.samples[:, -known:]), self.info.rate)

@@ -226,8 +226,8 @@ class HostedEngine:
         """Raise EngineCrashed, code ``answer_lost``, where what the ended process had begun may have been paid."""
         if self._info is not None and self._info.paid and not self._closed:
             raise EngineCrashed(
-                f"Engine '{self.name}' ended while its provider made this sound, which may want to be paid for it, so "
-                "it is not asked again by itself. Ask again.",
+                f"Engine '{self.name}' ended while its provider made this sound, which may charge for it, so it is "
+                "not asked again automatically. Ask again.",
                 code=LOST,
             )
 

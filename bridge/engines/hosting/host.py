@@ -303,7 +303,7 @@ class Host:
         if spec.source is None:
             return self._engine
         if not isinstance(self._engine, ConditionedEngine):
-            raise EngineError(f"Engine '{self._engine.info.name}' takes words alone: leave `source` out.")
+            raise EngineError(f"Engine '{self._engine.info.name}' takes only words: leave `source` out.")
         return WithSource(self._engine, read_source(self._incoming.parent, spec.source))
 
     def _joined(self, pieces: list[Clip]) -> Clip:

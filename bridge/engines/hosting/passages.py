@@ -72,7 +72,7 @@ def render(
     before: Samples | None = None
     for rate, samples, last in _pieces(engine, spec, passage, report):
         if not np.isfinite(samples).all():
-            raise BadAudio(f"Engine '{engine.info.name}' made something that is no sound (NaN). Ask again.")
+            raise BadAudio(f"Engine '{engine.info.name}' made something that is not sound (NaN). Ask again.")
         piece = with_channels(samples, passage.channels or samples.shape[0])
         loudest = max(loudest, float(np.abs(piece).max(initial=0.0)))
         if before is None:
@@ -83,7 +83,7 @@ def render(
         at += piece.shape[1]
         yield rate, np.round(np.clip(piece, -1.0, 1.0) * 32767.0).astype("<i2").T
     if loudest < _SILENT:
-        raise BadAudio(f"Engine '{engine.info.name}' made silence of these words. Try others.")
+        raise BadAudio(f"Engine '{engine.info.name}' made silence from these words. Try others.")
 
 
 def heard_before(passage: Passage, tail: bytes) -> Clip | None:

@@ -24,7 +24,7 @@ def source_file(data_dir: Path, audio_id: str) -> Path:
         if place.is_file():
             return place
     raise NotFound(
-        "source: no audio of that id is kept. Upload it (again) at POST /api/upload, or name a kept sample.",
+        "source: no audio with that id is kept. Upload it (again) at POST /api/upload, or name a kept sample.",
         code="unknown_audio",
         field="source",
     )

@@ -109,7 +109,7 @@ class MusicGenEngine:
     def stream_from(self, spec: Spec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
         """Yield a clip made from audio; see ``ConditionedEngine.stream_from``."""
         if not isinstance(self._engine, ConditionedEngine):
-            raise EngineError("The reference engine takes words alone: set BRIDGE_PRECISION=auto.")
+            raise EngineError("The reference engine takes only words: set BRIDGE_PRECISION=auto.")
         return self._engine.stream_from(spec, seconds, report, source)
 
 
@@ -122,7 +122,7 @@ def _own(ref: ModelRef, folder: Path, device: str, precision: str, data_dir: Pat
     except (BridgeError, MemoryError):
         raise
     except Exception:
-        log.exception("our own decoder cannot take %s, so transformers plays it, many times slower", ref.name)
+        log.exception("our own decoder cannot take %s, so transformers runs it, many times slower", ref.name)
     from bridge.engines.musicgen.reference import TransformersEngine
 
     return TransformersEngine(ref, folder, device)

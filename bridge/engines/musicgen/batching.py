@@ -393,7 +393,7 @@ def _sentence(error: Exception) -> EngineError:
     if isinstance(error, EngineError):
         return error
     if isinstance(error, ValueError):
-        return EngineError("MusicGen's numbers left their range and became no sound: lower guidance, or use the CPU")
+        return EngineError("MusicGen's numbers overflowed and gave no sound: lower guidance, or use the CPU")
     if isinstance(error, MemoryError):
         return EngineError(
             "the memory is full: ask for a shorter sound, close what else uses it, or choose a smaller model",

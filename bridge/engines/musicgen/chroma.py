@@ -46,7 +46,7 @@ def chroma_of(melody: Clip) -> Floats:
     Raises EngineError for a sound without any frames, or with numbers that are none.
     """
     if melody.frames == 0 or not np.isfinite(melody.samples).all():
-        raise EngineError("the melody is no sound: send a second or more of a tune")
+        raise EngineError("the melody holds no sound: send a second or more of a tune")
     longest = Clip(melody.samples[:, : LONGEST_SECONDS * melody.rate], melody.rate)
     samples = resample(longest, RATE).samples[:, : LONGEST_SECONDS * RATE].mean(axis=0, dtype=np.float32)
     missing = max(0, WINDOW - len(samples))

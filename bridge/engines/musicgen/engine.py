@@ -219,9 +219,7 @@ class OwnEngine:
         with closing(self._codes(spec, frames, prompt, report, source)) as codes:
             for samples in self._decoded(codes, prompt):
                 if not np.isfinite(samples).all():
-                    raise BadAudio(
-                        "MusicGen's numbers left their range and became no sound: lower guidance, or use the CPU"
-                    )
+                    raise BadAudio("MusicGen's numbers overflowed and gave no sound: lower guidance, or use the CPU")
                 samples = samples[:, :left]
                 left -= samples.shape[1]
                 if samples.shape[1]:

@@ -94,7 +94,7 @@ class TransformersEngine:
             report(0.0)
             samples = self._generate(spec, wanted, report)
         if not np.isfinite(samples).all():
-            raise BadAudio("MusicGen's numbers left their range and became no sound: lower guidance, or use the CPU")
+            raise BadAudio("MusicGen's numbers overflowed and gave no sound: lower guidance, or use the CPU")
         report(1.0)
         yield Clip(samples, self._loaded.rate)
 

@@ -38,7 +38,7 @@ class Speed:
     def sentence(self) -> str:
         """For people."""
         return (
-            f"MusicGen makes {self.factor:.1f} s of audio in a second here ({self.device}, {self.precision}, "
+            f"MusicGen makes {self.factor:.1f} s of audio per second here ({self.device}, {self.precision}, "
             f"{self.kernel})"
         )
 

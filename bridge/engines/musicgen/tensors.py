@@ -36,7 +36,7 @@ class Tensors:
     """All tensors of some files, by name."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        """Read the headers. Raises EngineUnavailable when a file is missing, cut off or no safetensors file."""
+        """Read the headers. Raises EngineUnavailable when a file is missing, cut off or not a safetensors file."""
         self._paths = list(paths)
         self._places: dict[str, _Place] = {}
         for path in self._paths:
@@ -120,7 +120,7 @@ def _header(path: Path) -> dict[str, _Place]:
         raise EngineUnavailable(f"{path} is missing: download or copy the model again") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineUnavailable(
-            f"{path} is cut off, or no safetensors file ({str(error)[:120]}): download or copy it again"
+            f"{path} is cut off, or not a safetensors file ({str(error)[:120]}): download or copy it again"
         ) from error
     return places
 

@@ -56,7 +56,7 @@ class DiskWatch:
         """Why nothing new can be kept, as far as it is known; None when it can. Never waits."""
         if self._looking is not None and time.monotonic() - self._begun >= HANGS_SECONDS:
             return DiskFailed(
-                f"The disk of the data folder {self._folder} does not answer. Kept sounds play on; new ones can be "
+                f"The disk of the data folder {self._folder} does not answer. Kept sounds still play; new ones can be "
                 "made when it answers again.",
                 code="disk_not_answering",
             )
@@ -116,7 +116,7 @@ class DiskWatch:
             what = f"The catalogue, {self._folder / _CATALOGUE}, has"
             then = (
                 "Put it back with the files that begin with its name, or stop the bridge cleanly: it still knows the "
-                "catalogue and keeps a copy, and goes on from that at the next start."
+                "catalogue and keeps a copy, and continues from that copy at the next start."
             )
         raise DiskFailed(f"{what} been removed or replaced while the bridge runs. {then}", code="data_folder_gone")
 

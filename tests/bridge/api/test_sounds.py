@@ -207,9 +207,9 @@ async def test_a_map_of_words_takes_roots_for_what_is_pitched(client, service) -
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"roots": ["h3"]}, "no note"),
-        ({"roots": ["c"]}, "no note"),
-        ({"roots": [3]}, "no note"),
+        ({"roots": ["h3"]}, "not a note"),
+        ({"roots": ["c"]}, "not a note"),
+        ({"roots": [3]}, "not a note"),
         ({"roots": 3}, "roots"),
         ({"roots": [f"c{n % 9}" if n < 9 else "d3" for n in range(10)]}, "at most 8"),
         ({"roots": ["c2", "c3", "c4"], "variations": 16}, "times variations"),

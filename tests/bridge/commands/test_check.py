@@ -88,7 +88,7 @@ def test_nobody_there_is_exit_code_2_and_a_sentence(command: Command) -> None:
     "url", ["", "http://", "ftp://localhost", "http://localhost:99999", "http://localhost/?x=1", "::x"]
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(StartupError, match="is no web address"):
+    with pytest.raises(StartupError, match="is not a web address"):
         check.base_url(url)
 
 

@@ -198,7 +198,7 @@ def test_measuring_loads_the_model_and_keeps_how_fast_it_is(
     folder = build_tiny_musicgen(machine / "tiny")
     assert "not measured yet" in _said(capsys, "--model", str(folder))
     said = _said(capsys, "--measure", "--model", str(folder))
-    assert re.search(r"MusicGen makes \d+\.\d s of audio in a second here \(cpu, int8, ", said)
+    assert re.search(r"MusicGen makes \d+\.\d s of audio per second here \(cpu, int8, ", said)
     assert said.splitlines()[-1].rstrip(".") in _said(capsys, "--model", str(folder))
 
 

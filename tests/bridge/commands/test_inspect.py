@@ -90,7 +90,7 @@ def test_a_file_that_says_nothing_is_told_honestly(command, tmp_path: Path) -> N
     for name in ("own.wav", "text.txt", "empty.wav"):
         ended = command("inspect", name)
         assert ended.code == 1
-        assert "It says nothing of how it was made" in ended.out
+        assert "It says nothing about how it was made" in ended.out
     found = command("inspect", "--json", "own.wav", "text.txt").json()["files"]
     assert [(each["format"], each["provenance"]) for each in found] == [("WAV", None), (None, None)]
 

@@ -32,7 +32,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path) -> N
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_devices_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "full.wav").symlink_to("/dev/full")
-    with pytest.raises(StartupError, match="is no file"):
+    with pytest.raises(StartupError, match="is not a file"):
         check_file(tmp_path / "full.wav")
 
 

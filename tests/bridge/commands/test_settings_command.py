@@ -58,7 +58,7 @@ def test_unknown_variables_are_named_at_the_end(
 ) -> None:
     monkeypatch.setenv("BRIDGE_ENGIN", "tone")
     assert run() == 0
-    assert "! BRIDGE_ENGIN (environment) is no setting" in capsys.readouterr().out
+    assert "! BRIDGE_ENGIN (environment) is not a setting" in capsys.readouterr().out
 
 
 def test_a_wrong_settings_file_is_left_to_the_command_line_to_report(folder: Path) -> None:

@@ -182,7 +182,7 @@ def test_the_more_guidance_the_closer_a_variation_begins_to_its_source(
 @installed
 @both
 def test_more_than_the_window_holds_is_not_continued(engine: Any) -> None:
-    with pytest.raises(EngineError, match="goes on for at most"):
+    with pytest.raises(EngineError, match="continues for at most"):
         made_from(engine, NOISE, engine.info.max_seconds, source_as="continuation")
 
 
@@ -197,7 +197,7 @@ def test_a_gap_is_made_anew_and_what_was_known_is_kept(engine: Any) -> None:
     assert not np.allclose(one.samples[:, inside], other.samples[:, inside], atol=1e-3)
     if not engine._third:  # whose random weights keep nothing: it is trained to
         assert np.allclose(one.samples[:, outside], other.samples[:, outside], atol=1e-5)
-    with pytest.raises(EngineError, match="hears at most"):
+    with pytest.raises(EngineError, match="takes at most"):
         engine.fill(spec(engine), Clip.of(np.zeros((2, 44100 * 130)), 44100), 0.4, 0.6, lambda _: None)
 
 

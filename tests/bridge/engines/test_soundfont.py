@@ -150,5 +150,5 @@ def test_a_broken_font_is_told(engine: soundfont.SoundFontEngine, tmp_path: Path
     with pytest.raises(EngineError, match="broken"):
         sound(soundfont.SoundFontEngine(model=str(broken)), "piano", kind="pitched")
     broken.write_bytes(b"a text")
-    with pytest.raises(EngineUnavailable, match="no SoundFont"):
+    with pytest.raises(EngineUnavailable, match="not a SoundFont"):
         soundfont.SoundFontEngine(model=str(broken))

@@ -107,7 +107,7 @@ class CodecStream:
     def push(self, codes: Codes) -> Floats:
         """Add the next codes (n, K), and return the audio that is final by now: (channels, frames), maybe no frames."""
         if self._finished:
-            raise RuntimeError("this stream has been finished: begin another one")
+            raise RuntimeError("this stream has been finished: start another one")
         codebooks, vocabulary = len(self._tracks) * len(self._tables), self._tables.shape[1]
         if codes.ndim != 2 or codes.shape[1] != codebooks:
             raise EngineError(f"codes have the shape {codes.shape}, and the codec takes (n, {codebooks})")

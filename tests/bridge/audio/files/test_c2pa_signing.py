@@ -132,7 +132,7 @@ def test_what_cannot_sign_is_said_at_the_start(pair, tmp_path: Path) -> None:
         (None, key): "BRIDGE_C2PA_CERTIFICATE",
         (certificate, None): "BRIDGE_C2PA_KEY",
         (certificate, tmp_path / "missing"): "cannot be read",
-        (certificate, text): "no private key",
+        (certificate, text): "not a readable private key",
         (text, key): "do not sign",
         (certificate, other): "do not sign",
     }

@@ -96,33 +96,33 @@ def test_a_token_never_goes_to_another_host_nor_over_plain_http(stage: Stage) ->
 
 
 ODD: list[tuple[Any, type[BridgeError], str]] = [
-    (say(body=b"", media="audio/wav"), BadAudio, "nothing at all"),
+    (say(body=b"", media="audio/wav"), BadAudio, "empty answer"),
     (say(body=b"<html>Welcome</html>", media="text/html"), BadAudio, "text/html"),
     (say(body=b"RIFF....WAVEfmt nonsense"), BadAudio, "cannot be read"),
     (say(body=wav()[:20]), BadAudio, "cannot be read"),
     (say(body=wav(0.0)), BadAudio, "single sample"),
     (say(body=wav(601, rate=4000)), BadAudio, "600 seconds"),
-    (say(body=b"{nonsense", media="application/json"), BadAudio, "says JSON"),
-    (say(body=b"[" * 100_000, media="application/json"), BadAudio, "says JSON"),
+    (say(body=b"{nonsense", media="application/json"), BadAudio, "announces JSON"),
+    (say(body=b"[" * 100_000, media="application/json"), BadAudio, "announces JSON"),
     (say(json={}), BadAudio, "without audio"),
     (say(json=None, body=b"null", media="application/json"), BadAudio, "without audio"),
     (say(json={"error": "model is sleeping"}), BadAudio, "only error"),
     (say(json={"audio_base64": "!" * 50}), BadAudio, "base64"),
     (say(json={"audio": base64.b64encode(b"no audio in here, only a few words").decode()}), BadAudio, "cannot be read"),
-    (say(json={"audio": [[1, 2, 3], [4, 5]]}), BadAudio, "even rows"),
-    (say(json={"audio": [0.1] * 99, "sampling_rate": 5}), BadAudio, "no clip"),
+    (say(json={"audio": [[1, 2, 3], [4, 5]]}), BadAudio, "rows of equal length"),
+    (say(json={"audio": [0.1] * 99, "sampling_rate": 5}), BadAudio, "not a clip"),
     (say(json={"url": "http://10.0.0.1/x.wav"}), EngineError, "not https"),
     (say(json={"url": "https://127.0.0.1/x.wav"}), EngineError, "not https"),
-    (say(json={"url": "http://["}), EngineError, "no web address"),
+    (say(json={"url": "http://["}), EngineError, "not a web address"),
     (say(401, json={"error": "bad hf_secret"}), EngineUnavailable, r"bad \*\*\*.*BRIDGE_HF_TOKEN"),
-    (say(402, json={}), EngineUnavailable, "paid"),
+    (say(402, json={}), EngineUnavailable, "asks for payment"),
     (say(404, json={}), EngineUnavailable, "nothing at /make"),
     (say(422, json={"detail": [{"loc": ["inputs"]}]}), EngineError, "inputs"),
     (say(400, json="no"), EngineError, "does not take"),
     (say(302, headers={"Location": "http://127.0.0.1:1/"}), EngineError, "elsewhere"),
     (say(418, body=b"teapot", media="text/plain"), EngineError, "418: teapot"),
-    (hang_up, EngineError, "no whole answer"),
-    (break_off, EngineError, "no whole answer"),
+    (hang_up, EngineError, "no complete answer"),
+    (break_off, EngineError, "no complete answer"),
 ]
 
 
@@ -228,7 +228,7 @@ def test_progress_grows_while_it_waits(stage: Stage) -> None:
     [
         ({"address": None}, "BRIDGE_ENDPOINT_URL"),
         ({"address": "https://api-inference.huggingface.co/models/facebook/musicgen-small"}, "Inference Endpoint"),
-        ({"body": "{nonsense"}, "BRIDGE_ENDPOINT_BODY is no JSON"),
+        ({"body": "{nonsense"}, "BRIDGE_ENDPOINT_BODY is not JSON"),
         ({"body": "[1]"}, "JSON object"),
     ],
 )

@@ -112,7 +112,7 @@ def test_a_predictions_file_that_cannot_be_fetched_does_not_make_another(stage: 
     stage.script = [say(201, json=done), say(503, json={})]
     error = failure(replicate(stage))
     assert (error.code, posts(stage)) == (LOST, 1)
-    assert "may want to be paid" in error.message
+    assert "may charge for it" in error.message
 
 
 FORMS = ["127.0.0.1", "127.0.0.2", "2130706433", "0x7f.1", "127.1", "0.0.0.0", "[::ffff:127.0.0.1]", "[::1]",

@@ -93,22 +93,22 @@ def test_one_cancelled_while_it_is_created_is_cancelled_when_its_id_is_known(sta
 
 
 ODD: list[tuple[Any, type[BridgeError], str]] = [
-    (say(json=[]), EngineError, "no prediction"),
-    (say(body=b"<html>", media="text/html"), EngineError, "no prediction"),
+    (say(json=[]), EngineError, "not a prediction"),
+    (say(body=b"<html>", media="text/html"), EngineError, "not a prediction"),
     (say(json={"status": "succeeded"}), EngineError, "without an id"),
     (say(json={"id": "../../account", "status": "succeeded"}), EngineError, "without an id"),
     (say(json=said("failed", error="CUDA out of memory for r8_secret")), EngineError, r"out of memory for \*\*\*"),
     (say(json=said("failed")), EngineError, "it does not say why"),
     (say(json=said("canceled")), EngineError, "cancelled this prediction"),
     (say(json=said("meditating")), EngineError, "'meditating'"),
-    (say(json=said("succeeded")), BadAudio, "no output"),
+    (say(json=said("succeeded")), BadAudio, "sent no output"),
     (say(json=said("succeeded", output={"text": "la la"})), BadAudio, "without audio"),
     (say(json=said("succeeded", output="http://10.0.0.1/x.wav")), EngineError, "not https"),
     (say(401, json={"detail": "Unauthenticated"}), EngineUnavailable, "Unauthenticated.*BRIDGE_REPLICATE_TOKEN"),
     (say(402, json={"title": "Billing required"}), EngineUnavailable, "Billing required"),
     (say(404, json={"detail": "no enabled versions"}), EngineUnavailable, "no enabled versions"),
     (say(422, json={"detail": "duration is too long"}), EngineError, "duration is too long"),
-    (hang_up, EngineError, "no whole answer"),
+    (hang_up, EngineError, "no complete answer"),
 ]
 
 

@@ -121,9 +121,9 @@ async def test_audio_that_a_sound_is_made_from_reaches_the_engine(installed, ope
 
 
 async def test_audio_that_is_gone_or_means_nothing_to_the_engine_is_said(installed, open_engine):
-    with pytest.raises(NotFound, match="no audio of that id is kept"):
+    with pytest.raises(NotFound, match="no audio with that id is kept"):
         await open_engine("echo").make(spec("tone", "echo", source="b" * 32))
-    with pytest.raises(EngineError, match="takes words alone"):
+    with pytest.raises(EngineError, match="takes only words"):
         await open_engine().make(spec("tone 440 hz", source="b" * 32))
 
 

@@ -332,7 +332,7 @@ def _other_activation(folder: Path) -> None:
         (_pickle, r"only as a pickle \(pytorch_model.bin\)"),
         (_cut_off, "cut off"),
         (_cut_in_the_header, "cut off"),
-        (_pointer, "cut off, or no safetensors file"),
+        (_pointer, "cut off, or not a safetensors file"),
         (_without_a_layer, "lack decoder.model.decoder.layers.1.fc1.weight: download"),
         (_another_vocabulary, "config.json says"),
         (_more_codebooks, "lack decoder.model.decoder.embed_tokens.4.weight"),

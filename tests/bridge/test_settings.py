@@ -107,7 +107,7 @@ def test_another_settings_file_may_be_named(folder: Path, way: str) -> None:
         ({}, {"BRIDGE_LOG_LEVEL": "loud"}, ["log_level", "warning"]),
         ({"bridge.toml": "port = \n"}, {}, ["bridge.toml", "cannot be read", "line 1"]),
         ({"bridge.toml": "prot = 1\n"}, {}, ["bridge.toml", "prot", "did you mean port?"]),
-        ({"bridge.toml": "[server]\nport = 1\n"}, {}, ["bridge.toml", "server", "no setting"]),
+        ({"bridge.toml": "[server]\nport = 1\n"}, {}, ["bridge.toml", "server", "not a setting"]),
         ({"bridge.toml": "port = true\nhost = 3\n"}, {}, ["host", "bridge.toml"]),
         ({}, {"BRIDGE_CONFIG": "gone.toml"}, ["gone.toml", "not there", "BRIDGE_CONFIG"]),
         ({"bridge.toml": "api_key = ''\n"}, {}, ["api_key"]),

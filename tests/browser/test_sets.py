@@ -195,7 +195,7 @@ async def test_links_open_as_sets_of_their_own_and_evaluate_nothing(tone_bridge:
     assert copied == f"https://strudel.cc/{link}"
     await page.get_by_label("Link to open").fill("https://strudel.cc/#no%code")
     await page.get_by_role("button", name="Open link").click()
-    await said(page, "This link holds no code that can be read. Your own set is as it was.")
+    await said(page, "This link holds no code that can be read. Your own set is unchanged.")
     assert await code_of(page) == theirs
     fresh = await page.context.new_page()
     await fresh.goto(f"{tone_bridge.url}/{await page.evaluate('code => `#${code2hash(code)}`', 'fresh; ran = 1')}")
@@ -206,7 +206,7 @@ async def test_links_open_as_sets_of_their_own_and_evaluate_nothing(tone_bridge:
         await fresh.goto("about:blank")
         await fresh.goto(f"{tone_bridge.url}/#{garbage}")
         await ready(fresh)
-        await said(fresh, "Your own set is as it was.")
+        await said(fresh, "Your own set is unchanged.")
     for tab in (page, fresh):
         assert await tab.evaluate("globalThis.ran") is None
 

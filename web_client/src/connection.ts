@@ -58,7 +58,7 @@ const RETRY_MS = 500;
 
 const WHY_CONNECTING = 'Looking for the bridge …';
 const WHY_OFFLINE =
-  'The bridge does not answer. Start it with “make run”; this page connects by itself, and what is loaded goes on playing.';
+  'The bridge does not answer. Start it with “make run”; this page reconnects by itself, and loaded sounds keep playing.';
 const WHY_REFUSED =
   'The bridge is running but refuses live connections from this page. Open it as http://localhost with its port, or list this origin in BRIDGE_ALLOWED_ORIGINS.';
 const WHY_SILENT = 'The bridge took the connection but does not answer. Trying again …';

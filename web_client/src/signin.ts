@@ -10,7 +10,7 @@
 
 const OLD_KEY = 'sample-bridge.token';
 const WHY = 'sample-bridge.sign-in';
-const OFFLINE = 'The bridge did not answer, so the key was not taken. Open the page again with #token=YOUR_KEY.';
+const OFFLINE = 'The bridge did not answer, so the key was not accepted. Open the page again with #token=YOUR_KEY.';
 
 /** Between the tabs of this page: one that has signed in tells the others, which have the same cookie then. */
 const tabs = new BroadcastChannel('sample-bridge.session');

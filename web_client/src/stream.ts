@@ -61,7 +61,7 @@ export class Stream {
     const context = this.actions.context();
     const opened = new Promise<void>((resolve, reject) => {
       socket.onopen = () => resolve();
-      socket.onclose = socket.onerror = () => reject(new Error('The bridge took no stream. Is it running, and open to this page?'));
+      socket.onclose = socket.onerror = () => reject(new Error('The bridge did not start the stream. Is it running, and open to this page?'));
     });
     try {
       await Promise.all([opened, load(context), context.resume()]);

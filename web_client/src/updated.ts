@@ -9,6 +9,6 @@ export class ServerVersion {
     const before = this.first;
     this.first = version || before;
     if (!version || before === null || before === version) return null;
-    return `The bridge is now version ${version}. What plays goes on; reload the page when it suits you.`;
+    return `The bridge is now version ${version}. What is playing continues; reload the page when it suits you.`;
   }
 }

@@ -156,7 +156,7 @@ describe('links', () => {
     ['of words', 'top'],
   ])('%s are a sentence', (_, hash) => {
     const found = readLink(`https://strudel.cc/#${hash}`);
-    expect('why' in found && found.why).toMatch(/Your own set is as it was\.$/);
+    expect('why' in found && found.why).toMatch(/Your own set is unchanged\.$/);
   });
 });
 

@@ -257,6 +257,6 @@ test('sound that the browser stopped is resumed, and a click is asked for only w
 test('a bridge that was updated under an open page is told once', () => {
   const version = new ServerVersion();
   expect([version.seen('1.0'), version.seen('1.0'), version.seen('')]).toEqual([null, null, null]);
-  expect(version.seen('1.1')).toMatch(/1\.1.*goes on.*reload/);
+  expect(version.seen('1.1')).toMatch(/1\.1.*continues.*reload/);
   expect(version.seen('1.1')).toBeNull();
 });

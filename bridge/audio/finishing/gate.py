@@ -5,11 +5,11 @@ Nothing is dropped. What fails a measure carries that measure's flag and is rank
 | flag | says |
 |---|---|
 | ``off_grid`` | The engine played at another tempo, too far off to be stretched without being heard. |
-| ``not_on_grid`` | Hits lie beside the sixteenths and the triplets. |
-| ``no_pulse`` | Nothing in this loop begins clearly, so it was cut by the clock. |
+| ``not_on_grid`` | Hits lie off the sixteenths and the triplets. |
+| ``no_pulse`` | Nothing in this loop starts clearly, so it was cut by the clock. |
 | ``short_material`` | The engine made too little: a part of it is repeated. |
 | ``audible_seam`` | The end of the loop meets its beginning with a click or a jump. |
-| ``seam_bump`` | The level or the colour of this texture changes where it begins again. |
+| ``seam_bump`` | The level or the colour of this texture changes where it repeats. |
 | ``late_start`` | Silence comes before the attack. |
 | ``long_tail`` | Silence follows the sound. |
 | ``cut_off`` | It was still sounding where it ends, and is faded out there. |
@@ -18,10 +18,10 @@ Nothing is dropped. What fails a measure carries that measure's flag and is rank
 | ``offset`` | The wave does not swing around zero. |
 | ``mono_loss`` | The channels cancel each other out where they are mixed to one. |
 | ``wide_bass`` | The channels cancel each other out under 120 Hz, where clubs play one. |
-| ``noisy`` | Hiss stands close under the sound. |
-| ``dull`` | A cymbal or a hat without the highs that make one. |
+| ``noisy`` | Hiss can be heard under the sound. |
+| ``dull`` | A cymbal or a hat without its high frequencies. |
 | ``no_pitch`` | No steady pitch was found, so ``note()`` plays it from C. |
-| ``out_of_tune`` | The pitch is more than 15 cents beside a semitone. |
+| ``out_of_tune`` | The pitch is more than 15 cents away from a semitone. |
 | ``unsteady_pitch`` | The pitch wanders. |
 | ``other_key`` | It is in another key than the one asked for. |
 | ``step_skipped`` | A step of finishing failed and was left out. |

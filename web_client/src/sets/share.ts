@@ -5,7 +5,7 @@ import { asName, lines, MOST_CODE_BYTES } from './model';
 
 export type Shared = { code: string; name: string | null } | { why: string };
 
-export const UNREADABLE = 'This link holds no code that can be read. Your own set is as it was.';
+export const UNREADABLE = 'This link holds no code that can be read. Your own set is unchanged.';
 const PIECE = 0x8000;
 /** Base64 makes 4 characters of 3 bytes, and an address may write three for one of them. */
 const LONGEST_HASH = MOST_CODE_BYTES * 4;
@@ -51,5 +51,5 @@ export function titleOf(code: string): string | null {
 
 function tooLarge(bytes: number): Shared {
   const size = (bytes / 1024 / 1024).toFixed(1);
-  return { why: `This link holds about ${size} MB, and a set has at most 1 MB of code. Your own set is as it was.` };
+  return { why: `This link holds about ${size} MB, and a set has at most 1 MB of code. Your own set is unchanged.` };
 }

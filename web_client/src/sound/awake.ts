@@ -13,7 +13,7 @@ export interface AwakeOptions {
   wait?: (ms: number) => Promise<void>;
 }
 
-export const ASLEEP = 'The browser has stopped the sound of this page. Click anywhere, or press a key, and it goes on.';
+export const ASLEEP = 'The browser has stopped the sound of this page. Click anywhere or press a key to continue.';
 /** A browser that lets the page sound has resumed it by then. */
 const PATIENCE_MS = 500;
 

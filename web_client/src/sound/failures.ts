@@ -24,11 +24,11 @@ export class LoadFailure extends Error {
 /** What a player is told of a sound that failed; `reason` is whatever a load was rejected with. */
 export function failureSentence(name: string, reason: unknown): string {
   const kind = reason instanceof LoadFailure ? reason.kind : 'unreachable';
-  if (kind === 'gone') return `${name}: the bridge does not have this sample any more. What plays goes on.`;
+  if (kind === 'gone') return `${name}: the bridge does not have this sample any more. What is playing continues.`;
   if (kind === 'foreign') {
     return `${name}: its address cannot be reached, because this page loads sounds only from its own bridge. The rest plays.`;
   }
-  if (kind === 'not_audio') return `${name}: this sample is not audio that the browser can decode. What plays goes on.`;
+  if (kind === 'not_audio') return `${name}: this sample is not audio that the browser can decode. What is playing continues.`;
   return `${name} cannot be loaded, because the bridge does not answer. It joins by itself when the bridge is back.`;
 }
 

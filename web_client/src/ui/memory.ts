@@ -28,7 +28,7 @@ export class MemoryBox {
         this.show();
       },
     });
-    const label = el('label', { title: 'Sounds that were not played for longest are forgotten first and loaded again when they are played' });
+    const label = el('label', { title: 'The sounds played longest ago are removed first, and loaded again when they are played' });
     label.append('Memory for sounds, MB ', input);
     root.append(el('details', { className: 'memory', ontoggle: () => this.show() }, el('summary', {}, 'Memory'), label, this.used));
   }

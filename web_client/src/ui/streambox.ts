@@ -18,7 +18,7 @@ export class StreamBox {
       if (prompt === '') words.focus();
       else actions.start(prompt);
     };
-    this.play = el('button', { type: 'button', title: 'Plays these words without an end, beside the code', onclick: begin });
+    this.play = el('button', { type: 'button', title: 'Plays these words endlessly, alongside the code', onclick: begin });
     this.end = el('button', { type: 'button', hidden: true, onclick: actions.stop }, '■ End stream');
     root.append(el('div', { className: 'line', aria: { role: 'group', label: 'Stream' } }, this.play, this.end));
     this.show(false);

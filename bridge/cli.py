@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Who reads along has seen enough (| head).
+        # The reader has seen enough (| head).
         return _abandon_stdout(0)
     except OSError as error:
         _abandon_stdout(2)

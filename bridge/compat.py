@@ -22,7 +22,7 @@ class Alias:
     convert: Callable[[str], Any] = str
     """Turns the text into our value; ValueError leaves the text as it is, for the setting itself to refuse."""
     same_meaning: bool = True
-    """False when the old variable means something else as well, so that a different value is no disagreement."""
+    """False when the old variable means something else as well, so that a different value is not a disagreement."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from typing import Any, ClassVar
 PASSING = frozenset({"engine_out_of_memory", "engine_unreachable"})
 """Codes of what may go well a moment later: worth another try, after a pause."""
 LOST = "answer_lost"
-"""Code of work that a provider has begun, and may want to be paid for: nothing begins it again by itself."""
+"""Code of work that a provider has started, and may want to be paid for: nothing begins it again by itself."""
 
 
 class BridgeError(Exception):
@@ -182,7 +182,7 @@ class EngineTimeout(EngineError):
 
 
 class BadAudio(EngineError):
-    """The engine answered something that is no sound: NaN, silence, or the wrong shape."""
+    """The engine answered something that is not sound: NaN, silence, or the wrong shape."""
 
     default_code = "bad_audio"
 
@@ -208,5 +208,5 @@ _HOPELESS = frozenset({"unknown_engine", "unknown_model", "server_lost", "key_re
 
 
 def is_hopeless(error: BridgeError) -> bool:
-    """Would whatever is asked next fail in the same way? Then there is no point in going on with a list."""
+    """Would whatever is asked next fail in the same way? Then there is no point in continuing with a list."""
     return isinstance(error, EngineUnavailable | StorageFull | StartupError) or error.code in _HOPELESS

@@ -55,7 +55,7 @@ def register(what: str, forget_there: Forget) -> None:
 
 
 def keepers() -> tuple[str, ...]:
-    """What keeps words, beside the store."""
+    """What keeps words, besides the store."""
     return tuple(_KEEPERS)
 
 
@@ -70,7 +70,7 @@ class Wiped:
 
 
 async def forget(service: SampleService, name: str | None = None, *, names_too: bool = False) -> Wiped:
-    """Forget the prompts of one sound, or without a name of all; the sounds go on playing.
+    """Forget the prompts of one sound, or without a name of all; the sounds keep playing.
 
     ``names_too``: every sound of them gets a name that says nothing, and loses all others.
 

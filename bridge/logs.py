@@ -30,7 +30,7 @@ def request_id_from(header: str | None) -> str:
 
 @contextlib.contextmanager
 def working_for(request_id: str | None) -> Iterator[None]:
-    """Every line that is logged inside names this request; tasks that are begun inside keep it."""
+    """Every line that is logged inside names this request; tasks that are started inside keep it."""
     token = _request.set(request_id)
     try:
         yield

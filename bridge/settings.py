@@ -83,7 +83,7 @@ def read_keys(secret: SecretStr) -> dict[str, str] | None:
 
 @lru_cache(maxsize=8)
 def _keys_in(text: str) -> dict[str, str] | None:
-    # Read with every call that is no plain read.
+    # Read with every call that is not a plain read.
     pairs = [each.strip().partition("=") for each in text.split(",") if each.strip()]
     keys = {name.strip(): key.strip() for name, _, key in pairs}
     well = all(re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", name) and key for name, key in keys.items())

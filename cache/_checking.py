@@ -57,7 +57,7 @@ def _refuse_odd(file: Path) -> None:
 
 @contextmanager
 def reading(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open a catalogue to read only: nothing in it or beside it is changed."""
+    """Open a catalogue to read only: nothing in it or next to it is changed."""
     address = f"file:{quote(str(file))}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=30)) as con:
         con.execute("PRAGMA temp_store = MEMORY")

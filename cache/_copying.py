@@ -34,7 +34,7 @@ class Copier:
     def copy(self, *, anew: bool = False) -> Path | None:
         """Copy the catalogue, if it changed; None: it was not. Never raises for what the disk does.
 
-        ``anew``: also when it did not change. While a rebuild is due no copy is made: older ones may know more.
+        ``again``: also when it did not change. While a rebuild is due no copy is made: older ones may know more.
         """
         with self._lock:
             changes = self._database.changes

@@ -80,7 +80,7 @@ class PlainDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         raise NotStorable("A delivery without a key has no file name.")
 
     def remove(self, file_path: str) -> None:
-        """Remove a value's file; one that is gone already is no error."""
+        """Remove a value's file; one that is gone already is not an error."""
         try:
             self._inside(file_path).unlink(missing_ok=True)
         except (OSError, NotStorable) as error:

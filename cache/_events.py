@@ -11,11 +11,11 @@ from cache._errors import NotStorable
 from cache._model import Event, EventType, Sound
 
 KEPT = 10_000
-"""A client that missed more than this many events gets everything anew."""
+"""A client that missed more than this many events gets everything again."""
 
 
 def to_json(value: Mapping[str, Any], what: str) -> str:
-    """Write plain JSON; raise NotStorable for NaN, infinities and anything that is no JSON."""
+    """Write plain JSON; raise NotStorable for NaN, infinities and anything that is not JSON."""
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:

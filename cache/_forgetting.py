@@ -109,7 +109,8 @@ def rewrite_master(folder: Folder, sample_id: str, change: Callable[[bytes], byt
 def forget(con: sqlite3.Connection, found: Found, how: Forgetting, now: float) -> tuple[list[Sound], list[Event]]:
     """Change the catalogue: facts, search terms, names; and drop the events told so far, which hold them all.
 
-    Who missed one of those gets everything anew. That a name has gone is told to who listens now, and not written down.
+    A client that missed one of those gets everything again. The news of a name
+    that has gone goes to clients that listen now, and is not written down.
     """
     con.execute("PRAGMA secure_delete = ON")
     facts = con.execute(
@@ -134,7 +135,7 @@ def forget(con: sqlite3.Connection, found: Found, how: Forgetting, now: float) -
 
 
 def clean(con: sqlite3.Connection) -> None:
-    """Write the database anew and empty its journal: freed pages keep what stood in them. Outside a transaction."""
+    """Write the database again and empty its journal: freed pages keep what stood in them. Outside a transaction."""
     con.execute("VACUUM")
     con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

@@ -1,4 +1,4 @@
-"""Small databases beside the catalogue: opened in one way, with a version, and told apart from damage.
+"""Small databases next to the catalogue: opened in one way, with a version, and told apart from damage.
 
 Each holds its version in ``PRAGMA user_version`` and whose it is in ``PRAGMA application_id``. A file of another
 program, of another kind of ours, or of no use at all is StoreDamaged; one of a newer version is FormatTooNew, and stays
@@ -68,7 +68,7 @@ def open_database(
     """Open or make a database, and bring it to the newest version: in WAL mode, in autocommit, for any thread.
 
     ``durable``: a commit survives the power supply too. ``timeout``: seconds to wait for who writes. ``check``: look
-    through a file of up to so many bytes for damage. A new file is for its owner alone, and appears with its tables.
+    through a file of up to this many bytes for damage. A new file is for its owner alone, and appears with its tables.
 
     Raises StoreDamaged, FormatTooNew (nothing was changed), StoreNotWritable, StoreFull, StoreError.
     """

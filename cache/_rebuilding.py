@@ -38,7 +38,7 @@ class Told:
     spec_id: str | None = None
     """Of a master that does not carry it."""
     aliases: tuple[str, ...] = ()
-    """Names that a master without a name is found under beside ``gen_found_<digits>``, where they are free."""
+    """Names that a master without a name is found under besides ``gen_found_<digits>``, where they are free."""
     created: float = 0.0
     """Unix seconds; masters come back in this order."""
 

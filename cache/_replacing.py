@@ -17,11 +17,11 @@ from cache._plain import sync
 MARK = ".damaged-"
 """Stands between the name of a file that was set aside and the moment when it was."""
 _BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database belongs to it."""
+"""What SQLite keeps next to a database belongs to it."""
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file beside, flush it, give it its name, and flush the folder. The file is for its owner alone.
+    """Write a new file next to the old one, flush it, give it its name, and flush the folder. Only its owner reads it.
 
     Raises StoreFull, StoreNotWritable, StoreError; the file is then as it was.
     """
@@ -53,7 +53,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file to ``<name>.damaged-20261130T191300Z``, and what SQLite keeps beside it; say where it is.
+    """Rename a damaged file to ``<name>.damaged-20261130T191300Z``, and what SQLite keeps next to it; say where it is.
 
     Raises StoreNotWritable, StoreError.
     """
@@ -63,7 +63,7 @@ def set_aside(path: Path) -> Path:
         number += 1
         place = path.with_name(f"{path.name}{MARK}{moment}_{number}")
     try:
-        # Those beside go first: without its log the database is still whole, a new one beside an old log is not.
+        # Its companion files go first: without its log the database is still whole, but not with an old log.
         for ending in _BESIDE:
             if os.path.lexists(f"{path}{ending}"):
                 Path(f"{path}{ending}").replace(f"{place}{ending}")
@@ -75,7 +75,7 @@ def set_aside(path: Path) -> Path:
 
 
 def remove_aside(place: Path) -> None:
-    """Remove a file or folder that was set aside, and what lies beside it. Raises OSError."""
+    """Remove a file or folder that was set aside, and what lies next to it. Raises OSError."""
     for ending in (*_BESIDE, ""):
         each = Path(f"{place}{ending}")
         if each.is_dir() and not each.is_symlink():
@@ -85,7 +85,7 @@ def remove_aside(place: Path) -> None:
 
 
 def aside(folder: Path, name: str | None = None) -> list[Path]:
-    """Files of a folder that were set aside, the oldest first, without what lies beside them; ``name``: those of one.
+    """Files of a folder that were set aside, the oldest first, without what lies next to them; ``name``: those of one.
 
     Waits for the disk. A folder that cannot be read has none.
     """

@@ -26,7 +26,7 @@ class Ballast:
     def __init__(self, folder: Path, reserve: int) -> None:
         self._file = folder / "ballast"
         self._folder = folder
-        # Who wants no reserve on the disk wants no ballast either.
+        # Without a reserve on the disk there is no ballast either.
         self._size = min(_BALLAST, reserve)
 
     def fill(self) -> None:

@@ -116,7 +116,7 @@ class SampleStore:
             undo.callback(self._deliveries.close)
             self.purge()
             self._ballast.fill()
-            # What SQLite and others made anew; what it makes beside a database later has that one's rights.
+            # What SQLite and others made again; what it makes next to a database later has that one's rights.
             keep_private(self._folder.path)
             undo.pop_all()
 
@@ -261,7 +261,7 @@ class SampleStore:
     ) -> list[Sound]:
         """List the sounds that are as wanted, the last changed first, or by name.
 
-        ``after`` goes on where a list ended: the last sound's ``seq`` ("newest") or ``name`` ("name").
+        ``after`` continues where a list ended: the last sound's ``seq`` ("newest") or ``name`` ("name").
         """
         with self._db.read() as con:
             return _reading.listed(con, wanted, order, limit, after)

@@ -101,7 +101,7 @@ def mark_lost(folder: Folder, database: Database) -> None:
         with database.read() as con:
             as_said = _lost.is_right(con, folder.master(said.sample_id), said) != said.lost
         if not as_said:
-            # Look again under the lock: it may have been evicted, or published anew, a moment ago.
+            # Look again under the lock: it may have been evicted, or published again, a moment ago.
             with database.write() as con:
                 row = con.execute("SELECT bytes, digest FROM samples WHERE id = ?", (said.sample_id,)).fetchone()
                 if row is not None:

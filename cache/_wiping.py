@@ -71,7 +71,7 @@ def wipe_copies(folder: Folder, found: Found, name: str | None, how: Forgetting,
             remove_aside(file)
     for left in folder.path.glob(f"{folder.catalogue.name}{MARK}*-*"):
         if left not in aside(folder.path) and not os.path.lexists(f"{left}".rpartition("-")[0]):
-            remove_aside(left)  # what lay beside a catalogue that somebody has taken away
+            remove_aside(left)  # what lay next to a catalogue that somebody has taken away
     _copies.drop_part(folder)
 
 

@@ -33,7 +33,7 @@ def build_prompt(
             genre,
             mood,
             f"featuring {_listed(instruments)}" if _listed(instruments) else None,
-            # Not "chords": that word asks the procedural engine for somebody who plays them, also beside drums.
+            # Not "chords": that word asks the procedural engine for somebody who plays them, also together with drums.
             f"over {' '.join(chord.strip() for chord in chords)}" if chords else None,
             key_name(canonical_key(key)) if key else None,
             f"{bpm:g} bpm" if bpm is not None else None,

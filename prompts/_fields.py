@@ -115,7 +115,7 @@ ModelName = Annotated[str, Strict(), AfterValidator(plain_text), _at_most(200)]
 Temperature = Annotated[_Number, Field(ge=0, le=2)]
 """How far the engine strays; 0 takes the likeliest code each time."""
 TopK = Annotated[_Integer, Field(ge=0, le=500)]
-"""Draw from so many likeliest codes; 0 = off."""
+"""Draw from this many likeliest codes; 0 = off."""
 TopP = Annotated[_Number, Field(ge=0, le=1)]
 """Draw from the likeliest codes that together have this probability; 0 and 1 = off."""
 Guidance = Annotated[_Number, Field(ge=0, le=10)]
@@ -133,4 +133,4 @@ QualityMode = Literal["draft", "balanced", "high"]
 AudioId = Annotated[str, Strict(), Field(pattern=r"^[0-9a-f]{32}$")]
 """32 hexadecimal digits: an upload's ``audio_id``, or the id of a kept sample."""
 SourceUse = Literal["melody", "continuation", "variation"]
-"""What given audio is for: its tune is followed, it goes on, or it is varied."""
+"""What given audio is for: its tune is followed, it continues, or it is varied."""

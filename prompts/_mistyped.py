@@ -12,7 +12,7 @@ from prompts._spelling import meant_words
 
 _MAKEABLE = re.compile(r"(?:gen|musicgen)_([a-z0-9_]+)")
 _LETTERS_FOR_TWO = 6
-"""Two edits are a typing error in words of so many letters; in shorter ones a single edit is."""
+"""Two edits are a typing error in words of this many letters; in shorter ones a single edit is."""
 
 
 def mistyped(name: str, kept: Collection[str], limit: int = 3) -> list[str]:

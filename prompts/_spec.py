@@ -178,7 +178,7 @@ class SampleSpec(BaseModel):
 
         A missing seed comes from the digest of everything else: the same words give the same sound.
 
-        Raises ValueError (ValidationError) when ``engine`` or ``model`` is no name.
+        Raises ValueError (ValidationError) when ``engine`` or ``model`` is not a name.
         """
         spec = _changed(self.complete(), engine=engine, model=model)
         if spec.seed is not None:

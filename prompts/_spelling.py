@@ -56,7 +56,7 @@ def _once(word: str) -> str:
 
 @cache
 def meant_words() -> frozenset[str]:
-    """Words that are no typing errors."""
+    """Words that are not typing errors."""
     return frozenset(_vocabulary())
 
 

@@ -32,7 +32,7 @@ class Stem:
     spec: SampleSpec
     """What makes it."""
     tags: tuple[str, ...]
-    """Words to find it by, beside those of its prompt."""
+    """Words to find it by, besides those of its prompt."""
     aliases: tuple[str, ...]
     """Short names that patterns use for it (``bd``)."""
     roots: tuple[SampleSpec, ...] = ()

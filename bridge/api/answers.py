@@ -53,7 +53,7 @@ def chosen_format(asked: str | None, accept: str, default: str) -> str:
 
 
 def _part(text: str) -> tuple[str, float]:
-    """One part of Accept: its media type, and how much it is wanted; what is refused is no type."""
+    """One part of Accept: its media type, and how much it is wanted; what is refused is not a type."""
     media_type, *parameters = (word.strip() for word in text.split(";"))
     quality = next((word[2:] for word in parameters if word.startswith("q=")), "1")
     try:

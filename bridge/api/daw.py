@@ -55,7 +55,7 @@ async def post_job(request: web.Request) -> web.StreamResponse:
     ticket, *others = await ask_once(request, order, priority=Priority[body.priority.upper()])
     answer: dict[str, Any] = {
         "job_id": ticket.id,
-        # However soon it is begun: clients of this contract compare with this one word.
+        # However soon it is started: clients of this contract compare with this one word.
         "status": str(State.QUEUED),
         "message": f"Accepted. GET /api/v1/status/{ticket.id} says how it goes.",
         "created_at": utc(ticket.created),

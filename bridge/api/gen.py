@@ -111,7 +111,7 @@ def _wait_seconds(request: web.Request) -> float:
 
 
 def _number(text: str) -> float | str:
-    """The number, or the text itself: what is no number is refused where the range is known."""
+    """The number, or the text itself: what is not a number is refused where the range is known."""
     try:
         return float(text)
     except ValueError:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 REQUEST_ID = "X-Request-Id"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ELSEWHERE = "(none)"
-"""The route of a request that met none: what strangers make up is no label."""
+"""The route of a request that met none: what strangers make up is not a label."""
 
 
 async def get_metrics(request: web.Request) -> web.StreamResponse:

@@ -20,7 +20,7 @@ class Form:
 
     request: web.Request
     most_parts: int
-    """A form with so many parts is refused."""
+    """A form with this many parts is refused."""
     advice: str
     """What to do about a form that cannot be read: the end of a sentence."""
     fewer: str

@@ -24,7 +24,7 @@ from bridge.sounds.tickets import visible_ticket
 UPLOADS = web.AppKey("uploads", Uploads)
 
 _BESIDE = 1 << 20
-"""Bytes that a body may have beside the file."""
+"""Bytes that a body may have besides the file."""
 _MOST_PARTS = 32
 
 

@@ -15,7 +15,7 @@ from bridge.sounds.snapshots import Document
 from bridge.sounds.turns import Turns, client_of
 
 STUCK_SECONDS = 10.0
-"""A client that takes nothing for so long is dropped: others of the same address may be waiting."""
+"""A client that takes nothing for this long is dropped: others of the same address may be waiting."""
 
 _CACHE = "no-cache"
 """Kept by browsers, and asked for at each use."""

@@ -27,7 +27,7 @@ FORMATS: Mapping[str, Format] = {
 BY_SUFFIX: Mapping[str, str] = {each.suffix: name for name, each in FORMATS.items()}
 
 PEAKS = "peaks"
-"""The outline of a sample. It is made, kept and sent as the formats are, but it is no audio."""
+"""The outline of a sample. It is made, kept and sent as the formats are, but it is not audio."""
 
 
 def content_type(name: str) -> str:

@@ -176,7 +176,7 @@ def create_musicgen_model(model_size: str | None = None, **settings: Any) -> Mus
 def save_audio_file(audio: npt.ArrayLike, path: str | Path, sample_rate: int | None = None) -> Path:
     """Write audio of shape (frames,) or (channels, frames), -1..1, to ``path``: .wav, .24.wav, .flac, .ogg or .mp3.
 
-    ``sample_rate``: Hz; without it that of the audio, else 24000. Raises InvalidRequest for what is no audio or a
+    ``sample_rate``: Hz; without it that of the audio, else 24000. Raises InvalidRequest for what is not audio or a
     format that is not known, OSError when the file cannot be written.
     """
     path = Path(path)

@@ -63,7 +63,7 @@ class ServerMaker:
 
     async def forget(self, wish: Mapping[str, Any]) -> dict[str, Any]:
         """See Maker."""
-        # Every file is written anew: with many of them it takes its time, and says nothing meanwhile.
+        # Every file is written again: with many of them it takes its time, and says nothing meanwhile.
         patient = ClientTimeout(total=None, sock_connect=5.0)
         return await self._json("POST", "/forget", json=dict(wish), timeout=patient)
 

@@ -61,7 +61,7 @@ PARTS: Final = (
 )
 BY_NAME: Final = {part.name: part for part in PARTS}
 BESIDES: Final = ("-wal", "-shm", "-journal")
-"""What SQLite puts beside a database."""
+"""What SQLite puts next to a database."""
 
 _MASTER: Final = re.compile(r"masters/([0-9a-f]{2})/\1[0-9a-f]{14,62}\.wav")
 _WORD: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"

@@ -18,7 +18,10 @@ _MANY: Final = 5
 
 
 def odd_part(part: Part, data: Path, rebuild: str) -> Iterator[Finding]:
-    """Is a part, or what SQLite puts beside it, no file (or folder), or not to be read? ``rebuild``: how to rebuild."""
+    """What is wrong where a part, or what SQLite puts next to it, is not a file (or folder) or cannot be read.
+
+    ``rebuild``: how to rebuild.
+    """
     path = data / part.name
     if odd := oddity(path, "folder" if part.folder else "file"):
         if odd.right:
@@ -41,7 +44,7 @@ def odd_part(part: Part, data: Path, rebuild: str) -> Iterator[Finding]:
 
 
 def odd_masters(odd: Mapping[str, Odd], listed: Listing, data: Path) -> Iterator[Finding]:
-    """Masters, by the sample's id, that are no files or cannot be read."""
+    """Masters, by the sample's id, that are not files or cannot be read."""
     barred = [each for each, why in odd.items() if why.right]
     if barred:
         text = (

@@ -63,7 +63,7 @@ class ProgressBar:
 
 
 def cut(text: str, columns: int) -> str:
-    """Shorten ``text`` to so many columns of a terminal; wide characters take two, combining ones none."""
+    """Shorten ``text`` to this many columns of a terminal; wide characters take two, combining ones none."""
     kept, used = "", 0
     for character in text:
         wide = unicodedata.east_asian_width(character) in "WF"

@@ -41,8 +41,8 @@ def open_quietly(file: Path, data: Path | None = None) -> Iterator[sqlite3.Conne
 
     Raises sqlite3.Error and OSError.
 
-    While somebody uses it, it is read beside them. Otherwise it is read as if it could not change; what a killed
-    process left in a log beside it is seen in a copy, since reading it in place would fold it in.
+    While somebody uses it, it is read alongside them. Otherwise it is read as if it could not change; what a killed
+    process left in a log next to it is seen in a copy, since reading it in place would fold it in.
     """
     if holder(data or file.parent) is not None:
         yield from _connected(file, "mode=ro")

@@ -1,6 +1,6 @@
 """``sample-bridge batch``: make many sounds, one prompt per line.
 
-What was made is kept, so a batch that was stopped goes on where it was when the same command is given again.
+What was made is kept, so a batch that was stopped continues where it was when the same command is given again.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ async def _make_all(
     extension: str,
     at_once: int,
 ) -> None:
-    """Make all lines, so many at a time. Raises what makes going on pointless."""
+    """Make all lines, this many at a time. Raises what makes going on pointless."""
     waiting = iter(enumerate(lines))
 
     async def work(maker: Maker) -> None:

@@ -112,7 +112,7 @@ async def _find(name: str, check: Check, probe: Probe) -> CheckResult:
         return CheckResult(name, FAILED, str(failed))
     except NotTried as reason:
         return CheckResult(name, NOT_TRIED, str(reason))
-    except Exception as error:  # whatever a server may answer, the other checks go on
+    except Exception as error:  # whatever a server may answer, the other checks continue
         return CheckResult(name, FAILED, f"{type(error).__name__}: {error}")
 
 

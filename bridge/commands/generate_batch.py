@@ -27,7 +27,7 @@ def add_parser(subparsers: SubParsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make every line; the folder is made when it is not there. Repeated, it goes on where it was stopped."""
+    """Make every line; the folder is made when it is not there. Repeated, it continues where it was stopped."""
     if args.output_dir is not None:
         try:
             args.output_dir.mkdir(parents=True, exist_ok=True)

@@ -99,7 +99,7 @@ def _audio(path: Path) -> dict[str, Any] | None:
 def _unchanged(
     path: Path, form: str, audio: Mapping[str, Any] | None, provenance: Mapping[str, Any] | None
 ) -> bool | None:
-    """Is the audio still the very one that was made? None: this format cannot tell."""
+    """Is the audio still exactly the one that was made? None: this format cannot tell."""
     if audio is None or provenance is None or (form, audio["encoding"]) not in _LOSSLESS:
         return None
     from bridge.audio.files import codecs

@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 ANSWER_SECONDS: Final = 5.0
 """How long one attempt may take, from the name's look-up to the status."""
 ANSWER_BYTES: Final = 1024
-"""Of the answer's body so much is taken in at most, and thrown away."""
+"""Of the answer's body this much is taken in at most, and thrown away."""
 ATTEMPTS: Final = 14
-"""After so many, over some seven hours, a callback is given up."""
+"""After this many, over some seven hours, a callback is given up."""
 _FIRST_SECONDS, _LONGEST_SECONDS = 2.0, 3600.0
 _LOOK_UP_SECONDS = 3.0
 _LONGEST_URL = 2048

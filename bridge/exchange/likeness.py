@@ -2,7 +2,7 @@
 
 Tempo and key are taken as they are; timbre becomes words that any engine understands, and ten octave levels for
 engines that can follow them. ``cfg_coef`` says how strongly. An engine that can hear audio is given the upload itself:
-it follows its melody, goes on from its end, or varies it.
+it follows its melody, continues from its end, or varies it.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class LocalFolder:
         await FILES.run(shutil.rmtree, folder, ignore_errors=True)
 
     def path(self, key: str) -> Path:
-        """The file of a key. Raises ValueError for anything that is no key of ours."""
+        """The file of a key. Raises ValueError for anything that is not a key of ours."""
         if not _KEY.fullmatch(key):
             raise ValueError(f"{key[:80]!r} is not a key")
         return self._folder / key

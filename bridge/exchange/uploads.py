@@ -1,7 +1,7 @@
 """Uploads: audio that other people send, checked, kept and described.
 
 The bytes are read by nothing but a child process under limits (``bridge.audio.files.reader``); what is kept is what it
-has decoded and written anew, under a name made of the bytes' digest. Nothing of the sender's names is kept.
+has decoded and written again, under a name made of the bytes' digest. Nothing of the sender's names is kept.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ MOST_WAITING = 16
 MOST_RECEIVED = 32
 """Files that are on their way in, or wait to be read."""
 STALLED_SECONDS = 2.0
-"""A file of which nothing has come for so long gives way to another one, when all places are taken."""
+"""A file of which nothing has come for this long gives way to another one, when all places are taken."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _SECONDS = 120.0
@@ -60,7 +60,7 @@ class Upload:
     audio_id: str
     """32 hexadecimal digits: the same bytes have the same."""
     features: dict[str, Any]
-    """See ``bridge.audio.analysis.features``; beside them duration (seconds), sample_rate, channels and format."""
+    """See ``bridge.audio.analysis.features``; besides them duration (seconds), sample_rate, channels and format."""
 
 
 def looks_like_audio(head: bytes) -> bool:

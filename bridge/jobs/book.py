@@ -68,20 +68,20 @@ class Book:
             self._later(self._journal.accept, self._entry(ticket, ticket.job.priority))
 
     def moved(self, ticket_ids: Sequence[str], state: State, started: float | None) -> None:
-        """Note that the work for these tickets has begun, or waits again without having failed."""
+        """Note that the work for these tickets has started, or waits again without having failed."""
         self._later(self._journal.moved, ticket_ids, state, started)
 
     def ended(self, ticket: Ticket) -> None:
         """Note how a ticket ended."""
         job = ticket.job
         error = _plain_error(job.error if ticket.state is not State.COMPLETED else None)
-        # Of a ticket that is withdrawn the job may go on.
+        # Of a ticket that is withdrawn the job may continue.
         ended = time.time() if job.ended is None else job.ended
         outcome = self._to_plain(ticket.outcome)
         self._later(self._journal.ended, ticket.id, ticket.state, ended, error, outcome)
 
     async def reopen(self, newest: int) -> tuple[list[Ticket], list[Ticket]]:
-        """Unfinished tickets of earlier runs, and so many of the newest that ended; oldest first, each with its job."""
+        """Unfinished tickets of earlier runs, and this many of the newest ended; oldest first, each with its job."""
 
         def read() -> tuple[list[Ticket], list[Ticket]]:
             unfinished, ended = _twice(self._journal.reopen, newest)
@@ -118,7 +118,7 @@ class Book:
 
         def give_up() -> None:
             nonlocal impatient
-            impatient = answer.cancel()  # False for what has begun
+            impatient = answer.cancel()  # False for what has started
 
         timer = asyncio.get_running_loop().call_later(self._writer.patience, give_up)
         try:
@@ -232,7 +232,7 @@ class Book:
     def _outcome(self, plain: Any) -> Any:
         try:
             return self._from_plain(plain)
-        except Exception as error:  # a catalogue that is damaged in one place is no reason not to start
+        except Exception as error:  # a catalogue that is damaged in one place does not keep the server from starting
             logger.warning("where a sound of an earlier run went cannot be read: %s", failure(error))
             return None
 

@@ -34,7 +34,7 @@ from bridge.jobs.records import JobRecord, TicketRecord, job_record
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
-"""A job that was running at so many unclean ends of the server is given up: it may well be their cause."""
+"""A job that was running at this many unclean ends of the server is given up: it may well be their cause."""
 MOST_TICKETS = 1024
 """So many may wait for one job: a thousand players may ask for one sound in the same moment."""
 TICKETS_PER_JOB = 16
@@ -58,8 +58,8 @@ class EmbeddedQueue:
     """Runs jobs as tasks on the event loop; ``run`` awaits the engine's process.
 
     ``capacity(lane)``: how many jobs of a lane may run at once. ``gives_way(lane)``: is a running pre-generation
-    stopped, to be begun again later, when somebody more urgent would have to wait for it? ``repeatable(lane)``: may
-    what was running when the server ended be begun again at its next start? ``estimate(job)``: expected seconds of the
+    stopped, to be started again later, when somebody more urgent would have to wait for it? ``repeatable(lane)``: may
+    what was running when the server ended be started again at the next one? ``estimate(job)``: expected seconds of the
     whole job, None when unknown. ``limit``: how many jobs may wait; ``MOST_TICKETS`` for one job and
     ``TICKETS_PER_JOB`` times ``limit`` for all say how many may wait for them. ``job_seconds``: deadline of one job.
     ``kept``: how many tickets are remembered, half as many ended ones at the least. ``book``: where promises are
@@ -103,7 +103,7 @@ class EmbeddedQueue:
         self._closed = False
 
     async def check_room(self, key: str, count: int) -> None:
-        """Raise Busy when so many tickets for a key would be refused; see JobQueue."""
+        """Raise Busy when this many tickets for a key would be refused; see JobQueue."""
         job = self._alive.get(key)
         if job is None:
             if self._count(State.QUEUED) >= self._limit:
@@ -407,7 +407,7 @@ class EmbeddedQueue:
         job.progress = Progress(1.0 if state is State.COMPLETED else job.progress.fraction, 0.0)
         if self._alive.get(job.key) is job:
             del self._alive[job.key]
-        if self._book and error and error.code == _STOPPING:  # it goes on at the next start: this is not its end
+        if self._book and error and error.code == _STOPPING:  # it continues at the next start: this is not its end
             self._book.moved(list(job.tickets), State.QUEUED, job.started)
             for ticket in job.tickets.values():
                 self._finish(ticket)

@@ -35,7 +35,7 @@ class AskEnded:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A job's work has begun, once for each job: one that gave way to another and is begun again is not told again."""
+    """A job's work has started, once for each job: one that gave way and is started again is not told again."""
 
     job: Job
 

@@ -24,7 +24,7 @@ TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
 
 class Priority(IntEnum):
-    """Who goes first: smaller numbers do."""
+    """Smaller numbers go first."""
 
     PLAYER = 0
     BATCH = 10

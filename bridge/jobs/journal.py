@@ -1,6 +1,6 @@
 """What was accepted, on disk: a job that was promised is finished or reported failed, whatever is killed when.
 
-One SQLite file beside the catalogue. A ticket is written before its asker is answered, and again when it ended; what
+One SQLite file next to the catalogue. A ticket is written before its asker is answered, and again when it ended; what
 has not ended when the file is opened is handed back to the queue. ``attempts`` counts the starts that a job has not
 survived: one that takes the server down again and again is given up.
 
@@ -29,10 +29,10 @@ from cache import statements
 logger = logging.getLogger(__name__)
 
 KEPT: Final = 10_000
-"""So many ended tickets are remembered, and so many Idempotency-Keys."""
+"""This many ended tickets are remembered, and this many Idempotency-Keys."""
 KEPT_SECONDS: Final = 86400.0
 PRUNED_EVERY: Final = 500
-"""Old tickets go whenever so many new ones have come."""
+"""Old tickets go whenever this many new ones have come."""
 _PIECE = 5000
 """Rows of an older version that go in one transaction: some 20 ms."""
 
@@ -145,7 +145,7 @@ class Journal:
             raise
 
     def moved(self, ids: Iterable[str], state: State, started: float | None) -> None:
-        """Note that the work of these tickets has begun, or waits again after a clean stop."""
+        """Note that the work of these tickets has started, or waits again after a clean stop."""
         with self._file.using() as con:
             con.executemany(
                 "UPDATE tickets SET state = ?, started = ? WHERE id = ?",
@@ -164,7 +164,7 @@ class Journal:
         self._unfinished.pop(ticket_id, None)
 
     def reopen(self, newest: int = 1000) -> tuple[list[Entry], list[Entry]]:
-        """Return what is unfinished, oldest first, and so many of the newest that have ended, oldest first.
+        """Return what is unfinished, oldest first, and this many of the newest that have ended, oldest first.
 
         Jobs that were running have not survived a start: their ``attempts`` grow by one. Old ended tickets go.
         """
@@ -201,7 +201,7 @@ class Journal:
     def forget(self, keys: Collection[str] | None, names: Collection[str] = ()) -> None:
         """Drop ended tickets of these keys, or that asked for one of these sounds; None drops all that have ended.
 
-        The file is written anew: freed pages keep what stood in them.
+        The file is written again: freed pages keep what stood in them.
         """
         which = "" if keys is None else (
             " AND (key IN (SELECT value FROM json_each(?))"
@@ -222,7 +222,7 @@ class Journal:
         self._file.clean()
 
     def tidy(self) -> bool:
-        """Remove a piece of what an older version has left; is there more? In the end the file is written anew."""
+        """Remove a piece of what an older version has left; is there more? In the end the file is written again."""
         with self._file.using() as con:
             if not con.execute("SELECT 1 FROM sqlite_schema WHERE name = 'old_tickets'").fetchone():
                 return False

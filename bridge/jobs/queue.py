@@ -41,7 +41,7 @@ class JobQueue(Protocol):
     """
 
     async def check_room(self, key: str, count: int) -> None:
-        """Raise Busy when so many tickets for ``key`` would be refused: who wants several is given all or none."""
+        """Raise Busy when this many tickets for ``key`` would be refused: a request for several gets all or none."""
         ...
 
     async def submit(self, key: str, lane: str, work: Work, *, priority: int, claim: Claim) -> Ticket:

@@ -15,7 +15,7 @@ from bridge.jobs.job import Job, Progress, State, Ticket
 
 @dataclass(eq=False, slots=True)
 class JobRecord:
-    """A job while it goes on, and after its end while somebody may ask about it."""
+    """A job while it continues, and after its end while somebody may ask about it."""
 
     key: str
     lane: str

@@ -11,7 +11,7 @@ from typing import NamedTuple
 SECONDS = 3.0
 """How long the program may take."""
 FRESH_SECONDS = 5.0
-"""An answer is good for so long: several scrapes at once start one program."""
+"""An answer is good for this long: several scrapes at once start one program."""
 _QUERY = "--query-gpu=index,utilization.gpu,memory.used,memory.total"
 _MIB = 2**20
 

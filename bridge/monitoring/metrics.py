@@ -198,7 +198,7 @@ class _Standing(Collector):
 
 
 def bare_model(model: str) -> str:
-    """A hub id as it is, of a folder its last part: paths are no labels."""
+    """A hub id as it is, of a folder its last part: paths are not labels."""
     return Path(model).name if model.startswith((".", "~", "/")) or "\\" in model else model
 
 

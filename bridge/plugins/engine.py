@@ -63,7 +63,7 @@ class EngineInfo:
     speed: float | None = None
     """Seconds of audio that it makes in a second here, measured; None: not measured yet."""
     paid: bool = False
-    """True when a request may cost money: one that has been begun is never repeated by itself, whatever happens."""
+    """True when a request may cost money: one that has been started is never repeated by itself, whatever happens."""
 
     def __post_init__(self) -> None:
         # JSON has no tuples
@@ -103,12 +103,12 @@ class Engine(Protocol):
 
 @runtime_checkable
 class ConditionedEngine(Engine, Protocol):
-    """An engine whose ``info.conditions`` says that it can be given audio beside the words."""
+    """An engine whose ``info.conditions`` says that it can be given audio besides the words."""
 
     def stream_from(self, spec: Spec, seconds: float | None, report: Report, source: Clip) -> Iterator[Clip]:
         """Do as ``stream`` does, with ``source`` as ``spec.source_as`` says.
 
-        ``melody``: its tune is followed. ``continuation``: the clip goes on where ``source`` ends; what is yielded is
+        ``melody``: its tune is followed. ``continuation``: the clip continues where ``source`` ends; what is yielded is
         new, none of ``source`` is in it. ``variation``: the clip is another version of it.
         """
         ...
@@ -116,10 +116,10 @@ class ConditionedEngine(Engine, Protocol):
 
 @runtime_checkable
 class FillingEngine(Engine, Protocol):
-    """An engine that can make a part of a clip anew: seams of loops are mended with it."""
+    """An engine that can make a part of a clip again: seams of loops are mended with it."""
 
     def fill(self, spec: Spec, clip: Clip, start: float, end: float, report: Report) -> Clip:
-        """Answer ``clip`` with what lies between two seconds made anew, to go with the rest and with the words.
+        """Answer ``clip`` with what lies between two seconds made again, to go with the rest and with the words.
 
         It is as long as it was; what lies outside need not be the same, and is not used.
         """

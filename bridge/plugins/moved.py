@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Old names of modules: what the documentation taught goes on for two versions, any other names its new place."""
+"""Old names of modules: what the documentation taught continues for two versions, any other names its new place."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ class Clients:
         self._remote: dict[str, str | None] = {}
         self._wrong: dict[str, int] = {}
         self._room: dict[str, str] = {}
-        """Where each hears what goes on, once it has said hello."""
+        """Where each hears what continues, once it has said hello."""
         self.spoke: set[str] = set()
-        """Who has sent a message that was allowed."""
+        """Clients that have sent a message that was allowed."""
 
     def came(self, sid: str, request: web.Request) -> None:
         """A client has connected; the guard has looked at its handshake."""
@@ -61,7 +61,7 @@ class Clients:
         return next((sid for sid in self._of if not self.has_key(sid)), None)
 
     async def show(self, sid: str, token: str) -> None:
-        """A client shows a key in a message. A wrong one is no error: it may read, as without. Raises Busy."""
+        """A client shows a key in a message. A wrong one is not an error: it may read, as without. Raises Busy."""
         caller = self._of.get(sid)
         if caller is None:
             return
@@ -84,7 +84,7 @@ class Clients:
         return caller
 
     async def listen(self, sid: str) -> None:
-        """Let a client hear what goes on, as far as it may."""
+        """Let a client hear what continues, as far as it may."""
         caller = self._of.get(sid)
         if caller is None:
             return

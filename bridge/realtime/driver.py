@@ -52,7 +52,7 @@ class UncompressedWebSocket(stock.WebSocket):  # type: ignore[misc]
         try:
             await self.handler(self)
         except Exception as error:
-            # engineio takes care of every broken packet but the one whose first character is no number: there its
+            # engineio takes care of every broken packet but the one whose first character is not a number: there its
             # handler ends, and would leave the client connected for ever.
             logger.debug("a client sent something that is not a packet: %r", error)
             self._outbox.put_nowait(None)

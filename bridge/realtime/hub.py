@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 HEAD_SECONDS = 10.0
 SILENT_SECONDS = 60.0
-"""A connection that has said nothing of ours for so long after it was opened is closed."""
+"""A connection that has said nothing of ours for this long after it was opened is closed."""
 KEYLESS_SHARE = 4
 """Where there are keys, one address may have so small a part of the places for clients without one: a quarter."""
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -351,6 +351,6 @@ def _answering(handler: Handler, service: SampleService, metrics: Metrics) -> Ca
 
 
 def _playing_bpm(data: dict[str, Any]) -> float | None:
-    """``hint_bpm``: the tempo of the pattern in which a name turned up; anything odd is no hint."""
+    """``hint_bpm``: the tempo of the pattern in which a name turned up; anything odd is not a hint."""
     hint = data.get("hint_bpm")
     return float(hint) if isinstance(hint, int | float) and not isinstance(hint, bool) and 20 <= hint <= 400 else None

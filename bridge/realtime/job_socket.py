@@ -27,7 +27,7 @@ MAX_MESSAGE_BYTES = 4096
 MAX_WAITING = 1000
 """Jobs whose news wait for one client: one further behind is dropped."""
 SEND_SECONDS = 5.0
-"""A client that takes nothing for so long is dropped."""
+"""A client that takes nothing for this long is dropped."""
 MAX_MISTAKES = 10
 """Messages that cannot be understood until the connection is closed."""
 PING_SECONDS = 20.0

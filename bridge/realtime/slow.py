@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 MAX_QUEUED = 500
 """Packets of 1 to 2 KB: a client further behind than that is dropped even if it reads."""
 STUCK_SECONDS = 4
-"""A client for which something waits, and which has taken nothing for so long, has stopped reading."""
+"""A client for which something waits, and which has taken nothing for this long, has stopped reading."""
 
 
 class _Look(NamedTuple):

@@ -27,11 +27,11 @@ logger = logging.getLogger(__name__)
 
 AHEAD_CHUNKS = 3
 AHEAD_SECONDS = 1.0
-"""A client is never sent more than so much, whichever is longer, before it is to be heard."""
+"""A client is never sent more than this much, whichever is longer, before it is to be heard."""
 MARGIN_SECONDS = 0.15
 """So much earlier than a client needs it the next chunk is cut."""
 SEND_SECONDS = 4.0
-"""A client that takes nothing for so long has stopped reading: it is dropped."""
+"""A client that takes nothing for this long has stopped reading: it is dropped."""
 IDLE_SECONDS = 30.0
 """A client that says nothing, and for which nothing plays, is asked to come back."""
 MAX_MISTAKES = 10
@@ -274,7 +274,7 @@ class _Session:
 
     @staticmethod
     def _patience(stream: Stream, begun: float) -> float | None:
-        """Seconds until the client has heard all, a little less; ``begun``: when it began, seconds from now."""
+        """Seconds until the client has heard all, a little less; ``started``: when it began, seconds from now."""
         return max(0.0, begun + stream.seconds_sent - MARGIN_SECONDS) if stream.seconds_sent else None
 
     async def _send_chunk(self, chunk: AudioChunk) -> None:

@@ -104,7 +104,7 @@ def current_caller() -> Caller:
 
 @contextlib.contextmanager
 def calling(caller: Caller) -> Iterator[None]:
-    """Everything inside is asked for by ``caller``; tasks that are begun inside keep it."""
+    """Everything inside is asked for by ``caller``; tasks that are started inside keep it."""
     token = _caller.set(caller)
     try:
         yield

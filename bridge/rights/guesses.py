@@ -18,7 +18,7 @@ FIRST_SECONDS = 0.05
 """Delay of an address's first wrong key; each further one doubles it."""
 MOST_SECONDS = 5.0
 FORGET_SECONDS = 600.0
-"""An address that has been quiet for so long begins anew."""
+"""An address that has been quiet for this long begins again."""
 MOST_ADDRESSES = 1024
 MOST_HELD = 128
 """Answers that are held back at the same time, of all addresses; further wrong keys are told to come later."""

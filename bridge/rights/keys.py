@@ -11,7 +11,7 @@ from bridge.errors import StartupError
 from bridge.settings import Settings
 
 SUBPROTOCOL = "sample-bridge"
-"""What a browser's WebSocket offers beside its key."""
+"""What a browser's WebSocket offers next to its key."""
 _KEY_PROTOCOL = f"{SUBPROTOCOL}.key."
 
 
@@ -45,7 +45,7 @@ def key_name(settings: Settings, given: str | None) -> str | None:
     """Name who shows the key ``given``; empty for the one key without a name, None where it is nobody's."""
     if given is None:
         return None
-    # surrogatepass: header bytes that are no UTF-8, and JSON's "\\ud800", arrive as lone surrogates
+    # surrogatepass: header bytes that are not UTF-8, and JSON's "\\ud800", arrive as lone surrogates
     shown = given.encode("utf-8", "surrogatepass")
     found = [name for name, key in settings.all_keys.items() if hmac.compare_digest(key.encode(), shown)]
     return found[0] if found else None

@@ -20,7 +20,7 @@ _TAG_WEIGHT = 1.5
 
 
 def recipe_of(info: EngineInfo, rate: int = DEFAULT_RATE) -> str:
-    """What decides how a spec sounds, beside the spec: the engine's revision, finishing's version and rate."""
+    """What decides how a spec sounds, besides the spec: the engine's revision, finishing's version and rate."""
     return f"{info.name}/{info.revision}/{RECIPE}" + (f"/{rate}" if rate != DEFAULT_RATE else "")
 
 

@@ -53,7 +53,7 @@ class Library:
     ) -> None:
         self._store = store
         self.happenings = happenings or Happenings()
-        """Who is told of every numbered event, in order."""
+        """Callbacks that are told of every numbered event, in order."""
         self._files = files or FileMaker()
         self._on_failure: list[Callable[[], None]] = []
         self._counted = 0
@@ -107,7 +107,7 @@ class Library:
     ) -> Published:
         """Call a changing method of the store, one at a time, and tell everybody what it published.
 
-        Once begun it is done and told, even when the caller is cancelled. A change that has to wait too long for the
+        Once started it is done and told, even when the caller is cancelled. A change that has to wait too long for the
         ones before it is refused as Busy, unless it is ``patient``: for what was made already, and must not be lost.
         """
 
@@ -245,7 +245,7 @@ class Library:
         return self._store.delivery(sample_id, extension).exists()
 
     async def wav(self, sample: Sample, channels: int) -> bytes:
-        """A WAV file for other programs, with so many channels. Raises NotFound when the sample is gone."""
+        """A WAV file for other programs, with this many channels. Raises NotFound when the sample is gone."""
         described = replace(_described(sample), channels=channels)
 
         def make() -> bytes:

@@ -38,7 +38,7 @@ class TakeMaker:
         return info is not None and not info.instant and not info.paid
 
     def repeatable(self, lane: str) -> bool:
-        """May work of this engine that was begun be begun again? Not where it may have been paid already."""
+        """May work of this engine that was started be started again? Not where it may have been paid already."""
         return not self._engines.is_paid(lane)
 
     def estimate(self, job: Job) -> float | None:

@@ -38,7 +38,7 @@ SAME: Final = {
 """Our names and what the other contracts call the same value."""
 
 RESERVED: Final = "reserved_name"
-"""Code of the error for a name that Strudel has itself; ``offered`` beside it says what to use instead."""
+"""Code of the error for a name that Strudel has itself; ``offered`` next to it says what to use instead."""
 
 MAX_VARIATIONS: Final = 16
 MAX_ROOTS: Final = 8
@@ -183,7 +183,7 @@ class StemBody(GenerateBody):
 def read_body(document: Any, model: type[GenerateBody]) -> tuple[dict[str, Any], GenerateBody]:
     """Validate a JSON document; ``null`` means absent, unknown fields are ignored.
 
-    Raises pydantic's ValidationError, and InvalidRequest when the document is no object.
+    Raises pydantic's ValidationError, and InvalidRequest when the document is not an object.
     """
     if document is None:
         document = {}

@@ -77,7 +77,7 @@ class Placer:
     async def _place_ended(self, tickets: Sequence[Ticket], kept: Sample | None, new: NewSample | None) -> list[Placed]:
         """Put one sample into the slot of every ticket; their jobs end with it, which is an event of its own.
 
-        From here on there is no way back: a cancelled caller is held until it is done, and goes on.
+        From here on there is no way back: a cancelled caller is held until it is done, and continues.
         """
         placing = {ticket.id for ticket in tickets}
         self._placing |= placing
@@ -181,7 +181,7 @@ async def remove_takes(takes: Iterable[NewSample]) -> None:
 
 
 async def _not_to_be_cancelled(work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work`` to its end whoever cancels, and then go on."""
+    """Await ``work`` to its end whoever cancels, and then continue."""
     task = asyncio.create_task(work)
     while not task.done():
         with contextlib.suppress(asyncio.CancelledError):

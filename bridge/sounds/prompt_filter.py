@@ -52,7 +52,7 @@ class Prompts:
 
 
 def list_filter(text: str) -> PromptFilter:
-    """Build a filter of a list: a word or phrase a line, ``#`` begins a remark, ``*`` at a word's end goes on.
+    """Build a filter of a list: a word or phrase a line, ``#`` begins a remark, ``*`` at a word's end continues.
 
     Letter case, width, accents and what stands between words make no difference; only whole words are found.
     """

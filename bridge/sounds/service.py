@@ -103,7 +103,7 @@ class SampleService:
         self.pages: Callable[[], int] = lambda: 0
         """How many pages are connected; sounds that they know are not evicted."""
         self.background = Background()
-        """What goes on until the service is closed."""
+        """What continues until the service is closed."""
         self._telling = Background()
         """What follows an end, and is waited for."""
 
@@ -221,7 +221,7 @@ class SampleService:
     # ------------------------------------------------------------------ from start to end
 
     def begin(self, engines: Sequence[str] = ()) -> None:
-        """Start what goes on while requests are answered: engines in this order, the upkeep of the store."""
+        """Start what continues while requests are answered: engines in this order, the upkeep of the store."""
         self.background.spawn(self._warm_up(engines or [self.choice.name]))
         self.background.spawn(self.library.sweep())
         self.background.spawn(self.library.copy_each_hour())

@@ -14,7 +14,7 @@ def client_of(key_name: str | None, address: str | None, origin: str | None) -> 
 
 
 class Turns:
-    """Who asks while an answer to the same client is under way waits, in the order of asking."""
+    """A request waits while an answer to the same client is under way, in the order of asking."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()

@@ -32,7 +32,7 @@ class Warnings:
 
     @property
     def known(self) -> list[Warned]:
-        """What is known now, without waiting for the disk; it is looked at again beside it."""
+        """What is known now, without waiting for the disk; it is looked at again in the background."""
         if time.monotonic() - self._looked > _SECONDS and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self.look())
         return [*(Warned(note, sounds=True) for note in (*self._notes, *self._library.notes)), *self._aside]

@@ -11,14 +11,14 @@ from prompts import Kind, SampleSpec
 OVERLAP_SECONDS: Final = 0.25
 """Over which one passage becomes the next."""
 CONTEXT_SECONDS: Final = 5.0
-"""How much of what was heard a model goes on from, where it can."""
+"""How much of what was heard a model continues from, where it can."""
 PASSAGE_SECONDS: Final = 8.0
 """Longest passage: long enough to cost little, short enough to be made while the one before plays."""
 STREAMED_SECONDS: Final = 24.0
-"""Longest passage of a model that is heard while it is made: with what it goes on from it fits into the 30 s that
+"""Longest passage of a model that is heard while it is made: with what it continues from it fits into the 30 s that
 MusicGen hears at once."""
 HEARD_SECONDS: Final = 24.0
-"""A loop goes round for so long before another takes its place: to make it costs most of what a stream costs."""
+"""A loop goes round for this long before another takes its place: to make it costs most of what a stream costs."""
 _FIRST_SECONDS = 0.5
 """Longest first passage: it is heard as soon as it is made."""
 _DEFAULT_BPM = 120.0
@@ -35,7 +35,7 @@ class Step:
     skip: float = 0.0
     """How much at its beginning was heard already."""
     round: float = 0.0
-    """After so many seconds it repeats itself, and may be heard as often as wanted; 0: it does not."""
+    """After this many seconds it repeats itself, and may be heard as often as wanted; 0: it does not."""
     again: int = 0
     """How many further rounds it is heard."""
     first: bool = False

@@ -1,4 +1,4 @@
-"""Passages that are being made, or heard; streams that want the very same one share it."""
+"""Passages that are being made, or heard; streams that want exactly the same one share it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SharedPassage:
     key: str
     passage: Passage
     round: float
-    """After so many seconds it repeats itself; 0: it does not."""
+    """After this many seconds it repeats itself; 0: it does not."""
     pcm: bytearray = field(default_factory=bytearray)
     rate: int = 0
     channels: int = 0
@@ -58,7 +58,7 @@ class SharedPassage:
         return max(0, len(self.pcm) - self.overlap_bytes)
 
     def seconds(self, size: int) -> float:
-        """How long so many bytes last."""
+        """How long this many bytes last."""
         return size / max(1, self.rate * self.frame_bytes)
 
     def read(self, at: int, size: int) -> bytes:
@@ -76,14 +76,14 @@ class SharedPassage:
         return part
 
     async def until(self, size: int) -> None:
-        """Wait until so many bytes are there, or all there will be. Raises what went wrong."""
+        """Wait until this many bytes are there, or all there will be. Raises what went wrong."""
         async with self.grown:
             await self.grown.wait_for(lambda: self.done or (self.rate and len(self.pcm) >= size))
         if self.error is not None:
             raise self.error
 
     async def ended(self, seconds: float | None) -> bool:
-        """Wait for its end, at most so long; True when it is there, also when it went wrong."""
+        """Wait for its end, at most this long; True when it is there, also when it went wrong."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds), self.grown:
                 await self.grown.wait_for(lambda: self.done)
@@ -103,7 +103,7 @@ class SharedPassages:
     def join(
         self, engine: EnginePool, info: EngineInfo, spec: SampleSpec, passage: Passage, tail: bytes, round_: float
     ) -> SharedPassage:
-        """Begin a passage, or join the one that others have begun; ``leave`` gives it back."""
+        """Begin a passage, or join the one that others have started; ``leave`` gives it back."""
         said = [spec.canonical(), passage.as_dict(), info.name, info.revision]
         key = hashlib.sha256(json.dumps(said).encode() + tail).hexdigest()
         shared = self._passages.get(key)

@@ -34,7 +34,7 @@ Quality = Literal["draft", "balanced", "high"]
 
 
 class StreamOptions(BaseModel):
-    """What a stream takes beside the fields of ``POST /generate``."""
+    """What a stream takes besides the fields of ``POST /generate``."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -232,7 +232,7 @@ class Stream:
         count = max(1, round(self.options.chunk_duration * shared.rate))
         if self._plan.seconds is not None:
             left = max(0, round((self._plan.seconds - self.seconds_sent) * shared.rate))
-            # What would be shorter than the fade is no chunk of its own.
+            # What would be shorter than the fade is not a chunk of its own.
             count = left if left < count + END_SECONDS * shared.rate else count
         return count * max(1, shared.frame_bytes)
 
@@ -289,7 +289,7 @@ class Stream:
         wanted = step(plan.spec, plan.info, self._number)
         seconds, ends = wanted.seconds, False
         if plan.seconds is not None and not wanted.round:
-            # Who goes round is cut where the stream ends; others need not be made longer than they are heard.
+            # A passage that repeats is cut where the stream ends; others are made no longer than they are heard.
             left = plan.seconds - begins
             ends = left <= seconds + 1e-6
             seconds = max(0.01, min(left, seconds))

@@ -1,4 +1,4 @@
-"""Tasks that go on while requests are answered."""
+"""Tasks that continue while requests are answered."""
 
 from __future__ import annotations
 

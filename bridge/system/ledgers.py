@@ -1,6 +1,6 @@
-"""The small files beside the catalogue: opened, set aside when they are damaged, and what is said of that then.
+"""The small files next to the catalogue: opened, set aside when they are damaged, and what is said of that then.
 
-A damaged file never keeps the server from starting: it is renamed with a date, a new one is begun, and as long as the
+A damaged file never keeps the server from starting: it is renamed with a date, a new one is started, and as long as the
 renamed file lies in the data folder, ``/health`` and ``sample-bridge doctor`` say what may have been lost.
 """
 
@@ -140,7 +140,7 @@ def put_aside(path: Path) -> Path:
 
 
 def open_ledger(path: Path, schema: Schema, **options: Any) -> sqlite3.Connection:
-    """Open a database (see cache.open_database); a damaged one is set aside, and a new one begun.
+    """Open a database (see cache.open_database); a damaged one is set aside, and a new one started.
 
     Raises StartupError for a newer version, else StorageFull, DiskFailed.
     """
@@ -245,7 +245,7 @@ class LedgerFile:
                 raise
 
     def clean(self) -> None:
-        """Write the file anew and empty its log: freed pages keep what stood in them. Raises as ``using``."""
+        """Write the file again and empty its log: freed pages keep what stood in them. Raises as ``using``."""
         with self.outside() as con:
             con.execute("VACUUM")
             con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -11,7 +11,7 @@ FILES      2        deliveries, uploads, stems and other files that are written
 =========  =======  ==================================================================================
 
 A disk that hangs keeps the threads of WRITES and FILES. What waits behind them is refused after ``patience`` seconds,
-or at once when too much waits, and everything else goes on. asyncio's own threads (``asyncio.to_thread``) are left to
+or at once when too much waits, and everything else continues. asyncio's own threads (``asyncio.to_thread``) are left to
 aiohttp, which reads the page's files and looks up addresses there.
 """
 
@@ -61,7 +61,7 @@ class Lane:
         """Call ``function`` in a thread and return what it returns.
 
         Raises Busy when no thread begins with it in time; it is not called then. A caller that is cancelled leaves a
-        call that has begun to its end, as ``asyncio.to_thread`` does.
+        call that has started to its end, as ``asyncio.to_thread`` does.
         """
         call = partial(copy_context().run, function, *arguments, **keywords)
         future = self.submit(call)
@@ -69,7 +69,7 @@ class Lane:
 
         def give_up() -> None:
             nonlocal impatient
-            impatient = future.cancel()  # False for a call that has begun
+            impatient = future.cancel()  # False for a call that has started
 
         timer = asyncio.get_running_loop().call_later(self.patience, give_up)
         try:

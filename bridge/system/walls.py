@@ -2,8 +2,8 @@
 
 A seccomp filter, in the kernel's own small language, installed through ``prctl`` and ``seccomp``: nothing to install.
 It cannot be taken away again, and threads that run already get it, too. What it forbids fails with EPERM. Sockets that
-were inherited go on working. Where there is no such filter (another system, another processor, a kernel built without)
-the process goes on without walls; ``sample-bridge doctor`` says so.
+were inherited keep working. Where there is no such filter (another system, another processor, a kernel built without)
+the process continues without walls; ``sample-bridge doctor`` says so.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ export class Connection {
     this.socket.connect();
   }
 
-  /** Connects anew, so that the bridge looks again at who this is. */
+  /** Connects again, so that the bridge looks again at who this is. */
   reopen(): void {
     this.socket.disconnect();
     this.sequence.interrupt();

@@ -5,7 +5,7 @@ const THRESHOLD_DB = -2;
 const RATIO = 20;
 /** No sample that leaves is larger. */
 export const CEILING_DB = -1;
-/** The compressor lets the first milliseconds of an attack through; up to so much full scale is bent below the ceiling. */
+/** The compressor lets the first milliseconds of an attack through; up to this much full scale is bent below the ceiling. */
 const HEADROOM = 8;
 /** Points of the curve on each side of zero: the straight part is exact, the bend is smooth. */
 const POINTS = 8192;

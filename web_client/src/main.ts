@@ -41,7 +41,7 @@ import { Watcher } from './ui/waveform';
 import { ServerVersion } from './updated';
 import { Wishes } from './wishes';
 
-/** For code in the editor, and for scripts beside the page. */
+/** For code in the editor, and for scripts next to the page. */
 const functions = {
   generateMusic,
   generateStem,
@@ -51,7 +51,7 @@ const functions = {
   evalStrudelCode,
 };
 
-/** Kept sounds of the pattern have so long to load before its first event; the rest begins inside. */
+/** Kept sounds of the pattern have this long to load before its first event; the rest begins inside. */
 const LONGEST_START_MS = 400;
 /** Of the memory for sounds, what sounds may take that nobody has played yet. */
 const WARM_SHARE = 0.25;
@@ -62,7 +62,7 @@ const status = new StatusLine(byId('status'));
 const problem = (message: string): void => status.say(message, true);
 
 let begun: (all: Promise<unknown>) => void = () => undefined;
-/** For tests, the console, and scripts beside the page; they hear of each sound by the event `sample-bridge.sound`, and
+/** For tests, the console, and scripts next to the page; they hear of each sound by the event `sample-bridge.sound`, and
  * of what the code names and cannot have by `sample-bridge.trouble` ({ find: the text in the code, message }).
  * `ready` is there at once, the rest (below) with it. */
 const sampleBridge = { ready: new Promise<unknown>((resolve) => (begun = resolve)).then(() => undefined) };

@@ -12,7 +12,7 @@ const UNITS: Readonly<Record<string, string>> = {
   percent: '%',
 };
 
-/** `true_peak_dbtp: -1` -> "true peak -1 dBTP"; what is no number or text stays out. */
+/** `true_peak_dbtp: -1` -> "true peak -1 dBTP"; what is not a number or text stays out. */
 export function measureTexts(measures: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(measures).flatMap(([key, value]) => {
     if (typeof value !== 'number' || !Number.isFinite(value)) return [];

@@ -15,7 +15,7 @@ export function outline(pairs: Int8Array, bins = BINS): Float32Array {
   return peaks;
 }
 
-/** Where the outline of a sample is: beside its file. */
+/** Where the outline of a sample is: next to its file. */
 export const peaksUrl = (url: string): string => url.replace(/(\.24)?\.\w+(?=$|\?)/, '.peaks');
 
 export class Outlines {

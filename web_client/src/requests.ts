@@ -67,13 +67,13 @@ export class Requests {
     for (const name of wholeFirst(wanted.slice(0, MOST_NAMES))) void this.ask(name);
   }
 
-  /** It is no typing error. */
+  /** It is not a typing error. */
   makeAnyway(name: string): void {
     this.meant.add(name);
     void this.ask(name);
   }
 
-  /** The connection is there, and with it the list of what exists. A server that was started anew may have lost jobs. */
+  /** The connection is there, and with it the list of what exists. A server that was started again may have lost jobs. */
   online(): void {
     const names = wholeFirst([...this.later, ...this.asked]);
     this.later.clear();

@@ -2,9 +2,9 @@
 /** Numbered events in their order: each once, none left out. Knows no socket. */
 import type { Head, HelloReply, HelloRequest, NumberedEvent, Sound } from './protocol';
 
-/** Who gets the events, in order. */
+/** The receivers of the events, in order. */
 export interface Receiver {
-  /** Everything anew: what is not in `sounds` is gone. */
+  /** Everything again: what is not in `sounds` is gone. */
   reset(sounds: Sound[]): void;
   event(event: NumberedEvent): void;
 }

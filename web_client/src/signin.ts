@@ -4,7 +4,7 @@
  * the page can read. Imported before everything else.
  *
  * A document remembers the address that it was loaded from (performance's navigation entry, navigation.activation),
- * and code cannot clear that. So a document that came with a key exchanges it, and is then loaded anew without: nothing
+ * and code cannot clear that. So a document that came with a key exchanges it, and is then loaded again without: nothing
  * else of the page has run in it, and no pattern ever does.
  */
 

@@ -14,7 +14,7 @@ export interface StreamRequest {
 export interface StreamActions {
   context: () => AudioContext;
   output: () => AudioNode;
-  /** It begins, it has ended; `error` says why it could not go on. */
+  /** It begins, it has ended; `error` says why it could not continue. */
   onState: (playing: boolean, error?: string) => void;
   /** Something came too late: silence was heard. */
   onHole?: () => void;

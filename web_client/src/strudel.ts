@@ -173,7 +173,7 @@ export class StrudelPlayer {
     return this.master().output;
   }
 
-  /** Where what is no pattern goes in: before the limiter. */
+  /** Where what is not a pattern goes in: before the limiter. */
   get input(): AudioNode {
     return this.master().input;
   }
@@ -182,7 +182,7 @@ export class StrudelPlayer {
     this.mirror.editor.focus();
   }
 
-  /** Puts code into the editor; evaluates nothing, and what plays goes on. */
+  /** Puts code into the editor; evaluates nothing, and what plays continues. */
   setCode(code: string): void {
     if (code !== this.mirror.code) this.mirror.setCode(code);
   }
@@ -244,7 +244,7 @@ export class StrudelPlayer {
     soundMap.set({ ...soundMap.get(), [name]: this.sampler.placeholder() });
   }
 
-  /** Loads an address, and goes on trying while the bridge is away; false when it has no audio. */
+  /** Loads an address, and keeps trying while the bridge is away; false when it has no audio. */
   want(url: string, name: string): Promise<boolean> {
     return this.loader.want(url, name);
   }
@@ -255,7 +255,7 @@ export class StrudelPlayer {
     this.buffers.keep(urls);
   }
 
-  /** Loads an address once, as long as so many bytes of decoded audio are not reached; false when they are. */
+  /** Loads an address once, as long as this many bytes of decoded audio are not reached; false when they are. */
   async warm(url: string, untilBytes: number): Promise<boolean> {
     if (this.buffers.bytes >= untilBytes) return false;
     await this.buffers.load(url);
@@ -284,7 +284,7 @@ export class StrudelPlayer {
     this.register(new Map([[called, [url]]]));
   }
 
-  /** Plays one sample, beside the pattern. The function that is returned stops it. */
+  /** Plays one sample, alongside the pattern. The function that is returned stops it. */
   preview(url: string, onEnded: () => void): () => void {
     let source: AudioBufferSourceNode | null = null;
     let over = false;
@@ -311,7 +311,7 @@ export class StrudelPlayer {
     return end;
   }
 
-  /** The events of a pattern that have begun before the scheduler asks it for the first time. */
+  /** The events of a pattern that have started before the scheduler asks it for the first time. */
   private begun(pattern: Pattern): Onset[] {
     const { cps, lastEnd, latency, ...since } = this.mirror.repl.scheduler;
     // The tempo changes with this evaluation: where events began is not known.

@@ -74,7 +74,7 @@ class Pong(TypedDict):
 
 
 class StreamRequest(GenerateBody):
-    """What is to be heard; every field of ``POST /generate`` may stand beside these."""
+    """What is to be heard; every field of ``POST /generate`` may stand next to these."""
 
     prompt: str
     chunk_duration: float = 1.0
@@ -83,7 +83,7 @@ class StreamRequest(GenerateBody):
 
 
 class StartStreaming(TypedDict):
-    """Begin; without ``duration`` it goes on until stop."""
+    """Begin; without ``duration`` it continues until stop."""
 
     type: Literal["start_streaming"]
     request: StreamRequest

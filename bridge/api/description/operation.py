@@ -1,4 +1,4 @@
-"""What is said about one call, beside what its handler and its models say."""
+"""What is said about one call, besides what its handler and its models say."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Body:
 
     model: type[BaseModel]
     with_spec: bool = False
-    """The fields of a spec are taken beside the model's own."""
+    """The fields of a spec are taken besides the model's own."""
     refine: Mapping[str, Schema] = field(default_factory=dict)
     required: bool = True
     """False where an empty body asks for something."""

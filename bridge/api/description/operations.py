@@ -1,4 +1,4 @@
-"""What each route takes and answers, beside ``routes``; ``openapi`` makes the API's description of it.
+"""What each route takes and answers, next to ``routes``; ``openapi`` makes the API's description of it.
 
 A route that is in neither table below fails a test.
 """

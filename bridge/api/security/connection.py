@@ -100,7 +100,7 @@ class _Server(web.Server):
 async def continued(request: web.Request) -> web.StreamResponse | None:
     """Tell a client that asks whether to send its body to do so; the connection has refused other wishes."""
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.writer.output_size = 0  # the answer itself has not begun
+    request.writer.output_size = 0  # the answer itself has not started
     return None
 
 

@@ -1,6 +1,6 @@
 """Connections that only take up room are ended: half-sent requests, bodies that stop, answers that nobody takes.
 
-aiohttp ends a connection that is idle, and has no limit for one that has begun a body and stops, or that does not read
+aiohttp ends a connection that is idle, and has no limit for one that started a body and stopped, or that does not read
 its answer. The wiring looks at private parts of aiohttp: a test holds the pinned version to it.
 """
 
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 HEADER_SECONDS = 25.0
 """From a connection's begin, or its last answer, to the end of the next request's header."""
 BODY_SECONDS = 15.0
-"""A body of which nothing comes for so long is given up; a slow one that goes on is not."""
+"""A body of which nothing comes for this long is given up; a slow one that goes on is not."""
 ANSWER_SECONDS = 60.0
-"""A client that takes nothing of what is sent to it for so long has gone."""
+"""A client that takes nothing of what is sent to it for this long has gone."""
 LOOK_SECONDS = 1.0
 _SPARE_FILES = 256
 """Open files that are left to databases, engines and sounds."""
@@ -32,7 +32,7 @@ class _Look(NamedTuple):
     """What was seen of a connection."""
 
     body: int | None
-    """Bytes of a body that has begun and is not whole; None: there is none, or we are not reading."""
+    """Bytes of a body that has started and is not whole; None: there is none, or we are not reading."""
     unsent: int
     """Bytes that wait for the client."""
     since: float

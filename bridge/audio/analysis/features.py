@@ -1,6 +1,6 @@
 """Features: what a piece of audio is like, in plain numbers that can be kept as JSON.
 
-Tempo and key are looked for in the middle of the piece, where most music has begun and not yet ended.
+Tempo and key are looked for in the middle of the piece, where most music has started and not yet ended.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _GUESSES, _NEAR = 4, 0.03
 """So many tempi are looked at closely, each no further away than this share of it."""
 _SIZE, _HOP = 2048, 1024
 _FLOOR_DB = -60.0
-"""Below the loudest octave: what is less counts as so much."""
+"""Below the loudest octave: what is less counts as this much."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def _middle(signal: Signal, rate: int) -> Signal:
 
 
 def _snr(power: Numbers) -> float:
-    """Everything over the noise: what a bin has both in the quietest frames and between the peaks beside it."""
+    """Everything over the noise: what a bin has both in the quietest frames and between the peaks next to it."""
     always = np.quantile(power, _QUIETEST, axis=0) / _QUIET_OF_NOISE
     everywhere = median_filter(power.mean(axis=0), _FLOOR_BINS, mode="nearest")
     noise = float(np.minimum(always, everywhere).sum())

@@ -109,7 +109,7 @@ def chroma(signal: Signal, rate: int) -> Numbers | None:
 def mirex_score(found: str, wanted: str) -> float:
     """Compare two keys as MIREX does: 1 the same, 0.5 a fifth away, 0.3 the relative, 0.2 the parallel key, else 0.
 
-    0, too, when one of them is no key.
+    0, too, when one of them is not a key.
     """
     one, other = _parsed(found), _parsed(wanted)
     if one is None or other is None:
@@ -126,7 +126,7 @@ def mirex_score(found: str, wanted: str) -> float:
 def key_match(found: Key, wanted: str) -> float:
     """Say how well a sound goes with a key, 0..1: the score of MIREX, and what the relative key gets for equal tones.
 
-    A loop of two chords tells its tones and seldom its tonic. Overtones and passing notes lie beside the scale, too.
+    A loop of two chords tells its tones and seldom its tonic. Overtones and passing notes lie outside the scale, too.
     """
     score, key = mirex_score(found.name, wanted), _parsed(wanted)
     if key is None or not found.tones:

@@ -17,7 +17,7 @@ Numbers = npt.NDArray[np.float64]
 SILENT_LUFS = -70.0
 """The absolute gate; what is quieter is told as this."""
 DUAL_MONO_DB = 10.0 * float(np.log10(2.0))
-"""One channel that two loudspeakers play is so much louder than BS.1770 says of one (EBU Tech 3343, dual mono)."""
+"""One channel that two loudspeakers play is this much louder than BS.1770 says of one (EBU Tech 3343, dual mono)."""
 
 _BLOCK_SECONDS, _STEP_SECONDS = 0.4, 0.1
 _RELATIVE_GATE = -10.0
@@ -60,7 +60,7 @@ def heard_loudness(clip: Clip) -> float:
 def true_peak(clip: Clip, *, loop: bool = False) -> float:
     """Give the highest value of the wave between the samples, 1 = full scale: four times oversampled.
 
-    ``loop``: the wave goes on at its beginning after its end.
+    ``loop``: the wave continues at its beginning after its end.
     """
     if clip.samples.size == 0:
         return 0.0

@@ -122,7 +122,7 @@ def seam_flux(clip: Clip) -> float:
 def grid_deviation_ms(clip: Clip, bpm: float) -> float | None:
     """Give how far what begins lies from the grid that starts at the first frame, weighted RMS in milliseconds.
 
-    The grid is that of sixteenths or of triplet eighths, whichever fits better: swing is no mistake. None without at
+    The grid is that of sixteenths or of triplet eighths, whichever fits better: swing is not a mistake. None without at
     least four onsets.
     """
     signal = mono(clip)

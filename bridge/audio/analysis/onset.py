@@ -224,7 +224,7 @@ def _levels(wave: Signal, rate: int) -> tuple[Numbers | None, int]:
 def _noise_floor(levels: Numbers) -> float:
     """Level of steady noise, dB under the loudest frame; -120 where there is none.
 
-    What is quietest in a note that dies away is no noise: noise is flat over a tenth of the clip at least, and low.
+    What is quietest in a note that dies away is not noise: noise is flat over a tenth of the clip at least, and low.
     """
     lower, floor, upper = np.percentile(levels, (4, 9, 14))
     return float(floor) if upper - lower < _FLAT_DB and floor < _LOUDEST_NOISE_DB else -120.0

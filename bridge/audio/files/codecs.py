@@ -62,7 +62,7 @@ def read_pcm(path: Path) -> tuple[Pcm, int]:
 
 
 def with_channels(pcm: Pcm, channels: int) -> Pcm:
-    """Give audio so many channels: mono goes to all of them, of more the first are kept."""
+    """Give audio this many channels: mono goes to all of them, of more the first are kept."""
     if pcm.shape[1] == channels:
         return pcm
     return np.ascontiguousarray(

@@ -1,6 +1,6 @@
 """The outline of a sample, to draw it: a few hundred bytes instead of the whole file.
 
-Knows numpy only for masters that are no WAV of 24 bits: a server of kept sounds draws them without loading it.
+Knows numpy only for masters that are not 24-bit WAV: a server of kept sounds draws them without loading it.
 """
 
 from __future__ import annotations

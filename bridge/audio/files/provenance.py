@@ -89,7 +89,7 @@ def to_text(found: Mapping[str, Any]) -> str:
 
 
 def from_text(text: str) -> dict[str, Any] | None:
-    """Read a document; None when the text is no document of ours."""
+    """Read a document; None when the text is not a document of ours."""
     if len(text) > _LARGEST or SCHEMA.rpartition("/")[0] not in text:
         return None
     try:

@@ -4,7 +4,7 @@
 
 Nobody knows what is in an upload. It is decoded here, under the kernel's limits for memory, processor time, files and
 their size, behind walls (no sockets, no other programs: ``bridge/system/walls.py``), without the server's environment.
-Only what has been decoded is kept: 24-bit FLAC, written anew. What the header says is looked at before anything is
+Only what has been decoded is kept: 24-bit FLAC, written again. What the header says is looked at before anything is
 decoded, so that a small file that unpacks to gigabytes is refused unread. One JSON document comes out:
 ``{"features": {...}}``, ``{"measures": {...}}``, or ``{"refused": code, "message": sentence}``.
 """

@@ -1,4 +1,4 @@
-"""RIFF: a WAV file's chunks beside its audio. Knows bytes alone, so that it can be read and written anywhere.
+"""RIFF: a WAV file's chunks next to its audio. Knows bytes alone, so that it can be read and written anywhere.
 
 Layouts: ``smpl`` and ``LIST``/``INFO`` from Microsoft's "Multimedia Programming Interface and Data Specifications 1.0"
 and "New Multimedia Data Types" (1994), ``bext`` from EBU Tech 3285 with its coding history from EBU R 98, ``acid`` as
@@ -21,7 +21,7 @@ _MOST_CHUNKS = 1000
 
 
 class NotRiff(ValueError):
-    """These bytes are no WAV file."""
+    """These bytes are not a WAV file."""
 
 
 @dataclass(frozen=True, slots=True)

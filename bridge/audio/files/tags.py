@@ -254,7 +254,7 @@ def _first(texts: list[str]) -> dict[str, Any] | None:
 
 
 def _forgetful(chunk: riff.Chunk, blanks: int) -> riff.Chunk:
-    """The chunk without words, ICMT longer by so many blanks."""
+    """The chunk without words, ICMT longer by this many blanks."""
     texts = riff.read_info(chunk)
     found = provenance.from_text(texts.get("ICMT", ""))
     if found is not None:

@@ -139,7 +139,7 @@ def _measured(clip: Clip, spec: SampleSpec, kind: Kind, found: Mapping[str, floa
     if kind in {Kind.ONESHOT, Kind.PITCHED}:
         taken["head_silence_ms"] = measuring.head_silence_ms(clip)
         taken["last_sample"] = measuring.last_sample(clip)
-        if spec.seconds is None:  # silence behind a sound that was to be so long is no mistake
+        if spec.seconds is None:  # silence behind a sound that was to be so long is not a mistake
             taken["tail_silence_ms"] = measuring.tail_silence_ms(clip)
     if ring:
         taken["seam_z"] = seam_z(clip)

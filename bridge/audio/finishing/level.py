@@ -38,7 +38,7 @@ _TOO_SHORT_OF_IT = 0.5
 _LOOK_AHEAD_SECONDS = 0.0015
 _RELEASE_SECONDS = 0.06
 _ROUNDS = 3
-"""Limiting makes a clip a little quieter; it is raised again so often."""
+"""Limiting makes a clip a little quieter; it is raised again this often."""
 
 
 @dataclass(frozen=True, slots=True)

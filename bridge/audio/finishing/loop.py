@@ -1,4 +1,4 @@
-"""Loops: exactly so many bars, to the frame, that begin on a bar line and go round without a click."""
+"""Loops: an exact number of bars, to the frame, that begin on a bar line and go round without a click."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def cut_loop(
 ) -> tuple[Clip, LoopFacts]:
     """Cut ``bars`` bars at ``bpm`` quarter notes per minute out of ``clip``, exactly ``loop_frames`` long.
 
-    From the first bar line that leaves enough, begun 1 ms before its attack, with 0.25 s of context on both sides,
+    From the first bar line that leaves enough, started 1 ms before its attack, with 0.25 s of context on both sides,
     stretched to the tempo. The last 12 ms are faded into the audio that comes before bar one, so that the end goes on
     into the beginning as the clip did; where the clip begins with bar one, what follows the last bar is faded into the
     first 12 ms instead. ``grid`` is what ``fit_grid`` said, when somebody has asked it already.

@@ -62,5 +62,5 @@ def _z(wave: Numbers, join: int) -> float:
     residual = np.abs(np.convolve(wave, np.concatenate(([1.0], -predictor)))[: len(wave)])
     at_join = float(residual[join - 2 : join + 3].max())
     usual = np.concatenate((residual[_ORDER + 8 : join - 8], residual[join + 8 :]))
-    floor = 1e-6 * float(np.abs(wave).max())  # the last bit of a float is no click
+    floor = 1e-6 * float(np.abs(wave).max())  # the last bit of a float is not a click
     return at_join / (float(np.percentile(usual, 99)) + floor + 1e-12)

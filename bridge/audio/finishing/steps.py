@@ -1,4 +1,4 @@
-"""The steps of finishing: each takes a take, does one thing with the functions beside it, and says what it did."""
+"""The steps of finishing: each takes a take, does one thing with the functions next to it, and says what it did."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SURE_OF_PITCH = 0.5
 """Confidence from which a sound has a root."""
 
 _HELD_DB, _HELD_SECONDS = 6.0, 0.5
-"""A note that stays so near its loudest for so long is held; others are struck or plucked."""
+"""A note that stays so near its loudest for this long is held; others are struck or plucked."""
 _GONE = 10.0 ** (-60.5 / 20.0)
 """Share of the peak under which the end of a fade is silence."""
 _WHOLE_BARS = 1e-3
@@ -71,7 +71,7 @@ def end_when_gone(take: Take) -> Take:
     if noise is not None:
         take.measures["noise_floor_db"] = round(noise, 1)
     elif not _sounds_at_its_end(before):
-        # What falls to its end is no noise: silence behind it says so to the gate, which then stays at -60 dB.
+        # What falls to its end is not noise: silence behind it says so to the gate, which then stays at -60 dB.
         before = exact(before, round(before.frames * 1.2) + 1)
     clip, found = trim_tail(before, offset=False)
     if found.sounding and take.spec.seconds is None:

@@ -16,7 +16,7 @@ PLAIN = 0.0002
 """Ratios this near to 1 are resampled: a third of a cent is heard by nobody, and nothing is smeared."""
 
 _DRY = 0.15
-"""Sustain (see ``sustain``) up to which slices are taken unasked: splices are heard in what goes on."""
+"""Sustain (see ``sustain``) up to which slices are taken unasked: splices are heard in what continues."""
 _SLICES_UP_TO = 0.2
 _LONGEST_SLICE = 1.2
 _SHORTEST_SECONDS = 0.05
@@ -55,7 +55,7 @@ def stretch(clip: Clip, frames: int, *, percussive: bool | None = None) -> Clip:
 def resampled(clip: Clip, frames: int) -> Clip:
     """Make ``clip`` exactly ``frames`` long by playing it faster or slower (soxr, high quality: 20 bits).
 
-    Beyond a ratio of 64 the frames are picked by linear interpolation: what is heard then is no sound any more.
+    Beyond a ratio of 64 the frames are picked by linear interpolation: what is heard then is not sound any more.
     """
     if clip.frames < 2 or clip.frames == frames:
         return Clip(_exactly(clip.samples, frames), clip.rate)

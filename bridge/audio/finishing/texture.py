@@ -108,7 +108,7 @@ def _most_alike(clip: Clip, length: int, fade: int) -> tuple[int, int]:
 
 
 def _sums(values: Numbers, count: int) -> Numbers:
-    """Sum ``count`` neighbours, for every place where there are so many."""
+    """Sum ``count`` neighbours, for every place where there are this many."""
     running = np.concatenate(([0.0], np.cumsum(values)))
     return running[count:] - running[:-count]
 

@@ -92,7 +92,7 @@ def read(data: bytes, where: str) -> Manifest:
 
 
 def foreign(where: str) -> StartupError:
-    """The error for what is no backup of ours."""
+    """The error for what is not a backup of ours."""
     return StartupError(f"{where} is not a backup made by sample-bridge. Nothing was changed.", code="bad_backup")
 
 

@@ -44,7 +44,7 @@ _OF_THIS_PROCESS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR
 _LONGEST_FORMAT: Final = 10_000
 """Bytes of format.json that are read."""
 _ROUNDS: Final = 5
-"""How often the catalogue is copied anew because sounds went away while their masters were copied."""
+"""How often the catalogue is copied again because sounds went away while their masters were copied."""
 
 
 @dataclass
@@ -133,7 +133,7 @@ class _Taking:
     def _masters(self) -> tuple[Path, Listing, list[str], list[str]]:
         """Copy the masters that a copy of the catalogue names: answer that copy, and whose master is not as it says.
 
-        A sound that goes away meanwhile takes its master along; then the catalogue is copied anew.
+        A sound that goes away meanwhile takes its master along; then the catalogue is copied again.
         """
         if odd := oddity(self._data / MASTERS, "folder"):
             self._warnings.append(f"{MASTERS}, the folder of all audio, {odd.text}.")
@@ -224,7 +224,7 @@ class _Taking:
         copy.unlink(missing_ok=True)
         with open_quietly(self._data / name) as source, closing(sqlite3.connect(copy)) as out:
             source.backup(out)
-            out.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+            out.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing next to it
         return copy
 
     def _tree(self, part: Part) -> None:

@@ -114,7 +114,7 @@ def _fitting(samples: np.ndarray[Any, Any], rate: int, provider: str) -> Clip:
 
 
 def _find(value: Any, rate: int | None, depth: int) -> tuple[Any, int | None] | None:
-    """The first thing that can be audio, with the rate that stands beside it."""
+    """The first thing that can be audio, with the rate that stands next to it."""
     if isinstance(value, str):
         return (value, rate) if len(value) > 32 or value.startswith("http") else None
     if isinstance(value, list):

@@ -200,9 +200,10 @@ class Provider:
     ) -> Answer:
         """Answer what the provider says with a status of the 200s.
 
-        Repeats what did not reach it, and what it refused unbegun (429, 503), when it says. A GET is repeated after any
-        5xx; anything else after one only when the answer says when to come again. ``on_abandoned`` is told of the
-        answer that comes when nobody waits any more: something may have begun there that has to be stopped.
+        Repeats what did not reach it, and what it refused before the start (429, 503), at the time that it names. A GET
+        is repeated after any 5xx; another method after a 5xx only when the answer says when to come again.
+        ``on_abandoned`` is told of an answer that comes when no request waits for it any more: work may have started
+        there that has to be stopped.
 
         Raises EngineError, EngineUnavailable, EngineTimeout, each with a sentence; JobCancelled.
         """

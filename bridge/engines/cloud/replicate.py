@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS: Final = 5
 """How long Replicate holds the answer to a creation; until it comes we do not know what to cancel."""
 _POLL_SECONDS: Final = (0.5, 0.5, 1.0, 1.0, 2.0)
-"""Between questions; the last one goes on."""
+"""Between questions; the last one continues."""
 _RUNNING: Final = frozenset({"starting", "processing", "queued"})
 _ENDED: Final = frozenset({"canceled", "cancelled", "aborted"})
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -32,7 +32,7 @@ _USUAL_GUIDANCE: Final = 3.0
 Stepped: TypeAlias = Callable[[int, int], None]
 """Called at every step: (done, of)."""
 Ask: TypeAlias = Callable[[float, Any, Stepped], Any]
-"""Runs a pipeline for so many seconds, with a torch.Generator; returns its ``audios``."""
+"""Runs a pipeline for this many seconds, with a torch.Generator; returns its ``audios``."""
 
 
 class DiffusionEngine(ABC):
@@ -118,7 +118,7 @@ class DiffusionEngine(ABC):
         yield self._clip(spec, seconds, report, ask)
 
     def _clip(self, spec: SampleSpec, seconds: float | None, report: Report, ask: Ask) -> Clip:
-        """Have a pipeline asked for so many seconds, and cut the clip to what is wanted."""
+        """Have a pipeline asked for this many seconds, and cut the clip to what is wanted."""
         wanted = seconds if seconds is not None else _NATURAL_SECONDS.get(spec.kind or Kind.RAW, _OTHER_SECONDS)
         if wanted > self._info.max_seconds:
             raise EngineError(

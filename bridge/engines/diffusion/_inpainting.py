@@ -1,4 +1,4 @@
-"""Given audio in the hands of Stable Audio's pipelines: noised to begin from, or kept while the rest is made anew.
+"""Given audio in the hands of Stable Audio's pipelines: noised to begin from, or kept while the rest is made again.
 
 The part that imports torch.
 """
@@ -29,7 +29,7 @@ def begun_at(pipeline: Any, sigma: float) -> Iterator[None]:
 
 
 def as_tensor(pipeline: Any, clip: Clip, frames: int | None = None) -> Any:
-    """The clip as (1, channels, frames) where the pipeline runs; ``frames``: cut or filled with silence to so many."""
+    """The clip as (1, channels, frames) where the pipeline runs; ``frames``: cut or padded to this many."""
     weights = next(pipeline.vae.parameters())
     wave = torch.from_numpy(clip.samples)[None]
     if frames is not None:
@@ -50,7 +50,7 @@ class Kept:
     """Puts what is known back into a diffusion that runs, at the level of noise of each step.
 
     Inpainting by replacement (Song et al. 2021, arXiv:2011.13456, section 5), for a model that was not trained for it.
-    ``first``, ``last``: the latent frames in between are made anew.
+    ``first``, ``last``: the latent frames in between are made again.
     """
 
     def __init__(self, pipeline: Any, clip: Clip, first: int, last: int, generator: Any) -> None:

@@ -105,7 +105,7 @@ class StableAudioEngine(DiffusionEngine):
         return Clip(np.ascontiguousarray(samples), self.info.rate)
 
     def fill(self, spec: SampleSpec, clip: Clip, start: float, end: float, report: Report) -> Clip:
-        """Make what lies between two seconds of ``clip`` anew, to go with the rest; see ``FillingEngine``."""
+        """Make what lies between two seconds of ``clip`` again, to go with the rest; see ``FillingEngine``."""
         given = self._given(clip)
 
         def ask(made: float, generator: Any, stepped: Stepped) -> Any:
@@ -196,5 +196,5 @@ class StableAudioEngine(DiffusionEngine):
         ).audios
 
     def _whole_frames(self, seconds: float) -> int:
-        """Frames of audio that the codec takes for so many seconds."""
+        """Frames of audio that the codec takes for this many seconds."""
         return int(np.ceil(seconds * self.rate() / self._hop)) * self._hop

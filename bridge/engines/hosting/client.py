@@ -33,11 +33,11 @@ CANCEL_SECONDS = 1.5
 EXIT_SECONDS = 0.5
 """How long a process may take to end by itself once its socket is closed."""
 SILENCE_SECONDS = 30.0
-"""A process that says nothing for so long hangs as a whole (a native call that never gives the interpreter back)."""
+"""A process that says nothing for this long hangs as a whole (a native call that never gives the interpreter back)."""
 QUIET_SECONDS = 5.0
-"""A process says every second that it is there; one that has said nothing for so long does not answer."""
+"""A process says every second that it is there; one that has said nothing for this long does not answer."""
 ATTEMPTS = 3
-"""A request that was running each time its process crashed is given up after so many crashes."""
+"""A request that was running each time its process crashed is given up after this many crashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class HostedEngine:
     """One engine in a child process that is started when first needed and again when it ended.
 
     ``make`` may be called many times at once; the engine's own concurrency is kept by the job queue's lanes.
-    ``environment``: variables beside those that every engine gets (bridge/system/environment.py), secrets among them.
+    ``environment``: variables besides those that every engine gets (bridge/system/environment.py), secrets among them.
     ``members``: the engines in that process, where it is not just the one of that name.
     """
 
@@ -223,7 +223,7 @@ class HostedEngine:
         raise EngineCrashed(f"Engine '{self.name}' ended while it played. Start the stream again.")
 
     def _never_twice(self) -> None:
-        """Raise EngineCrashed, code ``answer_lost``, where what the ended process had begun may have been paid."""
+        """Raise EngineCrashed, code ``answer_lost``, where what the ended process had started may have been paid."""
         if self._info is not None and self._info.paid and not self._closed:
             raise EngineCrashed(
                 f"Engine '{self.name}' ended while its provider made this sound, which may charge for it, so it is "

@@ -51,7 +51,7 @@ PAUSE_SECONDS = 0.5
 PROGRESS_SECONDS = 0.2
 """At most five progress messages a second and request."""
 ATTEMPTS = 3
-"""A loop that no stretching brings to its tempo is made so often, each time with another seed."""
+"""A loop that no stretching brings to its tempo is made this often, each time with another seed."""
 _WALLED_IN = frozenset({"procedural", "tone"})
 """Engines that need neither network nor other programs once they are built."""
 _NICENESS = 5
@@ -260,7 +260,7 @@ class Host:
     def _fitting(self, request: _Request) -> tuple[Finished, int]:
         """Make a take that fits, and say with which seed: a loop too far off its tempo is made again, at most twice."""
         spec, report = request.spec, self._reporter(request)
-        # Asked for before the first piece: a request cancelled while it waited is never begun.
+        # Asked for before the first piece: a request cancelled while it waited is never started.
         report(0.0)
         engine = self._engine_for(spec)
         if engine.info.takes and spec.num_beams > 1:

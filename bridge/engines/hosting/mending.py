@@ -1,4 +1,4 @@
-"""Seams of loops that finishing could not hide, painted anew by an engine that can fill a gap."""
+"""Seams of loops that finishing could not hide, painted again by an engine that can fill a gap."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SEAMS: Final = frozenset({"audible_seam", "seam_bump"})
 _GAP_SECONDS: Final = 0.4
-"""Painted anew, half of it on either side of the seam; at most a quarter of the loop."""
+"""Painted again, half of it on either side of the seam; at most a quarter of the loop."""
 _AROUND_SECONDS: Final = 6.0
 """Heard on either side of the gap, as far as the loop and the engine's window go."""
 _EDGE_SECONDS: Final = 0.02
@@ -29,7 +29,7 @@ _EDGE_SECONDS: Final = 0.02
 
 
 def mended(engine: Engine, finished: Finished, spec: SampleSpec, report: Report) -> Finished:
-    """Paint the seam of a loop or texture anew when the quality gate hears it, and keep that if it is better.
+    """Paint the seam of a loop or texture again when the quality gate hears it, and keep that if it is better.
 
     Raises JobCancelled out of ``report``.
     """

@@ -31,7 +31,7 @@ _BEGIN_SECONDS, _END_SECONDS = 0.002, 0.02
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What is wanted of one passage; crosses the process border as JSON, the tail beside it as bytes."""
+    """What is wanted of one passage; crosses the process border as JSON, the tail next to it as bytes."""
 
     seconds: float
     """How far it goes; ``overlap`` more follow, into which the next one is faded."""
@@ -87,7 +87,7 @@ def render(
 
 
 def heard_before(passage: Passage, tail: bytes) -> Clip | None:
-    """Take what was heard before the passage out of what comes with it; None when it is to go on from nothing."""
+    """Take what was heard before the passage out of what comes with it; None when it is to continue from nothing."""
     import numpy as np
 
     from bridge.plugins.clip import Clip

@@ -257,7 +257,7 @@ def open_checkpoint(folder: Path, adapter: Path | None = None) -> Checkpoint:
 
     ``adapter``: a folder with a LoRA adapter; None = that in ``folder`` itself, if there is one.
 
-    Raises EngineUnavailable when it is no MusicGen, or a file is missing, cut off, a pickle, or of another model.
+    Raises EngineUnavailable when it is not a MusicGen, or a file is missing, cut off, a pickle, or of another model.
     """
     return Checkpoint(folder, adapter)
 

@@ -72,7 +72,7 @@ def pick_device(wanted: str) -> str:
 def load(folder: Path, device: str) -> Loaded:
     """Load the model in ``folder`` onto ``device``, "cpu" or "cuda"; no network, no pickles, no code of others.
 
-    Raises EngineUnavailable when it is no MusicGen, is damaged, or does not fit into the memory.
+    Raises EngineUnavailable when it is not a MusicGen, is damaged, or does not fit into the memory.
     """
     architecture = _architecture(folder)
     model_class = getattr(transformers, _CLASSES[architecture])

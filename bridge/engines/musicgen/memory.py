@@ -44,7 +44,7 @@ def free_bytes() -> int | None:
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
         found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")))
-    with contextlib.suppress(OSError, ValueError):  # "max" is no number: no limit
+    with contextlib.suppress(OSError, ValueError):  # "max" is not a number: no limit
         limit = int((_CGROUP / "memory.max").read_text("ascii"))
         found.append(limit - int((_CGROUP / "memory.current").read_text("ascii")))
     return min(found) if found else None

@@ -30,7 +30,7 @@ class ModelSize:
 
 
 # The main branches of medium and large hold pickles only. Their safetensors are in the pull requests of the hub's
-# own conversion service, beside the same configuration files.
+# own conversion service, next to the same configuration files.
 SIZES: Final[dict[str, ModelSize]] = {
     "small": ModelSize("facebook/musicgen-small", 2_400),
     "medium": ModelSize("facebook/musicgen-medium", 8_000, revision="refs/pr/10"),

@@ -4,7 +4,7 @@
 |---|---|---|---|
 | draft | as balanced | off: one row a sound instead of two | as much alone, less of several at once |
 | balanced | int8 | as asked | 1 |
-| high | bfloat16, or better where that is set | as asked | 1.9, and its weights are loaded beside the others' |
+| high | bfloat16, or better where that is set | as asked | 1.9, and its weights are loaded next to the others' |
 
 On a GPU every mode runs in its 16-bit type, since anything else is not quicker there at small batches; draft is
 unguided there, too. Measured costs and distances from float32 stand in docs/engines-musicgen.md.

@@ -1,7 +1,7 @@
 """The delay pattern: codebook k of a frame comes k steps after the first (Copet et al. 2023, section 2.2, figure 1).
 
 A frame is what the codec calls one: K codes that sound together. A column is what the decoder reads in one step: the
-codes of up to K frames, and ``nothing`` (the code after the last of the vocabulary) where a codebook has not begun or
+codes of up to K frames, and ``nothing`` (the code after the last of the vocabulary) where a codebook has not started or
 has ended. Column 0 holds nothing; the scores that come of column c are those of column c + 1.
 """
 

@@ -22,7 +22,7 @@ ROWS: Final = {"cpu": 16, "cuda": 32}
 TOO_LARGE: Final = "engine_too_large"
 """Code of a model that does not fit into the memory."""
 Load = Callable[[int], Decoder]
-"""Loads a decoder with so many rows; raises MemoryError, or torch's OutOfMemoryError, when they do not fit."""
+"""Loads a decoder with this many rows; raises MemoryError, or torch's OutOfMemoryError, when they do not fit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Given audio in the shapes that MusicGen takes: codes that it goes on from, or a tune that it follows."""
+"""Given audio in the shapes that MusicGen takes: codes that it continues from, or a tune that it follows."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def kept(data_dir: Path, weights: str) -> Speed | None:
 
 
 def keep(data_dir: Path, weights: str, speed: Speed) -> None:
-    """Keep a measurement beside the ones before, if those are of the same device, precision and kernel.
+    """Keep a measurement next to the ones before, if those are of the same device, precision and kernel.
 
     A folder that cannot be written keeps nothing.
     """
@@ -71,7 +71,7 @@ def keep(data_dir: Path, weights: str, speed: Speed) -> None:
 
 
 def forget(data_dir: Path) -> None:
-    """Let everything be measured anew."""
+    """Let everything be measured again."""
     with contextlib.suppress(OSError):
         (data_dir / FILE).unlink()
 
@@ -89,7 +89,7 @@ def _key(weights: str) -> str:
 
 
 def _machine() -> str:
-    """Name this machine's processors and GPUs: a data folder that moves with its owner measures anew."""
+    """Name this machine's processors and GPUs: a data folder that moves with its owner measures again."""
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 MOST_TOKENS: Final = 512
 """T5 was trained on as many; tokens after them are cut off."""
-_MOST_CHARACTERS: Final = 20_000  # no more than these can be in so many tokens that a person wrote
+_MOST_CHARACTERS: Final = 20_000  # no more than these can be in this many tokens that a person wrote
 _CACHED_PROMPTS: Final = 64
 _USUAL_TOKENS: Final = 16  # what oneDNN's order is chosen for; others compute with it as well
 

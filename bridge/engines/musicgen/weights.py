@@ -111,7 +111,7 @@ def revision(folder: Path) -> str:
 
 
 def download(ref: ModelRef, on_progress: Progress) -> Path:
-    """Fetch a model from the hub into the Hugging Face cache and return its folder; a broken one goes on where it was.
+    """Fetch a model from the hub into the Hugging Face cache and return its folder; a broken download continues.
 
     ``on_progress`` hears the full size before the first byte comes.
 

@@ -1,7 +1,7 @@
 """Longer than the model's window: each further window continues the end of the one before.
 
 MusicGen was trained on 30 s (Copet et al. 2023, section 3.1). What is longer is made in windows: the last codes of one
-are the prompt of the next, so that the codes, and with them the audio, go on without a seam. The overlap is a trade: a
+are the prompt of the next, so that the codes, and so the audio, continue without a seam. The overlap is a trade: a
 longer one remembers more of the music and makes less new in each window (audiocraft's ``extend_stride`` 18 s of 30).
 """
 

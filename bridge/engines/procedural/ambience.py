@@ -1,4 +1,4 @@
-"""Noises that go on: weather, vinyl, machines. All of them are beds, so they loop."""
+"""Noises that continue: weather, vinyl, machines. All of them are beds, so they loop."""
 
 from __future__ import annotations
 

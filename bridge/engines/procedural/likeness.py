@@ -29,7 +29,7 @@ def strength_of(guidance: float) -> float:
 def pulled(signal: Signal, wanted: Sequence[float], strength: float) -> Signal:
     """Move the levels of the ten octaves of ``signal`` by the share ``strength`` of the way to ``wanted`` (dB).
 
-    Octaves in which it has nothing stay as they are beside their neighbours: there is nothing to bring up. The filter
+    Octaves in which it has nothing stay as they are next to their neighbours: there is nothing to bring up. The filter
     has no phase, is as wide as an octave, and goes round: a loop stays one.
     """
     own = octave_levels(mono(signal).astype(np.float32), RATE)

@@ -87,7 +87,7 @@ def _named(segment: str) -> tuple[list[Instrument], set[str]]:
 
 
 _LONG = 7
-"""Letters from which a word of a longer phrase ("acoustic guitar") is no other word mistyped."""
+"""Letters from which a word of a longer phrase ("acoustic guitar") is not a typing error for another word."""
 _NOUNS = {
     word
     for entry in TABLE.values()

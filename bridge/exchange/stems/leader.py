@@ -21,7 +21,7 @@ class Leader:
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
-        """Let the others go on after the block, however it ends."""
+        """Let the others continue after the block, however it ends."""
         try:
             yield
         finally:

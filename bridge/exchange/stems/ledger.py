@@ -1,7 +1,7 @@
 """What was promised to other programs: every request for stems, and whether its callback has arrived.
 
 A request is written down before it is answered, and crossed out after its callback was taken. Whatever ends the
-server in between, the next one goes on where it stopped; a callback may therefore come twice, and never not at all.
+server in between, the next one continues where it stopped; a callback may therefore come twice, and never not at all.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Ledger:
             return changed.rowcount
 
     def clean(self) -> None:
-        """Write the file anew and empty its log: freed pages keep what stood in them."""
+        """Write the file again and empty its log: freed pages keep what stood in them."""
         self._file.clean()
 
     def _note(self, request_id: str, **changes: Any) -> None:

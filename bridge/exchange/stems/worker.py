@@ -88,7 +88,7 @@ class Stems:
     async def accept(self, document: Mapping[str, Any], base: str) -> StemRequest:
         """Promise a request: it is written down, and its callback will come. ``base``: our address for this caller.
 
-        The same request again is no other work; one that failed is tried once more, and a finished one is called back
+        The same request sent again starts no new work; one that failed is tried again, a finished one is called back
         once more. Raises InvalidRequest, Busy, StorageFull, and Conflict for an id that means another request.
         """
         request, plan = read_request(document)
@@ -198,7 +198,7 @@ class Stems:
     async def _store(
         self, row: Row, stem: PlannedStem, done: list[dict[str, Any]], leader: Leader | None
     ) -> dict[str, Any] | None:
-        """Make one stem and store it; what went wrong is answered, so that the others go on."""
+        """Make one stem and store it; what went wrong is answered, so that the others continue."""
         try:
             if leader is None:
                 placed = await self._placed(row.id, stem, stem.order)
@@ -290,7 +290,7 @@ class Stems:
             document["error_message"] = " ".join(dict.fromkeys(each["error"] for each in result["failed"]))
         return document
 
-    # ------------------------------------------------------------------ beside it
+    # ------------------------------------------------------------------ in the background
 
     async def _look_after(self) -> None:
         while True:
@@ -325,7 +325,7 @@ class Stems:
         return self._open
 
     def _spawn(self, what: str, request_id: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run beside the requests; of one kind there is one task a request, another begins after it."""
+        """Run alongside the requests; of one kind there is one task per request, another begins after it."""
         key = (what, request_id)
         if key in self._tasks:
             self._again[key] = work

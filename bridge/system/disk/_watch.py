@@ -1,4 +1,4 @@
-"""Whether the data folder can be written: looked at beside the requests, remembered between them."""
+"""Whether the data folder can be written: looked at alongside the requests, remembered between them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FRESH_SECONDS: Final = 1.0
 WAIT_SECONDS: Final = 0.25
 """How long somebody who asks waits for the look."""
 HANGS_SECONDS: Final = 3.0
-"""A disk that has not answered for so long hangs."""
+"""A disk that has not answered for this long hangs."""
 _TIDY_SECONDS: Final = 60.0
 _LOCK: Final = "lock"
 _CATALOGUE: Final = "catalogue.sqlite3"
@@ -74,9 +74,9 @@ class DiskWatch:
         return self.trouble
 
     async def check(self) -> None:
-        """Raise what keeps every new sound from being kept, before work is begun for it.
+        """Raise what keeps every new sound from being kept, before work is started for it.
 
-        A disk that is too full for one more is no such thing: there may be something to be cleared away.
+        A disk that is too full for one more is something else: there may be something to be cleared away.
         """
         trouble = await self.look()
         if trouble is not None and not isinstance(trouble, StorageFull):

@@ -21,7 +21,7 @@ export interface Language {
 }
 
 const OPTIONS = { ecmaVersion: 2022, allowAwaitOutsideFunction: true } as const;
-/** `new Function` puts so many lines in front of what it runs. */
+/** `new Function` puts this many lines in front of what it runs. */
 const LINES_AHEAD = 2;
 
 /** Null when nobody can say where; then the error's own message has to do. */

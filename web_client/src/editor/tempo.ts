@@ -99,7 +99,7 @@ export function storedCycle(storage: Storage, set: () => string): { get: () => C
       try {
         storage.setItem(key(), cycle);
       } catch {
-        // A full or forbidden storage: the choice lasts no longer than the page, which is no reason to stop.
+        // A full or forbidden storage: the choice lasts no longer than the page, which does not stop it.
       }
     },
   };

@@ -25,7 +25,7 @@ function finished(transaction: IDBTransaction): Promise<void> {
 
 export class Database implements Keeper {
   private constructor(private readonly database: IDBDatabase) {
-    // A newer page in another tab may change the form; this one goes on without.
+    // A newer page in another tab may change the form; this one continues without.
     database.onversionchange = () => database.close();
   }
 

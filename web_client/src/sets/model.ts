@@ -66,7 +66,7 @@ export function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** A name as the bridge takes it: one line, at most so long; null where nothing is left. */
+/** A name as the bridge takes it: one line, at most this long; null where nothing is left. */
 export function asName(text: string): string | null {
   const name = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').replace(/\p{Zs}/gu, ' ').trim();
   return [...name].slice(0, LONGEST_NAME).join('').trim() || null;

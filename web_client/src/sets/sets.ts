@@ -32,7 +32,7 @@ export interface Row {
 }
 
 const SOON_MS = 400;
-/** An evaluation waits so long for its own note: a loop without an end lets nothing be written any more. */
+/** An evaluation waits this long for its own note: a loop without an end lets nothing be written any more. */
 const LONGEST_NOTE_MS = 150;
 
 export class Sets {

@@ -8,7 +8,7 @@ export type FailureKind =
   | 'gone'
   /** Another server's address, which this page may not ask or which does not answer. */
   | 'foreign'
-  /** The bytes are no audio that this browser can decode. */
+  /** The bytes are not audio that this browser can decode. */
   | 'not_audio';
 
 export class LoadFailure extends Error {

@@ -25,7 +25,7 @@ const LONG_S = 1;
 const REST_S = 0.25;
 /** Begins softly: the middle of a sound is rarely silent. */
 const FADE_S = 0.008;
-/** Superdough starts stretched sounds so much earlier. */
+/** Superdough starts stretched sounds this much earlier. */
 const STRETCH_S = 0.04;
 
 /**

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-/** Loads what is wanted, and goes on trying while the bridge is away. */
+/** Loads what is wanted, and keeps trying while the bridge is away. */
 import { failureSentence, LoadFailure } from './failures';
 
 export interface LoaderOptions {

@@ -48,7 +48,7 @@ interface Attempt {
   taken: boolean;
 }
 
-/** An event that begins late is scheduled so many seconds ahead; further again when that was too little for this machine. */
+/** An event that begins late is scheduled this many seconds ahead; further again when that was too little for this machine. */
 const LEADS_S = [0.03, 0.1, 0.3, 0.8];
 
 const number = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);
@@ -105,7 +105,7 @@ export class Sampler {
   }
 
   /**
-   * Events that had begun when their code was evaluated: the scheduler does not bring them any more. Those whose sound is
+   * Events that had started when their code was evaluated: the scheduler does not bring them any more. Those whose sound is
    * not here yet begin inside it when it comes; what is here waits for its next event, as everywhere in Strudel.
    */
   enter(onsets: readonly Onset[], cps: number): void {

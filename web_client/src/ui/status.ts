@@ -49,7 +49,7 @@ export class ConnectionStatus {
 /** Milliseconds for which a message stays that nobody has to act on. */
 export const FADES_MS = 8000;
 
-/** One line for what a player should know now. The console beside it keeps what was said. */
+/** One line for what a player should know now. The console next to it keeps what was said. */
 export class StatusLine {
   private readonly line = el('p', { className: 'statusline', aria: { role: 'status' } });
   private readonly console: Console;
@@ -61,7 +61,7 @@ export class StatusLine {
     this.console = new Console(root, row);
   }
 
-  /** `fades`: it goes by itself; so does everything that is no error, unless something is still going on. */
+  /** `fades`: it goes by itself; so does everything that is not an error, unless something is still going on. */
   say(message: string, isError = false, fades = !isError): void {
     clearTimeout(this.fading);
     this.line.textContent = message;
@@ -70,7 +70,7 @@ export class StatusLine {
     if (fades && message !== '') this.fading = setTimeout(() => this.takeBack(message), FADES_MS);
   }
 
-  /** For what is no reason to act: it never pushes out an error. */
+  /** For what is not a reason to act: it never pushes out an error. */
   mention(message: string): void {
     if (this.line.classList.contains('error') && this.line.textContent !== '') this.console.add(message, false);
     else this.say(message);

@@ -7,7 +7,7 @@ export interface StreamBoxActions {
   stop: () => void;
 }
 
-/** Plays the words of the prompt box without an end, beside the code. */
+/** Plays the words of the prompt box without an end, alongside the code. */
 export class StreamBox {
   private readonly play: HTMLButtonElement;
   private readonly end: HTMLButtonElement;

@@ -107,7 +107,7 @@ def sweep(
 
 
 def _blockwise(x: Signal, b: Signal, a: Signal, block: int) -> Signal:
-    """Filter each ``block`` frames by its own biquad, whose state goes on; ``b`` and ``a``: (blocks, 3).
+    """Filter each ``block`` frames by its own biquad, whose state continues; ``b`` and ``a``: (blocks, 3).
 
     All blocks at once, frame by frame, each from silence; then each gets what the state at its beginning adds.
     """

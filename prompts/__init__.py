@@ -38,6 +38,7 @@ from prompts._kind import Kind
 from prompts._meter import bar_beats, canonical_meter
 from prompts._mistyped import mistyped
 from prompts._names import foreign_name, offered_name, reserved_name, slug, sound_aliases, sound_name, valid_name
+from prompts._reading import LONGEST_HIT, LONGEST_SINGLE
 from prompts._search import nearest, terms
 from prompts._spec import DEFAULT_BARS, DEFAULT_BPM, NATURAL_SECONDS, SampleSpec
 from prompts._spelling import respelled
@@ -53,6 +54,8 @@ from prompts._stems import (
 __all__ = [
     "DEFAULT_BARS",
     "DEFAULT_BPM",
+    "LONGEST_HIT",
+    "LONGEST_SINGLE",
     "MAX_COUNT",
     "MAX_PROMPT",
     "MAX_SECONDS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Final
 
 from prompts._data import table
 from prompts._keys import canonical_key
@@ -34,26 +35,66 @@ _KEY = re.compile(
         (?![-'’&]?\w|[\#♯♭])""",
     re.VERBOSE,
 )
+_PARTS = re.compile(r"[,;:.()/|]|\b(?:with|over|plus|on|in|from|for|at|featuring)\b", re.IGNORECASE)
 _END_OF_PHRASE = re.compile(r"\s*(?:$|[^\w\s]|\d|(?i:and|at|by|for|from|on|over|with)\b)")
 
+LONGEST_HIT: Final = 2.0
+"""Seconds: a single hit of a drum is no longer, so what is asked to be longer is a part for it."""
+LONGEST_SINGLE: Final = 3.0
+"""Seconds: the same for notes and effects. Only risers, and what is called a note, go on."""
+_STRUCK = frozenset({"effect", "rise", "drum"})
+_NO_NOUNS = frozenset({"music", "style"})
 
-def kind_in(text: str) -> Kind:
-    """Guess the kind of sample.
+
+def kind_in(text: str, seconds: float | None = None) -> Kind:
+    """Guess the kind of sample that is ``seconds`` long; None means that nobody said how long.
 
     In this order: "stem"; "one-shot" and the like; a number of bars, a meter, and words for loops (break, beat, riff);
-    effects, one-shots; words for textures (pad, drone, rain); drums, one-shots; whatever plays a note (piano, pluck,
-    bass, choir, flute): pitched; everything else is a one-shot. Where no word says anything, typing errors are read.
+    effects, one-shots; words for textures (pad, drone, rain); words for music, a loop; drums, one-shots; whatever plays
+    a note (piano, pluck, bass, choir, flute): pitched; everything else is a one-shot. Where no word says anything,
+    typing errors are read.
+
+    A length that no single sound has, or words for music and a length, make a stem: it sounds to its end.
     """
     words = without_bpm(text)
-    found = _kinds(words) or _kinds(respelled(words, _kind_nouns()))
+    found = _kinds(words)
+    if found <= {"style"}:
+        found |= _kinds(respelled(words, _kind_nouns()))
     if "stem" in found:
         return Kind.STEM
-    if "single" not in found:
-        if "loop" in found or bars_in(text) is not None or meter_in(text) is not None:
-            return Kind.LOOP
-        if "texture" in found and "effect" not in found:
-            return Kind.TEXTURE
-    return Kind.PITCHED if "pitched" in found and not found & {"effect", "drum"} else Kind.ONESHOT
+    if "single" in found:
+        return _single(found)
+    if "loop" in found or bars_in(text) is not None or meter_in(text) is not None:
+        return Kind.LOOP
+    if "texture" in found and not found & {"effect", "rise", "music"}:
+        return Kind.TEXTURE
+    music = not found & {"effect", "rise"} and says_music(words)
+    longest = LONGEST_HIT if "drum" in found else LONGEST_SINGLE
+    if seconds is not None and (music or (seconds > longest and not found & {"rise", "note"})):
+        return Kind.STEM
+    if music:
+        return Kind.LOOP
+    return _single(found)
+
+
+def says_music(text: str) -> bool:
+    """Tell whether words ask for music rather than a loop: "music", "a song", or a first part that ends in a style or a
+    solo ("smooth jazz", "guitar solo in A").
+    """
+    found = _kinds(text)
+    if "loop" in found or meter_in(text) is not None:
+        return False
+    return "music" in found or _ending_kind(words_of(_PARTS.split(text.strip())[0])) == "style"
+
+
+def _single(found: set[str]) -> Kind:
+    return Kind.PITCHED if found & {"pitched", "note"} and not found & _STRUCK else Kind.ONESHOT
+
+
+def _ending_kind(words: list[str]) -> str | None:
+    """Return the kind of the longest known phrase that ends ``words``."""
+    endings = ("".join(words[start:]) for start in range(max(0, len(words) - 4), len(words)))
+    return next((_kind_words()[ending] for ending in endings if ending in _kind_words()), None)
 
 
 def bpm_in(text: str) -> float | None:
@@ -115,7 +156,8 @@ def _kinds(text: str) -> set[str]:
 
 @cache
 def _kind_nouns() -> frozenset[str]:
-    phrases = (phrase for phrases in table("vocabulary")["kinds"].values() for phrase in phrases)
+    kinds = table("vocabulary")["kinds"]
+    phrases = (phrase for kind, phrases in kinds.items() if kind not in _NO_NOUNS for phrase in phrases)
     return frozenset(phrase for phrase in phrases if phrase.isalpha())
 
 

@@ -37,7 +37,7 @@ from prompts._fields import (
 )
 from prompts._kind import Kind
 from prompts._meter import COMMON_TIME, bar_beats, meter_in
-from prompts._reading import bars_in, bpm_in, key_in, kind_in
+from prompts._reading import bars_in, bpm_in, key_in, kind_in, says_music
 
 NATURAL_SECONDS: Final = 8.0
 """Seconds of a texture, a stem or raw audio when nobody says how long."""
@@ -45,6 +45,8 @@ DEFAULT_BPM: Final = 120.0
 """Tempo of a loop when nobody says how fast."""
 DEFAULT_BARS: Final = 2
 """Bars of a loop when nobody says how long."""
+MUSIC_BARS: Final = 4
+"""The same where the words ask for music ("a song", "smooth jazz") and nobody named a kind."""
 
 _MOST_CHORD_BARS = 16
 _SEED_STEP: Final = 0x9E3779B1  # the prime next to 2**32 over the golden ratio: seeds of takes lie far apart
@@ -149,24 +151,28 @@ class SampleSpec(BaseModel):
         """Return the spec with what its words say and its kind implies; a field that is set always wins.
 
         Kind, bpm, meter and key are read from the words. What has bars, several chords or a meter is a loop. A loop
-        without duration and bars gets the bars of its words, or one a chord, or 2, and one without bpm 120.
+        without duration and bars gets the bars of its words, or one a chord, or 2 (music: 4), and one without bpm 120.
+        A duration that no single sound has makes a stem.
         Completing twice changes nothing.
 
         Raises ValidationError when the bars last longer than ``MAX_SECONDS`` at that bpm.
         """
         timed = self.bars is not None or self.meter is not None or len(self.chords) > 1
-        kind = self.kind or (Kind.LOOP if timed else kind_in(self.prompt))
+        kind = self.kind or (Kind.LOOP if timed else kind_in(self.prompt, self.duration))
         bpm = self.bpm if self.bpm is not None else bpm_in(self.prompt)
         meter = self.meter or meter_in(self.prompt)
         bars, duration = self.bars, self.duration
         if bars is None and duration is None and kind is Kind.LOOP:
-            bars = bars_in(self.prompt) or self._chord_bars(bpm or DEFAULT_BPM, meter) or DEFAULT_BARS
+            bars = bars_in(self.prompt) or self._chord_bars(bpm or DEFAULT_BPM, meter) or self._natural_bars()
         if bars is None and duration is None and kind in _ENDLESS:
             duration = NATURAL_SECONDS
         if bpm is None and (bars is not None or kind is Kind.LOOP):
             bpm = DEFAULT_BPM
         key = self.key if self.key is not None else key_in(self.prompt)
         return _changed(self, kind=kind, bpm=bpm, meter=meter, bars=bars, duration=duration, key=key)
+
+    def _natural_bars(self) -> int:
+        return MUSIC_BARS if self.kind is None and says_music(self.prompt) else DEFAULT_BARS
 
     def _chord_bars(self, bpm: float, meter: str | None) -> int:
         """One bar a chord, as far as that can be made; 0 without a progression."""

@@ -192,3 +192,56 @@ KEYS = {
 @pytest.mark.parametrize(("text", "key"), KEYS.items())
 def test_words_give_the_key_away_when_it_is_certain(text: str, key: str | None) -> None:
     assert complete(text).key == key
+
+
+MUSIC = [
+    "upbeat electronic music",
+    "a song about rain drops",
+    "smooth jazz",
+    "Energetic rock guitar solo",
+    "lofi hip hop, warm",
+    "drum and bass at 174 bpm",
+    "brazilian batucada percussion with surdo",
+]
+
+
+@pytest.mark.parametrize("text", MUSIC)
+def test_words_for_music_make_a_loop_of_four_bars_or_a_stem_of_the_asked_length(text: str) -> None:
+    loop, stem = complete(text), SampleSpec(prompt=text, duration=3).complete()
+    assert (loop.kind, loop.bars) == (Kind.LOOP, 4)
+    assert (stem.kind, stem.seconds) == (Kind.STEM, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("jazz piano", Kind.PITCHED),
+        ("solo violin", Kind.PITCHED),
+        ("music box", Kind.PITCHED),
+        ("techno kick", Kind.ONESHOT),
+        ("909 kick drum, hard techno", Kind.ONESHOT),
+        ("rock falling on a roof", Kind.ONESHOT),
+    ],
+)
+def test_a_style_before_an_instrument_makes_no_music_of_it(text: str, kind: Kind) -> None:
+    assert complete(text).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "kind"),
+    [
+        ("jazz piano", 3, Kind.PITCHED),
+        ("piano note", 6, Kind.PITCHED),
+        ("snare", 2, Kind.ONESHOT),
+        ("snare", 2.5, Kind.STEM),
+        ("jazz piano", 5.5, Kind.STEM),
+        ("punchy kick", 8, Kind.STEM),
+        ("tension riser", 8, Kind.ONESHOT),
+        ("impact", 20, Kind.STEM),
+        ("one long note of a choir", 12, Kind.PITCHED),
+        ("warm pad", 60, Kind.TEXTURE),
+        ("techno beat", 20, Kind.LOOP),
+    ],
+)
+def test_a_length_that_no_single_sound_has_makes_a_stem(text: str, seconds: float, kind: Kind) -> None:
+    assert SampleSpec(prompt=text, duration=seconds).complete().kind is kind

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prompts import LONGEST_HIT, LONGEST_SINGLE
+
 from .instrument import Instrument
 from .instruments import TABLE
 from .parts import family_of, plan, score
@@ -27,6 +29,10 @@ _ANYTHING = (
     "koto",
 )
 """What sounds when no word is known: the seed chooses."""
+_LASTING = frozenset({"riser", "downlifter", "siren"})
+"""Single sounds that last as long as one wants."""
+_PAUSE = 0.75
+"""Seconds of rest, at most, between two sounds of an effect that plays alone."""
 
 
 def guess(spec: SampleSpec, reading: Reading, seconds: float | None) -> str:
@@ -35,7 +41,10 @@ def guess(spec: SampleSpec, reading: Reading, seconds: float | None) -> str:
         return "stem"
     if reading.instruments[0].bed:
         return "texture"
-    return "stem" if seconds and seconds > 5 and reading.instruments[0].role != "fx" else "oneshot"
+    entry = reading.instruments[0]
+    longest = LONGEST_HIT if entry.role == "drum" else LONGEST_SINGLE
+    lasting = entry.name in _LASTING or " note " in reading.text
+    return "stem" if seconds and seconds > longest and not lasting else "oneshot"
 
 
 def main_instrument(reading: Reading, seed: int) -> Instrument:
@@ -99,12 +108,14 @@ def scored(spec: SampleSpec, reading: Reading, seed: int, bpm: float, seconds: f
         family=_family(spec, reading, bpm),
     )
     events = score(shared, reading, kind_words=reading.genre is not None or not reading.instruments)
-    if not events:  # only an effect is named: once a bar
+    if not events:  # only an effect is named: once a bar, or more often where it is short
         entry = main_instrument(reading, seed)
         pitch = hertz(root_of(entry, reading, spec.key))
-        bar = shared.step * shared.bar
+        every = shared.step * shared.bar
+        while every - entry.seconds > _PAUSE and every > _PAUSE:
+            every /= 2
         events = [
-            NoteEvent(i * bar, entry, pitch, min(entry.seconds, bar), 0.8, 0.8)
-            for i in range(max(1, int(seconds / bar)))
+            NoteEvent(i * every, entry, pitch, min(entry.seconds, every), 0.8, 0.8)
+            for i in range(max(1, int(seconds / every)))
         ]
     return events

@@ -15,7 +15,7 @@ import { Connection } from './connection';
 import type { Offered } from './editor/completion';
 import { saysKey, saysTempo, storedCycle, Tempo } from './editor/tempo';
 import { EXAMPLE } from './example';
-import { loadMeasures } from './measures';
+import { loadDetails } from './details';
 import { Outlines } from './peaks';
 import { slotUrls, type GenerateRequest, type Sound } from './protocol';
 import { promptOf, Requests } from './requests';
@@ -130,9 +130,14 @@ const outlines = new Outlines();
 const list = new SoundList(byId('sounds'), {
   preview: (url, onEnded) => player.preview(url, onEnded),
   loadOutline: (url) => outlines.load(url),
-  loadMeasures,
   watcher: new Watcher(),
   remove: (name) => void remove(name),
+  details: {
+    load: loadDetails,
+    another: (sound) => void another(sound),
+    rename: (name, to) => void rename(name, to),
+    pin,
+  },
 });
 const samples = new Samples(player, {
   onReset: (sounds) => {
@@ -289,6 +294,26 @@ async function remove(name: string): Promise<void> {
       status.say(back.done ? `${name} is back.` : back.why, !back.done);
     });
   });
+}
+
+/** One more take of the words that a sound was made of: a further slot of its name. */
+async function another({ name, prompt, kind, bpm, key, bars }: Sound): Promise<void> {
+  const before = connection.since ?? 0;
+  const given = { ...(bpm === null ? {} : { bpm }), ...(key === null ? {} : { key }), ...(bars === null ? {} : { bars }) };
+  const answer = await connection.generate({ prompt: prompt || promptOf(name), name, kind, fresh: true, ...given });
+  if (answer.ok) wishes.taken(answer.reply, before);
+  else problem(answer.error.message);
+}
+
+async function rename(name: string, to: string): Promise<void> {
+  const changed = await change('PATCH', `/sounds/${encodeURIComponent(name)}`, { name: to }, askPerson);
+  if (changed.done) status.say(`${name} is ${String(changed.document['name'] ?? to)} now; the old name still plays.`);
+  else if (changed.why) problem(changed.why);
+}
+
+async function pin(name: string, pinned: boolean): Promise<void> {
+  const changed = await change('PATCH', `/sounds/${encodeURIComponent(name)}`, { pinned }, askPerson);
+  if (!changed.done && changed.why) problem(changed.why);
 }
 
 /** A sound as the completion of the code shows it, under each name that somebody may type. */

@@ -24,12 +24,3 @@ export function measureTexts(measures: Readonly<Record<string, unknown>>): strin
     return [[label, shown, words.length > 1 ? unit : undefined].filter(Boolean).join(' ')];
   });
 }
-
-/** The measures of slot `n` of a sound. Rejects when the bridge does not answer them. */
-export async function loadMeasures(name: string, n: number): Promise<string[]> {
-  const response = await fetch(`/sounds/${encodeURIComponent(name)}?format=json`);
-  if (!response.ok) throw new Error('The bridge does not know this sound any more.');
-  const document = (await response.json()) as { samples?: { n?: number; facts?: { measures?: object } | null }[] };
-  const slot = document.samples?.find((sample) => sample.n === n) ?? document.samples?.[0];
-  return measureTexts({ ...slot?.facts?.measures });
-}

@@ -125,6 +125,8 @@ export interface GenerateRequest {
   name?: string;
   session?: string;
   variations?: number;
+  /** A new sound, also where these words were answered before. */
+  fresh?: boolean;
   /** false: not when the name looks like a typing error of a kept one. */
   make?: boolean;
 }

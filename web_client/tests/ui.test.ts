@@ -8,6 +8,7 @@ import { arrange, el } from '../src/ui/dom';
 import { flagText, knownFlags } from '../src/ui/flags';
 import { JobList, remaining } from '../src/ui/jobs';
 import { PromptBox } from '../src/ui/prompt';
+import { codeOf } from '../src/ui/sounddetails';
 import { matches, SoundList } from '../src/ui/soundlist';
 import { facts, keyName } from '../src/ui/soundrow';
 import { ConnectionStatus, FADES_MS, StatusLine } from '../src/ui/status';
@@ -24,6 +25,8 @@ beforeEach(() => {
   document.body.replaceChildren(root);
 });
 
+const renamed: [string, string][] = [];
+
 const aList = (played: string[] = []): SoundList =>
   new SoundList(root, {
     preview: (url, onEnded) => {
@@ -31,10 +34,38 @@ const aList = (played: string[] = []): SoundList =>
       return onEnded;
     },
     loadOutline: () => Promise.resolve(new Float32Array(4)),
-    loadMeasures: () => Promise.resolve(['loudness -13 LUFS']),
+    details: {
+      load: () =>
+        Promise.resolve({
+          pinned: true,
+          takes: ['/samples/0.wav', '/samples/1.wav'].map((url, n) => ({ n, url, measured: [`loudness -${13 + n} LUFS`] })),
+        }),
+      another: () => undefined,
+      rename: (name, to) => void renamed.push([name, to]),
+      pin: () => Promise.resolve(),
+    },
     watcher: new Watcher(),
     remove: () => undefined,
   });
+
+test('a row plays what its bare name plays; every take can be heard and copied, and the sound renamed', async () => {
+  const played: string[] = [];
+  const two = sound({ name: 'gen_two', n: 1, urls: ['/samples/0.wav', '/samples/1.wav'], strudel: 's("gen_two:1").loopAt(2)' });
+  aList(played).reset([two]);
+  button('Listen to gen_two').click();
+  expect(played).toEqual(['/samples/0.wav']);
+  expect(button('Copy the code that plays gen_two').title).toBe('s("gen_two").loopAt(2)');
+  root.querySelector('details')!.open = true;
+  await vi.waitFor(() => expect(button('Listen to gen_two:1')).not.toBeNull());
+  button('Listen to gen_two:1').click();
+  expect(played).toEqual(['/samples/0.wav', '/samples/1.wav']);
+  expect(codeOf(two, 1)).toBe('s("gen_two:1").loopAt(2)');
+  expect([...root.querySelectorAll('.tools button')].map((each) => each.textContent)).toEqual(['Another one', 'Unpin', 'Rename']);
+  const name = root.querySelector<HTMLInputElement>('.rename input')!;
+  name.value = 'gen_other';
+  root.querySelector('form')!.requestSubmit();
+  expect(renamed).toEqual([['gen_two', 'gen_other']]);
+});
 
 describe('the list of sounds', () => {
   test('text from people is text: markup in a prompt makes no element', () => {
@@ -71,11 +102,11 @@ describe('the list of sounds', () => {
     for (const query of ['snare', 'kick loop']) expect(matches(kick, query)).toBe(false);
   });
 
-  test('play plays the slot that changed last, and a second press stops it', () => {
+  test('play plays what the bare name plays, and a second press stops it', () => {
     const played: string[] = [];
     aList(played).reset([sound({ name: 'gen_a', n: 1, urls: ['/samples/0.wav', '/samples/1.wav'] })]);
     button('Listen to gen_a').click();
-    expect(played).toEqual(['/samples/1.wav']);
+    expect(played).toEqual(['/samples/0.wav']);
     button('Stop gen_a').click();
     expect(button('Listen to gen_a')).not.toBeNull();
   });

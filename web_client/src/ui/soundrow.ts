@@ -3,6 +3,7 @@ import { slotUrls, type Sound } from '../protocol';
 import { copyText } from './copy';
 import { el } from './dom';
 import { flagText } from './flags';
+import { codeOf, SoundDetails, type DetailActions } from './sounddetails';
 import { Waveform, type LoadOutline, type Watcher } from './waveform';
 
 export interface RowActions {
@@ -10,8 +11,7 @@ export interface RowActions {
   preview: (url: string, onEnded: () => void) => () => void;
   loadOutline: LoadOutline;
   watcher: Watcher;
-  /** What was measured of a slot, as short texts. */
-  loadMeasures: (name: string, n: number) => Promise<string[]>;
+  details: Omit<DetailActions, 'preview'>;
   /** Takes a sound away, when the player confirms it. */
   remove: (name: string) => void;
 }
@@ -49,8 +49,7 @@ export class SoundRow {
   private readonly badges = el('span', { className: 'badges' });
   private readonly prompt = el('p', { className: 'prompt' });
   private readonly facts = el('p', { className: 'facts' });
-  private readonly measured = el('p', {});
-  private readonly details = el('details', { className: 'measured' }, el('summary', {}, 'Measured'), this.measured);
+  private readonly details: SoundDetails;
   private readonly play: HTMLButtonElement;
   private readonly copy: HTMLButtonElement;
   private readonly remove: HTMLButtonElement;
@@ -65,6 +64,7 @@ export class SoundRow {
     this.copy = el('button', { type: 'button', className: 'copy', onclick: () => void this.copyCode() }, 'Copy');
     const remove = (): void => actions.remove(this.sound.name);
     this.remove = el('button', { type: 'button', className: 'delete', onclick: remove }, 'Delete');
+    this.details = new SoundDetails(sound, { ...actions.details, preview: actions.preview });
     this.element = el(
       'li',
       { className: 'sound' },
@@ -74,9 +74,8 @@ export class SoundRow {
       this.copy,
       this.facts,
       this.remove,
-      this.details,
+      this.details.element,
     );
-    this.details.ontoggle = () => void this.showMeasures();
     this.update(sound);
   }
 
@@ -93,17 +92,10 @@ export class SoundRow {
     this.badges.replaceChildren(...badges(sound));
     this.copy.setAttribute('aria-label', `Copy the code that plays ${sound.name}`);
     this.remove.setAttribute('aria-label', `Delete ${sound.name}`);
-    this.copy.title = sound.strudel;
+    this.copy.title = codeOf(sound, 0);
     this.showPlaying(this.stopPreview !== null);
     this.wave.show(this.url);
-    void this.showMeasures();
-  }
-
-  private async showMeasures(): Promise<void> {
-    if (!this.details.open) return;
-    const { name, n } = this.sound;
-    const texts = await this.actions.loadMeasures(name, n).catch((error: unknown) => [String(error)]);
-    if (name === this.sound.name && n === this.sound.n) this.measured.textContent = texts.join(' · ');
+    this.details.update(sound);
   }
 
   /** Shows that the sound came or changed just now. */
@@ -113,8 +105,9 @@ export class SoundRow {
     this.element.classList.add('fresh');
   }
 
+  /** What the bare name plays in code. */
   private get url(): string {
-    return slotUrls(this.sound.urls, this.sound.n)[0] ?? '';
+    return slotUrls(this.sound.urls, 0)[0] ?? '';
   }
 
   private toggle(): void {
@@ -136,7 +129,7 @@ export class SoundRow {
   }
 
   private async copyCode(): Promise<void> {
-    const copied = await copyText(this.sound.strudel);
+    const copied = await copyText(codeOf(this.sound, 0));
     this.copy.textContent = copied ? 'Copied' : 'Failed';
     setTimeout(() => (this.copy.textContent = 'Copy'), 1500);
   }

@@ -242,3 +242,23 @@ async def nothing_is_being_made(visit: Visit) -> None:
     await visit.page.wait_for_function(
         "sampleBridge.sounds().length >= 24 && document.querySelector('.job') === null", polling=50
     )
+
+
+async def test_a_take_more_is_made_pinned_and_heard_in_the_row_and_a_phone_keeps_stop_in_reach(
+    tone_bridge: Bridge, visit: Visit
+) -> None:
+    await visit.open(tone_bridge.url)
+    page = visit.page
+    await page.evaluate("sampleBridge.generateMusic({ prompt: 'tone 440 hz', name: 'row_tone' })")
+    row = page.locator('.sound[data-name="row_tone"]')
+    await row.locator("summary").click()
+    await row.get_by_role("button", name="Another one").click()
+    await row.get_by_role("button", name="Copy row_tone:1").wait_for()
+    await row.get_by_role("button", name="Pin").click()
+    await row.get_by_role("button", name="Unpin").wait_for()
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await page.evaluate("scrollTo(0, 1e6)")
+    assert await page.evaluate("document.documentElement.scrollWidth") == 360, "nothing is wider than a phone"
+    stop = await page.locator("#transport button").nth(1).bounding_box()
+    assert stop is not None
+    assert 0 <= stop["y"] <= 740 - stop["height"]

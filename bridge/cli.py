@@ -65,7 +65,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and answer its exit code. Nobody ever sees a traceback, whatever happens."""
+    """Run one command and answer its exit code. A traceback is never shown, whatever happens."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a prompt may hold what the terminal's encoding has not

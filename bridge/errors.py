@@ -188,7 +188,7 @@ class BadAudio(EngineError):
 
 
 class JobCancelled(BridgeError):
-    """Nobody wants the sound any more."""
+    """The sound is no longer wanted."""
 
     default_code = "cancelled"
 

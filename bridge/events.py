@@ -55,7 +55,7 @@ class SoundRemovedMessage(TypedDict):
 
 
 class JobMessage(TypedDict):
-    """``job``: how a job goes. Numbered when it ended; progress is not numbered and comes at most 5 times a second."""
+    """``job``: the state of a job. Numbered at its end; progress is not, and comes at most 5 times per second."""
 
     seq: NotRequired[int]
     job_id: str

@@ -19,7 +19,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 
 def current_request() -> str | None:
-    """The id of the request that is being worked for, None when nobody asked."""
+    """The id of the request that is being worked for, None when no request asked."""
     return _request.get()
 
 

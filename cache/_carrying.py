@@ -66,7 +66,7 @@ class _Layout:
 def carry(master: Path, carried: Carried) -> bool:
     """Write what a master carries, in place of what it carried; False: the file is not a whole WAV file.
 
-    The file must not be in use yet: whoever is killed in between leaves a file of another length.
+    The file must not be in use yet: a process that is killed in between leaves a file of another length.
     """
     with master.open("r+b") as file:
         layout = _layout(file)

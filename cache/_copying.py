@@ -42,7 +42,7 @@ class Copier:
                 return None
             try:
                 with self._database.read() as con:
-                    # Of the connection: the file may have been taken away, and is whole for who has it open.
+                    # Of the connection: the file may have been taken away, and is whole for a reader that has it open.
                     pages, size = (con.execute(f"PRAGMA {each}").fetchone()[0] for each in ("page_count", "page_size"))
                     if _room.missing(self._folder.path, min(self._reserve, _LEAST), pages * size):
                         _log.warning("the catalogue is not copied, since the disk is nearly full")

@@ -16,12 +16,12 @@ _READERS = 6
 
 
 class Database:
-    """SQLite in WAL mode: readers see the last commit and wait for nobody."""
+    """SQLite in WAL mode: readers see the last commit and never wait."""
 
     def __init__(self, file: Path, *, durable: bool) -> None:
         self._file = file
         self.lock = threading.RLock()
-        """Held by whoever changes the catalogue or the files that belong to it."""
+        """Held while code changes the catalogue or the files that belong to it."""
         self._pool_lock = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
         self._open = True

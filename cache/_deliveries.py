@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 class PlainDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
     """Plain files ``<hh>/<sample_id>.<fmt>`` and nothing else.
 
-    diskcache's own disks unpickle what they find, so whoever can write a row can run code. This one knows one kind of
+    diskcache's own disks unpickle what they find, so a program that writes a row runs code. This one knows one kind of
     key (str) and two kinds of value (bytes, or the Path of a finished file, which is moved in), and reads no other.
     """
 

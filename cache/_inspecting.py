@@ -1,4 +1,4 @@
-"""What a catalogue says that nobody has opened as a store, or a copy of one."""
+"""What a catalogue that is not open as a store says, or a copy of one."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def damaged(path: Path, why: str) -> StoreDamaged:
 
 
 def _make(path: Path, schema: Schema) -> None:
-    """Make a file that is whole when it gets its name: whoever is killed in between leaves no empty one."""
+    """Make a file that is whole when it gets its name: a process that is killed in between leaves no empty one."""
     # A name of its own for each call: two threads that make it at a time must not link each other's half.
     part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
@@ -163,7 +163,7 @@ def _look_at_header(path: Path, schema: Schema) -> None:
         raise damaged(path, "it is a folder" if path.is_dir() else "it is not a file")
     for beside in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         try:
-            kind = beside.stat().st_mode  # asked once: whoever closes the database last takes the log away
+            kind = beside.stat().st_mode  # asked once: the last one to close the database removes the log
         except FileNotFoundError:
             if not beside.is_symlink():
                 continue

@@ -18,7 +18,7 @@ _FOLDERS: Final = frozenset({"masters", "deliveries", "incoming", "uploads", "st
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that nobody else can read, not even for a moment when it is new. Raises OSError."""
-    # A pipe in the place of the file is an error, and nobody waits for who reads from it.
+    # A pipe in the place of the file is an error, and no call waits for a reader of it.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o600)
     with os.fdopen(handle, "wb") as file:
         os.fchmod(handle, 0o600)

@@ -79,7 +79,7 @@ class Rebuilt:
 
 
 def rebuild(path: Path, how: Rebuilding | None = None, *, clock: Callable[[], float] = time.time) -> Rebuilt:
-    """Rebuild the catalogue of a data folder that nobody has open; it is locked meanwhile. Killed, run it again.
+    """Rebuild the catalogue of a data folder that is not open; it is locked meanwhile. Killed, run it again.
 
     A whole folder is left as it is. What is asked for by hand is done with whole catalogues alone: a damaged one is set
     aside first, and the newest whole copy takes its place.

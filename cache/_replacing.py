@@ -1,4 +1,4 @@
-"""Files that are exchanged whole: whoever reads sees the old bytes or the new ones, also after a power cut."""
+"""Files that are exchanged whole: a reader sees the old bytes or the new ones, also after a power cut."""
 
 from __future__ import annotations
 

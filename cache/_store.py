@@ -75,7 +75,7 @@ class SampleStore:
     """What we have: samples, the sounds that show them, and the numbered log of changes.
 
     Every method may be called from any thread and may wait for the disk: an event loop calls through a thread.
-    Readers wait for nobody, writers for each other. Whatever goes wrong is a StoreError.
+    Readers never wait, writers wait for each other. Whatever goes wrong is a StoreError.
     """
 
     def __init__(self, path: Path, options: Options) -> None:
@@ -226,7 +226,7 @@ class SampleStore:
     def shown(self, targets: Sequence[Target]) -> Published | None:
         """Answer what ``publish`` of kept takes would, when it would change nothing; None when it has to be done.
 
-        Reads only: it never waits for who is writing.
+        Reads only: it never waits for a writer.
         """
         with self._db.read() as con:
             places = [_writing.shown(con, target) for target in targets]

@@ -50,7 +50,7 @@ def _sweep_masters(folder: Folder, database: Database, trash: Trash) -> int:
     loose = [Path(each.path) for each in os.scandir(folder.masters) if not each.is_dir(follow_symlinks=False)]
     grouped = ([Path(file.path) for file in files] for files in files_under(folder.masters))
     for files in itertools.chain(grouped, [loose]):
-        # Under the lock, a file without a row belongs to nobody: no publishing is half way.
+        # Under the lock, a file without a row has no owner: no publishing is half way.
         with database.lock:
             ours = _known(database, {file.name.removesuffix(".wav") for file in files})
             for file in files:

@@ -27,7 +27,7 @@ class Trash:
         self._limit = limit
         self._clock = clock
         self._fresh: set[Path] = set()
-        """What came in since this store was opened: nobody could look for it yet."""
+        """What came in since this store was opened: it could not be looked for yet."""
 
     def take(self, file: Path) -> Path | None:
         """Move a file in; None when it stays where it is, because the trash lies on another disk."""

@@ -1,4 +1,4 @@
-"""Names that are not made again unasked: whoever deleted a sound that is always there wants it gone."""
+"""Names that are not made again unasked: a person who deleted a sound that is always there wants it gone."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def wipe_loose(
 ) -> None:
     """Wipe files that no row names: the words of all of them, whosever they were, and these names (None: all names).
 
-    ``known``: ids of the samples that have a row. A file that is not a whole master is removed, since nobody can say
+    ``known``: ids of the samples that have a row. A file that is not a whole master is removed, since it is unknown
     what stands in it. The caller holds the store's lock. Raises OSError.
     """
     in_place = {folder.master(sample_id) for sample_id in known}
@@ -100,7 +100,7 @@ def _wipe(file: Path, names: Collection[str] | None, change: Callable[[bytes], b
 
 
 def _forget_in(file: Path, found: Found, name: str | None, how: Forgetting, now: float) -> bool:
-    """Forget in a catalogue that nobody has open; False: it cannot be read."""
+    """Forget in a catalogue that is not open; False: it cannot be read."""
     try:
         look(file)
         with closing(sqlite3.connect(file, isolation_level=None)) as con:

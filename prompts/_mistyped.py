@@ -20,7 +20,7 @@ def mistyped(name: str, kept: Collection[str], limit: int = 3) -> list[str]:
 
     ``kept``: names of sounds that exist. A name looks mistyped when one of its words is in no vocabulary, and it is one
     edit, or two in words from six letters on, from a name whose words all are. A digit is never a typing error. A long
-    word may also be meant for a word of the vocabulary that nobody has a sound of ("acidlin").
+    word may also be meant for a word of the vocabulary that has no sound ("acidlin").
     """
     text = _text(name)
     strange = [word for word in text.split("_") if word and not _known(word)]

@@ -40,11 +40,11 @@ from prompts._meter import COMMON_TIME, bar_beats, meter_in
 from prompts._reading import bars_in, bpm_in, key_in, kind_in, says_music
 
 NATURAL_SECONDS: Final = 8.0
-"""Seconds of a texture, a stem or raw audio when nobody says how long."""
+"""Seconds of a texture, a stem or raw audio when no length is given."""
 DEFAULT_BPM: Final = 120.0
-"""Tempo of a loop when nobody says how fast."""
+"""Tempo of a loop when none is given."""
 DEFAULT_BARS: Final = 2
-"""Bars of a loop when nobody says how long."""
+"""Bars of a loop when no length is given."""
 MUSIC_BARS: Final = 4
 """The same where the words ask for music ("a song", "smooth jazz") and nobody named a kind."""
 

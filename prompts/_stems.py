@@ -53,7 +53,7 @@ class StemType:
     words: str
     """How a prompt says it."""
     kind: Kind = Kind.STEM
-    """What is made when nobody says otherwise."""
+    """What is made by default."""
 
 
 @cache

@@ -90,7 +90,7 @@ def error_response(error: errors.BridgeError, headers: Mapping[str, str] | None 
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Middleware: whatever a handler raises leaves as the one error shape; nobody sees a traceback."""
+    """Middleware: whatever a handler raises leaves as the one error shape; a traceback is never sent."""
     try:
         _check_request(request)
         response = await handler(request)

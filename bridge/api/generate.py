@@ -96,7 +96,7 @@ async def _answer(request: web.Request, order: Order, body: GenerateBody) -> web
     begun = time.monotonic()
     near = await service.library.mistyped(order.name or sound_name(order.spec.prompt))
     priority = Priority[body.priority.upper()]
-    # Nobody plays what a batch makes before it is made, so it needs nothing to stand in.
+    # What a batch makes is not played before it is made, so it needs nothing to stand in.
     tickets = await ask_once(request, order, priority=priority, standin=at_once and priority is Priority.PLAYER)
     ticket = tickets[0]
     if at_once:

@@ -25,7 +25,7 @@ async def get_sample(request: web.Request) -> web.StreamResponse:
         )
     sample_id, extension = found[1], _EXTENSIONS[found[2]]
     if is_known(request, sample_id, extension):
-        # Immutable: whoever has it has it right, whatever became of our file.
+        # Immutable: a client that has it has the right bytes, whatever became of our file.
         etag = f'"{sample_id}.{extension}"'
         return web.Response(status=304, headers={hdrs.ETAG: etag, hdrs.CACHE_CONTROL: YEAR})
     library = request.app[SERVICE].library

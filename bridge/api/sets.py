@@ -1,4 +1,4 @@
-"""Sets: what players wrote, kept in versions. For our own page and keys with the scope own; nobody else reads them."""
+"""Sets: what players wrote, kept in versions. For our own page and keys with the scope own only."""
 
 from __future__ import annotations
 

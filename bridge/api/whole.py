@@ -22,7 +22,7 @@ _CACHE = "no-cache"
 
 
 def whole_response(request: web.Request, document: Document) -> web.StreamResponse:
-    """Answer a document, or 304 to who has it already."""
+    """Answer a document, or 304 to a client that has it already."""
     headers = {hdrs.ETAG: document.etag, hdrs.CACHE_CONTROL: _CACHE}
     if _has(request, document.etag):
         return web.Response(status=304, headers=headers)
@@ -57,7 +57,7 @@ class _Shared(Payload):
         async with self._turns.of(self._client):
             transport = self._request.transport
             if transport is None or transport.is_closing():
-                return  # who has gone while it waited gets nothing made
+                return  # nothing is made for a client that left while it waited
             try:
                 for chunk in self._document.chunks:
                     async with asyncio.timeout(STUCK_SECONDS):

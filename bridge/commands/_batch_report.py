@@ -78,7 +78,7 @@ class Report:
     def failed(self, failure: Failure) -> None:
         """Note and say that nothing came of a line."""
         self._tally.failures.append(failure)
-        text = printable(f"{failure.prompt}: {failure.error.message}")  # nobody has looked at this prompt
+        text = printable(f"{failure.prompt}: {failure.error.message}")  # this prompt was never checked
         self._line(f"failed  {text} [{failure.error.code}]", failed=True)
         self.progress(failure.prompt)
 

@@ -36,7 +36,7 @@ class Probe:
     """Base URL, without a slash at its end."""
     key: str | None = None
     name: str = field(default_factory=lambda: f"check_{secrets.token_hex(4)}")
-    """The sound that is made for the test; nobody's pattern uses it."""
+    """The sound that is made for the test; no pattern uses it."""
     seed: int = field(default_factory=lambda: secrets.randbits(32))
     """Makes it a sound that is not kept yet."""
     made: dict[str, Any] = field(default_factory=dict)
@@ -200,7 +200,7 @@ async def byte_range(probe: Probe) -> str:
 
 
 async def etag(probe: Probe) -> str:
-    """Whoever has the sample gets 304."""
+    """A client that has the sample gets 304."""
     url = probe.url + probe.sound()["audio_url"]
     async with probe.session.head(url, timeout=QUICK) as answer:
         await expect(answer, 200)

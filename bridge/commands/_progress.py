@@ -35,7 +35,7 @@ class ProgressBar:
         return self._live and not self._silent
 
     def show(self, label: str, fraction: float, eta_s: float | None = None) -> None:
-        """Tell how far it is: 0..1, and seconds to go when known. Drawn at most ten times a second."""
+        """Tell how far it is: 0..1, and seconds to go when known. Drawn at most ten times per second."""
         if self._silent:
             return
         if not self._live:

@@ -18,7 +18,7 @@ _BESIDE = ("-wal", "-journal")
 
 
 def holder(folder: Path) -> str | None:
-    """The number of the process that has the data folder open, ``unknown`` when it does not tell; None: nobody has."""
+    """The number of the process that has the data folder open, ``unknown`` when it does not say; None: not open."""
     try:
         lock = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

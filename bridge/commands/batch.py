@@ -143,7 +143,7 @@ async def _make_all(
     waiting = iter(enumerate(lines))
 
     async def work(maker: Maker) -> None:
-        for position, line in waiting:  # shared: each worker takes the next line that nobody has
+        for position, line in waiting:  # shared: each worker takes the next line that is free
             if isinstance(line, Failure):
                 report.failed(line)
                 continue

@@ -41,7 +41,7 @@ def add_parser(subparsers: SubParsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each check; 0 when all are well, else 1. Raises StartupError when nobody answers."""
+    """Print a line for each check; 0 when all are well, else 1. Raises StartupError when no server answers."""
     from bridge.settings import load
 
     url = base_url(args.url)
@@ -72,7 +72,7 @@ def base_url(text: str) -> str:
 
 
 async def look(url: str, key: str | None, *, full: bool, quiet: bool) -> list[CheckResult]:
-    """Run the checks one after the other, and take away what they made. Raises StartupError when nobody answers."""
+    """Run the checks one after the other, and take away what they made. Raises StartupError when no server answers."""
     from aiohttp import ClientError, ClientSession
 
     from bridge.commands._checks import BASIC, QUICK, Probe, clean_up

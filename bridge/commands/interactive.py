@@ -112,7 +112,7 @@ class _Talk:
 
 
 def _lines() -> asyncio.Queue[str]:
-    """What is typed, line by line; "" at the end. Read by a thread that nobody waits for: Ctrl-C ends the command."""
+    """What is typed, line by line; "" at the end. Read by a thread that is not waited for: Ctrl-C ends the command."""
     lines: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 

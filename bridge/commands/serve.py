@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 def allow_open_files() -> None:
     """Raise this process's own limit of open files as far as the system lets it.
 
-    Every connected page is one; shells give 1024, or 256, as long as nobody asks for more.
+    Every connected page is one; shells give 1024, or 256, unless more is asked for.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)

@@ -126,7 +126,7 @@ class EnsembleEngine:
         own = spec.model_copy(update={"engine": info.name, "model": info.model, "effects": ()})
         wanted = needed_seconds(own, exact_loops=info.exact_loops, longest=info.max_seconds)
         try:
-            with heeding() as remarks:  # those of the members that lose are nobody's
+            with heeding() as remarks:  # those of the losing members are dropped
                 clip = Clip.join(member.stream(own, wanted, report))
         except ValueError as error:
             raise BadAudio(f"what it made does not fit together ({error})") from None

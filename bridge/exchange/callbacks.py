@@ -80,7 +80,7 @@ class Callbacks:
     async def check(self, text: str) -> None:
         """Raise InvalidRequest unless ``text`` is an address to which a callback may go.
 
-        A name that nobody knows now passes: it is looked up again for each attempt.
+        A name that cannot be looked up now passes: it is looked up again for each attempt.
         """
         url = _read(text)
         if self._is_allowed(url):

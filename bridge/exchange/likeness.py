@@ -29,7 +29,7 @@ _SURE_KEY, _SURE_TEMPO = 0.6, 0.2
 _COLOURS = (("dark", 0.0, 350.0), ("warm", 350.0, 900.0), ("bright", 2500.0, 1e5))
 """By the centre of the spectrum, Hz."""
 _PACES = (("slow", 0.3, 1.2), ("fast", 7.0, 1e3))
-"""By how much begins in a second."""
+"""By how many onsets there are per second."""
 _NOISY = 0.15
 """Flatness from which noise is a part of the sound."""
 _TELLING_SECONDS = 1.0

@@ -42,7 +42,7 @@ TICKETS_PER_JOB = 16
 RETRY_PAUSES = (1.0, 4.0)
 """Seconds before the second and the third try of what failed for a passing reason."""
 PROGRESS_SECONDS = 0.2
-"""Progress of one job is told at most five times a second."""
+"""Progress of one job is told at most five times per second."""
 _STOPPING = "stopping"
 """Code of a job that waits for the next start."""
 _POISON = (
@@ -268,8 +268,8 @@ class EmbeddedQueue:
         return sum(job.state is state for job in self._alive.values())
 
     async def _give_up(self, job: JobRecord) -> None:
-        """End a job for which nobody waits."""
-        # Whoever asks from now on gets a new job: this one cannot be saved any more.
+        """End a job for which no ticket waits."""
+        # A request from now on gets a new job: this one cannot be saved any more.
         self._alive.pop(job.key, None)
         task = self._running.get(job.lane, {}).get(job)
         if task is not None:
@@ -421,7 +421,7 @@ class EmbeddedQueue:
             self._happenings.tell(AskEnded(value))
 
     def _finish(self, ticket: TicketRecord) -> None:
-        """Wake whoever waits for a ticket that has ended, and forget the one that ended long ago."""
+        """Wake the callers that wait for a ticket that has ended, and forget the one that ended long ago."""
         ticket.finished.set()
         if ticket.id not in self._tickets:
             return
@@ -448,7 +448,7 @@ class _Running:
         return self._record.value()
 
     async def waiting(self) -> tuple[Ticket, ...]:
-        """The tickets that have not been given anything yet. Nobody joins between this answer and the job's end."""
+        """The tickets that have not been given anything yet. No ticket joins between this answer and the job's end."""
         return tuple(ticket for ticket in self._record.values() if ticket.outcome is None)
 
     async def give(self, outcomes: Mapping[str, Any]) -> None:

@@ -42,7 +42,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """A job that goes on has another state, or has come further; of one state at most five times a second."""
+    """A job that goes on has another state, or has come further; of one state at most five times per second."""
 
     job: Job
     tickets: tuple[Ticket, ...]

@@ -75,12 +75,12 @@ class Ticket:
     attempts: int = 0
     """Unclean ends of the server that found this ticket's job running."""
     outcome: Any = None
-    """What came of it for this asker, as whoever did the work has given it: the slot its sound went to."""
+    """What came of it for this asker, as the code that did the work has given it: the slot its sound went to."""
 
     @property
     def state(self) -> State:
         """The job's state as this asker sees it."""
         if self.withdrawn:
             return State.CANCELLED
-        # Of several variations one may fail: who has got another one has got it.
+        # Of several variations one may fail: the asker who got another one keeps it.
         return State.COMPLETED if self.outcome is not None and self.job.state is State.FAILED else self.job.state

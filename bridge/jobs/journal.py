@@ -254,7 +254,7 @@ class Journal:
         con.execute(_INSERT, row)
 
     def _prune(self, con: sqlite3.Connection) -> None:
-        """Let go of ended tickets that are old or too many, of work that nobody refers to, and of old keys."""
+        """Let go of ended tickets that are old or too many, of work that no ticket refers to, and of old keys."""
         oldest = time.time() - self._kept_seconds
         con.execute("DELETE FROM tickets WHERE ended < ?", (oldest,))
         con.execute(

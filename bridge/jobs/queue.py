@@ -52,7 +52,7 @@ class JobQueue(Protocol):
         ...
 
     async def settle(self, key: str, lane: str, claim: Claim, outcome: Any) -> Ticket:
-        """Hand out a ticket for something that is there already: its job is completed, nobody is told."""
+        """Hand out a ticket for something that is there already: its job is completed, and no listener is told."""
         ...
 
     async def keep(self, ticket_id: str) -> None:
@@ -74,7 +74,7 @@ class JobQueue(Protocol):
     async def forget(self, keys: Collection[str] | None, names: Collection[str] = ()) -> None:
         """Drop what is remembered of ended tickets of these keys, or that asked for a sound of one of these names.
 
-        None drops all that have ended. Nobody can ask about them any more; what waits or runs is left alone.
+        None drops all that have ended. They cannot be asked about any more; what waits or runs is left alone.
         """
         ...
 

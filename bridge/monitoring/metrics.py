@@ -33,7 +33,7 @@ from bridge.monitoring.gpu import read_gpus
 from bridge.sounds.service import SampleService
 from bridge.system.threads import SERVING
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line for each figure, of which nobody asks
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they add a second line to each figure, which is not needed
 
 LAG_SECONDS = 1.0
 """How often the event loop's lag is looked at."""
@@ -97,7 +97,7 @@ class Metrics:
         app.cleanup_ctx.append(self._measure_lag)
 
     def wrong_key(self, door: str) -> None:
-        """A key was shown that is nobody's."""
+        """A wrong key was sent."""
         self.wrong_keys.labels(door).inc()
 
     async def text(self) -> bytes:

@@ -44,7 +44,7 @@ FILE: Final = USAGE
 
 
 class UsageLog:
-    """Listens to a service and writes a line for every ticket that has ended; what is pre-generated is nobody's."""
+    """Listens to a service and writes a line for every ticket that has ended; pre-generated sounds have no asker."""
 
     def __init__(self, service: SampleService) -> None:
         settings = service.settings
@@ -216,7 +216,7 @@ def _write_lines(file: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
 def _append(file: Path, line: bytes) -> None:
     """Write a line whole or not at all: half a line would spoil the next one."""
-    # A pipe in the place of the file is an error, and nobody waits for who reads from it.
+    # A pipe in the place of the file is an error, and no call waits for a reader of it.
     handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
     with os.fdopen(handle, "ab", buffering=0) as log:  # a buffer would write the rest when it is closed
         size, left = log.tell(), memoryview(line)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the server knows engines by what they say, and gets by with
     from bridge.plugins.clip import Clip
 
 Report: TypeAlias = Callable[[float], None]
-"""Called by an engine with its progress, 0..1; raises ``JobCancelled`` when nobody wants the clip any more."""
+"""Called by an engine with its progress, 0..1; raises ``JobCancelled`` when the clip is no longer wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class EngineInfo:
     kernel: str | None = None
     """Which program computes it, and for which processor."""
     speed: float | None = None
-    """Seconds of audio that it makes in a second here, measured; None: not measured yet."""
+    """Seconds of audio that it makes per second here, measured; None: not measured yet."""
     paid: bool = False
     """True when a request may cost money: one that has been started is never repeated by itself, whatever happens."""
 
@@ -127,7 +127,7 @@ class FillingEngine(Engine, Protocol):
 
 
 in_background: ContextVar[bool] = ContextVar("in_background", default=False)
-"""True while an engine works for nobody who waits (pre-generation): a player's request should go before it."""
+"""True while no player waits for the work of an engine (pre-generation): a player's request should go before it."""
 
 
 class Remarks:
@@ -144,7 +144,7 @@ _remarks: ContextVar[Remarks | None] = ContextVar("remarks", default=None)
 
 
 def remark(*decisions: str, **facts: Any) -> None:
-    """Say something of the clip that ``stream`` is making. Where nobody listens, nothing happens."""
+    """Say something of the clip that ``stream`` is making. Without a listener nothing happens."""
     remarks = _remarks.get()
     if remarks is not None:
         remarks.decisions.extend(decisions)

@@ -72,7 +72,7 @@ def new_places() -> dict[str, str]:
 
 
 class MovedFinder(MetaPathFinder):
-    """Asked last, for modules that nobody else has found."""
+    """Asked last, for modules that no other finder has found."""
 
     def __init__(self) -> None:
         self._moved = new_places()

@@ -111,7 +111,7 @@ class Outbox:
 async def fan_out(sio: socketio.AsyncServer, room: str, event: str, data: Mapping[str, Any]) -> None:
     """Send an event of plain JSON to everybody in a room of the default namespace, as ``sio.emit`` does."""
     if "/" not in sio.manager.rooms:
-        return  # nobody has ever been here
+        return  # no client has ever been here
     text = sio.packet_class(socketio.packet.EVENT, namespace="/", data=[event, dict(data)]).encode()
     packet = engine_packet.Packet(engine_packet.MESSAGE, text)
     frame = _text_frame(packet.encode().encode())

@@ -292,7 +292,7 @@ class Hub:
         return message
 
     async def _is_of(self, job_id: str, owner: str | None) -> bool:
-        """Tell whether a job was asked for by ``owner``; of one that nobody remembers nothing is told."""
+        """Tell whether a job was asked for by ``owner``; of a job that is forgotten nothing is told."""
         if owner is None:
             return False
         try:

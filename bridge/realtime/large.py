@@ -1,7 +1,7 @@
 """Answers of many megabytes over Socket.IO, sent in fragments of one WebSocket message.
 
 python-socketio would encode such an answer in one go on the event loop, and engineio would copy it three times. Here
-the bytes come in parts that are made already, and nobody waits longer than one part takes. Until it is sent, whatever
+the bytes come in parts that are made already, and a client waits for one part at most. Until it is sent, whatever
 else goes to the client waits in its outbox.
 """
 
@@ -100,7 +100,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
             return
         async with answer.turn():
             if self._is_gone(eio_sid):
-                return  # nobody is there any more: nothing is read and nothing is made
+                return  # the client has gone: nothing is read and nothing is made
             parts = await answer.parts()
             if self._is_gone(eio_sid):
                 return

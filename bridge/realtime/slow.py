@@ -29,7 +29,7 @@ class _Look(NamedTuple):
 
 
 async def drop_slow_clients(sio: socketio.AsyncServer, on_drop: Callable[[], None] = lambda: None) -> None:
-    """Look every second and cut the connection of whoever does not read; it will say hello again.
+    """Look every second and cut the connection of a client that does not read; it will say hello again.
 
     A client on a slow line that is still busy with its first, big answer reads, and is left alone.
     """

@@ -76,7 +76,7 @@ class Caller:
         return not self.secluded or (self.owner is not None and owner == self.owner)
 
     def may_cancel(self, owner: str | None) -> bool:
-        """Tell whether it may take a job of ``owner`` back: its own, and nobody's."""
+        """Tell whether it may take a job of ``owner`` back: its own, and one without an owner."""
         if self.may(Scope.ADMIN) or owner == self.owner:
             return True
         if self.secluded:
@@ -98,7 +98,7 @@ _caller: ContextVar[Caller] = ContextVar("caller", default=_SERVER)
 
 
 def current_caller() -> Caller:
-    """Who asked for the work at hand; the server itself where nobody did."""
+    """Who asked for the work at hand; the server itself where no caller did."""
     return _caller.get()
 
 

@@ -74,7 +74,7 @@ class Callers:
         return replace(caller, origin=origin.lower() if origin is not None else None)
 
     def with_token(self, caller: Caller, token: str) -> Caller | None:
-        """Build the caller that ``caller`` is once it has shown ``token``; None when the token is nobody's key."""
+        """Build the caller that ``caller`` is once it has shown ``token``; None when the token is not a key."""
         if not self.knows(token):
             return None
         return self.of(key=token, origin=caller.origin, own_origin=caller.is_page)
@@ -84,7 +84,7 @@ class Callers:
         return self._is_run_key(key) or key_name(self._settings, key) is not None
 
     def is_wrong(self, key: str | None) -> bool:
-        """Tell whether a key is shown, where keys are asked for, that is nobody's."""
+        """Tell whether a key is shown, where keys are asked for, that is wrong."""
         return key is not None and self._keyed and not self.knows(key)
 
     def still(self, caller: Caller) -> Caller:

@@ -34,7 +34,7 @@ def is_exposed(settings: Settings) -> bool:
 def check_key(settings: Settings, given: str | None) -> bool:
     """Tell whether a caller who shows the key ``given`` (None: shows none) may do more than read.
 
-    Without a set key everybody may on loopback and nobody elsewhere.
+    Without a set key everybody may on loopback, and no client elsewhere.
     """
     if not settings.all_keys:
         return not is_exposed(settings)
@@ -42,7 +42,7 @@ def check_key(settings: Settings, given: str | None) -> bool:
 
 
 def key_name(settings: Settings, given: str | None) -> str | None:
-    """Name who shows the key ``given``; empty for the one key without a name, None where it is nobody's."""
+    """Name who shows the key ``given``; empty for the one key without a name, None where it is not a key."""
     if given is None:
         return None
     # surrogatepass: header bytes that are not UTF-8, and JSON's "\\ud800", arrive as lone surrogates

@@ -27,7 +27,7 @@ def without_words(told: M) -> M:
 
 
 def blank_job(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A numbered job message that says nothing but its number, so that nobody thinks to have missed one."""
+    """A numbered job message that says nothing but its number, so that a client does not believe that it missed one."""
     return {
         "seq": message["seq"],
         "job_id": "",

@@ -53,7 +53,7 @@ def _forget(folder: Path, number: int, change: _Change) -> None:
     kept = versions.read(folder, number)
     if kept is None or kept.code is None:
         place = versions.file_of(folder, number)
-        if place.is_file() and not place.is_symlink():  # damaged: nobody knows what is whole in it
+        if place.is_file() and not place.is_symlink():  # damaged: what is whole in it is unknown
             text = place.read_bytes().decode("utf-8", "surrogateescape")
             if (changed := change(text, code=False)) != text:
                 replace_file(place, changed.encode("utf-8", "surrogateescape"))

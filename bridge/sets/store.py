@@ -177,7 +177,7 @@ class SetStore:
             return float((folder / _DELETED).read_text("ascii")) + self._undo
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError:  # damaged: it was deleted, nobody knows when
+        except ValueError:  # damaged: it was deleted, but when is unknown
             return (folder / _DELETED).stat().st_mtime + self._undo
 
     def _is_over(self, until: float | None) -> bool:

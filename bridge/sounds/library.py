@@ -1,4 +1,4 @@
-"""The kept sounds as the event loop sees them: finding, changing, delivering, and telling who listens.
+"""The kept sounds as the event loop sees them: finding, changing, delivering, and telling the listeners.
 
 The store is synchronous; here every call goes to a thread, its errors become ours, and the events of each change
 reach the listeners in the order of their numbers.
@@ -147,7 +147,7 @@ class Library:
     async def search(self, keyword: str, *, limit: int = 20, **filters: Any) -> list[Sound]:
         """Sounds that match the words, best first: the exact name, then tags and prompt words.
 
-        Words that nobody knows are read as their nearest neighbours.
+        Unknown words are read as their nearest neighbours.
         """
 
         def look() -> list[Sound]:
@@ -160,7 +160,7 @@ class Library:
         return await self._read(look)
 
     async def mistyped(self, name: str) -> list[str]:
-        """Names that were probably meant by one that nobody has; empty when it is kept, or reads well."""
+        """Names that were probably meant by one that does not exist; empty when it is kept, or reads well."""
 
         def look() -> list[str]:
             return [] if self._store.sound(name.lower()) else mistyped(name.lower(), self._store.names())

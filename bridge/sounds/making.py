@@ -26,7 +26,7 @@ class TakeMaker:
         self._settings = settings
         self._engines = engines
         self._speed: dict[str, float] = {}
-        """Seconds of work for a second of sound, by engine."""
+        """Seconds of work per second of sound, by engine."""
 
     def capacity(self, lane: str) -> int:
         """How many jobs of an engine may run at once."""
@@ -51,7 +51,7 @@ class TakeMaker:
     ) -> tuple[list[NewSample], BridgeError | None]:
         """Make a take of each spec, the best score first; and what went wrong with one that could not be made.
 
-        ``background``: nobody waits for them.
+        ``background``: no player waits for them.
         """
         hosted, begun = self._engines.hosted(lane), time.monotonic()
         info = await hosted.start()

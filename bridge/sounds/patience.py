@@ -1,4 +1,4 @@
-"""Asking for what nobody waits for: as often as it takes, until there is a place in the queue."""
+"""Asking for sounds that no player waits for: as often as it takes, until there is a place in the queue."""
 
 from __future__ import annotations
 

@@ -176,12 +176,12 @@ def _completed(ticket: Ticket) -> dict[str, Any]:
 
 
 async def remove_takes(takes: Iterable[NewSample]) -> None:
-    """Delete the files of takes that nobody gets."""
+    """Delete the files of takes that have no slot."""
     await remove_files(path for take in takes for path in (take.master, *take.deliveries.values()))
 
 
 async def _not_to_be_cancelled(work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work`` to its end whoever cancels, and then continue."""
+    """Await ``work`` to its end although the caller is cancelled, and then continue."""
     task = asyncio.create_task(work)
     while not task.done():
         with contextlib.suppress(asyncio.CancelledError):

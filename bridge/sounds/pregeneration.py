@@ -20,7 +20,7 @@ async def pregenerate(service: SampleService) -> None:
     """Make the common stems that are not there yet, at once and procedurally; a player's wishes go first.
 
     One that somebody has deleted stays away until it is asked for.
-    A model's versions follow as further slots: one by one, each when nobody waits for anything, or as many at once as
+    A model's versions follow as further slots: one by one, each when no player waits, or as many at once as
     an engine makes together, which lets a player's go first, less a place for that player.
     """
     try:

@@ -46,7 +46,7 @@ class Readiness:
     def ready(self) -> bool:
         """Does the engine make new sounds?"""
         hosted = self._engines.hosted(self._choice.name) if self._choice.name in self._engines.names else None
-        # One that has ended since it was started is started again by whoever asks.
+        # One that has ended since it was started is started again by the next request.
         return hosted is not None and hosted.info is not None and self.engine_error is None
 
     @property

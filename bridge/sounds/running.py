@@ -1,4 +1,4 @@
-"""The body of every job: make the takes, then publish them for everybody who waits."""
+"""The body of every job: make the takes, then publish them for all who wait."""
 
 from __future__ import annotations
 

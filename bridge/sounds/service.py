@@ -142,7 +142,7 @@ class SampleService:
         the quality gate first: so no slot moves, and ``n`` counts from the best.
 
         ``standin``: what plays meanwhile in the slot of the first that has to be made. ``is_standin``: this order is
-        such a thing itself, and nobody is told of it. Raises Busy, StorageFull, DiskFailed.
+        such a thing itself, and no listener is told of it. Raises Busy, StorageFull, DiskFailed.
         """
         settled = [await self._settled(wanted.order, *each, priority, is_standin) for each in wanted.kept]
         submitted = await self._submitted(wanted, priority, standin, is_standin) if wanted.missing else []
@@ -184,7 +184,7 @@ class SampleService:
             claim = _claim(wanted.order, spec, spec_id, rank=rank, standin=covered, is_standin=is_standin)
             try:
                 tickets.append(await self.queue.submit(key, lane, work, priority=priority, claim=claim))
-            except BaseException:  # who is refused one of them is not given the others
+            except BaseException:  # a client that is refused one of them is not given the others
                 for ticket in tickets:
                     with contextlib.suppress(BridgeError):
                         await self.queue.cancel(ticket.id)

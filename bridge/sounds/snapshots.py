@@ -36,7 +36,7 @@ BATCH = 100
 """Sounds that are read in one go; the thread rests after each, so that the event loop gets its turns."""
 REST_SECONDS = 0.001
 IDLE_SECONDS = 60.0
-"""Maps that nobody has asked for in this time are dropped; they are made again in a moment."""
+"""Maps that were not asked for in this time are dropped; they are made again in a moment."""
 MOST_MAPS = 4
 """Variants of the map that are kept: everything, ``commercial``, and the licences asked for last."""
 
@@ -124,7 +124,7 @@ class Snapshots:
     async def warm(self) -> None:
         """Read the library and the tables that a search reads words with, and make the map, before somebody asks.
 
-        A store that cannot be read is told to whoever asks.
+        A store that cannot be read is reported to the caller.
         """
         with contextlib.suppress(BridgeError):
             await self._library.search("kick", limit=1)

@@ -17,7 +17,7 @@ from bridge.system.threads import READS
 from cache import SampleStore
 
 _SECONDS: Final = 2.0
-"""So old what is answered may be; a disk that hangs holds nobody up."""
+"""How old an answer may be; a disk that hangs does not delay requests."""
 
 
 class Warnings:
@@ -47,5 +47,5 @@ class Warnings:
 
 
 def warnings_of(folder: Path, store: SampleStore | None) -> list[Warned]:
-    """The same for a data folder that nobody serves; ``store`` where it could be opened. Waits for the disk."""
+    """The same for a data folder that is not being served; ``store`` where it could be opened. Waits for the disk."""
     return [*(Warned(note, sounds=True) for note in (store.notes if store else ())), *set_aside_in(folder)]

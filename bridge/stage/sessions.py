@@ -31,7 +31,7 @@ class Sessions:
         self._state: OrderedDict[str, SessionMessage] = OrderedDict()
 
     def state(self, session: str) -> SessionMessage | None:
-        """What the players of a session share, None when nobody said anything yet."""
+        """What the players of a session share, None when no player said anything yet."""
         return self._state.get(session)
 
     def change(self, data: dict[str, Any]) -> SessionMessage:

@@ -100,7 +100,7 @@ class Table:
     def reach(self, host: str, port: int, seconds: float, resolve: Resolve | None = None) -> socket.socket:
         """Connect to a public host. Nothing is sent anywhere before all its addresses are known to be public.
 
-        ``seconds``: for each address. Raises NotPublic, or OSError when nobody answers there.
+        ``seconds``: for each address. Raises NotPublic, or OSError when no server answers there.
         """
         found = list((resolve or socket.getaddrinfo)(plain_name(host), port, type=socket.SOCK_STREAM))
         if not found or not all(self.is_public(str(each[4][0])) for each in found):

@@ -1,6 +1,6 @@
 """What comes in is looked at once, at the door: text that is text, numbers that are numbers, and of both not too much.
 
-Whoever reads JSON or a query asks here first, so that nothing behind the door meets half of a surrogate pair, an
+Code that reads JSON or a query asks here first, so that nothing behind the door meets half of a surrogate pair, an
 infinite number, or a text that takes long to be read.
 """
 

@@ -120,7 +120,7 @@ def set_aside_in(folder: Path) -> list[Warned]:
 
 
 def forget_set_aside(folder: Path) -> None:
-    """Remove all that was set aside, whatever its name: words may stand in it, and nobody can take them out of there.
+    """Remove all that was set aside, whatever its name: words may stand in it, and cannot be taken out of there.
 
     The catalogue's are the store's. Raises DiskFailed.
     """

@@ -82,7 +82,7 @@ class Lane:
             timer.cancel()
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Queue a call whose end nobody has to await. Raises Busy when too many wait already."""
+        """Queue a call whose end need not be awaited. Raises Busy when too many wait already."""
         future: Future[T] = Future()
         with self._changed:
             if len(self._calls) >= self._most_waiting:

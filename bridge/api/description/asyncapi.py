@@ -126,7 +126,7 @@ class Chunk(TypedDict):
 
 
 class StreamProgress(TypedDict):
-    """How far it is, about once a second and after each update."""
+    """How far it is, about once per second and after each update."""
 
     type: Literal["progress"]
     session_id: str

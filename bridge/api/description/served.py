@@ -20,7 +20,7 @@ async def get_openapi(request: web.Request) -> web.StreamResponse:
     """This description."""
     service, routes = request.app[SERVICE], request.app[ROUTE_TABLE]
     if service not in _TEXTS:
-        # Its models take a moment, and a server that nobody asks for its description needs none of them.
+        # Its models take a moment, and a server that is never asked for its description needs none of them.
         from bridge.api.description.operations import OPERATIONS
 
         seconds, engines = service.settings.max_duration, tuple(service.engines.names)

@@ -238,7 +238,7 @@ class Health(TypedDict):
     kernel: str | None
     """Which program computes it"""
     speed: float | None
-    """Seconds of audio that are made in a second, measured here"""
+    """Seconds of audio that are made per second, measured here"""
     gpu_available: bool
     services: dict[str, str]
     jobs: Jobs

@@ -1,4 +1,4 @@
-"""Connections that only take up room are ended: half-sent requests, bodies that stop, answers that nobody takes.
+"""Connections that only take up room are ended: half-sent requests, bodies that stop, answers that are never read.
 
 aiohttp ends a connection that is idle, and has no limit for one that started a body and stopped, or that does not read
 its answer. The wiring looks at private parts of aiohttp: a test holds the pinned version to it.

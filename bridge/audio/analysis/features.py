@@ -161,7 +161,7 @@ def _timbre(clip: Clip, middle: Clip) -> dict[str, Any]:
 
 
 def _decay(signal: Signal, rate: int, begins: list[float]) -> float | None:
-    """How fast what began dies away: dB in a second, the median over the first 20; None without a beginning."""
+    """How fast what began dies away: dB per second, the median over the first 20; None without a beginning."""
     found = []
     for start, end in list(zip(begins, [*begins, len(signal) / rate][1:], strict=True))[:20]:
         piece = np.square(signal[round(start * rate) : round(min(end, start + 1.5) * rate)], dtype=np.float64)

@@ -19,7 +19,7 @@ NAMES = ("c", "cs", "d", "ds", "e", "f", "fs", "g", "gs", "a", "as", "b")
 
 _RATE = 44100
 _IN_TUNE_CENTS = 2.0
-"""Nobody hears less as out of tune; the clip is then left as it is."""
+"""Less is not heard as out of tune; the clip is then left as it is."""
 """Higher rates are brought down to this; beyond it nothing about the pitch is learnt."""
 _WINDOW_SECONDS = 0.05
 _MOST_FRAMES = 32

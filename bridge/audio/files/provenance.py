@@ -19,7 +19,7 @@ SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """IPTC's vocabulary of digital source types; ours are trainedAlgorithmicMedia and algorithmicMedia."""
 
 _LARGEST = 1 << 20
-"""Characters; nobody's provenance is longer, and a stranger's file may say anything."""
+"""Characters; our provenance is never longer, and a stranger's file may say anything."""
 _OWN_FIELDS = ("prompt", "seed", "engine", "model", "kind", "bpm", "bars", "key", "duration", "meter")
 """Of a spec: those that the document has in places of their own."""
 

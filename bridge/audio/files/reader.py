@@ -2,7 +2,7 @@
 
 ``python -P -m bridge.audio.files.reader read|judge|rate IN OUT ...``.
 
-Nobody knows what is in an upload. It is decoded here, under the kernel's limits for memory, processor time, files and
+An upload may contain anything. It is decoded here, under the kernel's limits for memory, processor time, files and
 their size, behind walls (no sockets, no other programs: ``bridge/system/walls.py``), without the server's environment.
 Only what has been decoded is kept: 24-bit FLAC, written again. What the header says is looked at before anything is
 decoded, so that a small file that unpacks to gigabytes is refused unread. One JSON document comes out:

@@ -13,7 +13,7 @@ from bridge.audio.finishing.slices import cuts, longest_slice, retime
 from bridge.plugins.clip import Clip
 
 PLAIN = 0.0002
-"""Ratios this near to 1 are resampled: a third of a cent is heard by nobody, and nothing is smeared."""
+"""Ratios this near to 1 are resampled: a third of a cent is inaudible, and nothing is smeared."""
 
 _DRY = 0.15
 """Sustain (see ``sustain``) up to which slices are taken unasked: splices are heard in what continues."""

@@ -1,4 +1,4 @@
-"""Calls to a provider: patient, repeated where that can help, and given up the moment nobody wants the sound.
+"""Calls to a provider: patient, repeated where that can help, and given up the moment the sound is no longer wanted.
 
 Each exchange has a thread of its own, so that the engine's can listen for a cancel; giving up closes its socket.
 """
@@ -59,9 +59,9 @@ class Patience:
         return max(self._seconds - self.passed, 0.0)
 
     def listen(self) -> None:
-        """Raise JobCancelled when nobody wants the sound any more, EngineTimeout when it has taken too long.
+        """Raise JobCancelled when the sound is no longer wanted, EngineTimeout when it has taken too long.
 
-        Nobody knows how long a provider takes: half of the way is told after 20 seconds.
+        How long a provider takes is unknown: half of the way is told after 20 seconds.
         """
         self._report(0.01 + 0.9 * self.passed / (self.passed + 20.0))
         if self.left <= 0:
@@ -159,7 +159,7 @@ class _Exchange:
             self.done.set()
 
     def give_up(self) -> None:
-        """Close the socket: the thread ends, and the other side sees that nobody listens."""
+        """Close the socket: the thread ends, and the other side sees that the connection is gone."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -385,7 +385,7 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
 
 def _await_abandoned(exchange: _Exchange, on_abandoned: Callable[[Answer], None]) -> None:
     if exchange.done.wait(LONGEST_WAIT) and exchange.answer is not None:
-        with contextlib.suppress(Exception):  # nobody is left to tell
+        with contextlib.suppress(Exception):  # there is no caller left to tell
             on_abandoned(exchange.answer)
     exchange.give_up()
 

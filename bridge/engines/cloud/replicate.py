@@ -1,4 +1,4 @@
-"""Models on Replicate, by plain HTTP: create a prediction, wait or poll, cancel what nobody wants, fetch at once.
+"""Models on Replicate, by plain HTTP: create a prediction, wait or poll, cancel what is not wanted, fetch at once.
 
 Its files are deleted after an hour, and its models may vanish: the model and its version are settings.
 """
@@ -115,7 +115,7 @@ class ReplicateEngine:
         return _prediction(answer)
 
     def _settled(self, prediction: dict[str, Any], patience: Patience) -> dict[str, Any]:
-        """Ask until the prediction has ended well. One that nobody waits for any more is cancelled there."""
+        """Ask until the prediction has ended well. One that no job waits for any more is cancelled there."""
         address, polls = self._address_of(prediction), 0
         try:
             while (status := prediction.get("status")) != "succeeded":

@@ -174,7 +174,7 @@ class HostedEngine:
     ) -> Made:
         """Make a finished sample. Cancelling this coroutine stops the work within two seconds.
 
-        ``background``: nobody waits for it, so an engine that makes several at once lets the others go first.
+        ``background``: no player waits for it, so an engine that makes several at once lets the others go first.
         Raises EngineError and its kin. A crash of the process makes it try again, alone, up to ``ATTEMPTS`` times; not
         where a request may cost money.
         """
@@ -274,7 +274,7 @@ class HostedEngine:
             assert made is not None  # noqa: S101  only passages end without files
             return made  # noqa: TRY300
         except asyncio.CancelledError:
-            # A task of its own: whoever cancels twice must not leave the work running.
+            # A task of its own: a caller that cancels twice must not leave the work running.
             await asyncio.shield(self._beside_task(self._cancel(current, request_id, pending)))
             raise
         finally:
@@ -298,7 +298,7 @@ class HostedEngine:
             current.process.kill()
             await asyncio.wait([pending.answer])
         if not pending.answer.cancelled() and pending.answer.exception() is None:
-            # It was finished in the very moment of being cancelled: nobody will adopt the files.
+            # It was finished in the very moment of being cancelled: no caller will adopt the files.
             made = pending.answer.result()
             if made is not None:
                 await remove_files(_files(made))
@@ -315,9 +315,9 @@ class HostedEngine:
             if self._closed:
                 raise EngineUnavailable("The bridge is being stopped.")
             if self._starting is None:
-                # A task of its own: whoever waits for it may be cancelled, others wait for it too.
+                # A task of its own: one waiting caller may be cancelled while others wait for it, too.
                 self._starting = asyncio.create_task(self._start())
-                # Nobody may be left to hear of its failure.
+                # Its failure may have no listener left.
                 self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
             return await asyncio.shield(self._starting)
         return self._current
@@ -335,7 +335,7 @@ class HostedEngine:
             self._starting = None
 
     async def _persistently(self) -> _Process:
-        """Start a process, and again when somebody kills it before it is ready: nobody's sound fails by it."""
+        """Start a process, and again when it is killed before it is ready: no sound fails because of that."""
         for _ in range(ATTEMPTS):
             with contextlib.suppress(_KilledAtStart):
                 return await self._spawn()
@@ -439,7 +439,7 @@ class HostedEngine:
         for pending in current.pending.values():
             if not pending.answer.done():
                 pending.answer.set_exception(_Gone(current.blameless_end))
-                pending.answer.exception()  # known, even if nobody waits for it any more
+                pending.answer.exception()  # retrieved, even if no caller waits for it any more
         if not self._closed:
             self.restarts += 1
 

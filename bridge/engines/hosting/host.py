@@ -49,7 +49,7 @@ ALIVE_SECONDS = 1.0
 PAUSE_SECONDS = 0.5
 """Longest pause, at a time, that work makes for a passage which silence waits for."""
 PROGRESS_SECONDS = 0.2
-"""At most five progress messages a second and request."""
+"""At most five progress messages per second and request."""
 ATTEMPTS = 3
 """A loop that no stretching brings to its tempo is made this often, each time with another seed."""
 _WALLED_IN = frozenset({"procedural", "tone"})
@@ -370,7 +370,7 @@ def main(arguments: list[str] | None = None) -> int:
         walls.close_in()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         Host(engine, line, options.incoming, options.rate).serve()
-    # Work that is still running has nobody to go to.
+    # Work that is still running has no caller any more.
     os._exit(0)
 
 

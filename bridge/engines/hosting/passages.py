@@ -37,7 +37,7 @@ class Passage:
     """How far it goes; ``overlap`` more follow, into which the next one is faded."""
     overlap: float
     skip: float = 0.0
-    """Seconds at its beginning that somebody has heard already."""
+    """Seconds at its beginning that a listener has heard already."""
     ends: bool = False
     """True: nothing follows, so nothing overlaps, and it is faded out."""
     channels: int | None = None

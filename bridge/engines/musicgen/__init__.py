@@ -114,7 +114,7 @@ class MusicGenEngine:
 
 
 def _own(ref: ModelRef, folder: Path, device: str, precision: str, data_dir: Path | None) -> Engine:
-    """Build our own engine; when it breaks in a way that nobody foresaw, the reference stands in."""
+    """Build our own engine; when it breaks in an unforeseen way, the reference stands in."""
     from bridge.engines.musicgen.engine import OwnEngine
 
     try:

@@ -53,5 +53,5 @@ class CoreLock:
     def give_way(self, seconds: float) -> None:
         """Let a thread that is about to ask be the next: wait until one asks, for at most ``seconds``."""
         with self._lock:
-            asks = self._asks  # who asks may be done before this thread wakes up
+            asks = self._asks  # a thread that asks may be done before this one wakes up
             self._asked.wait_for(lambda: self._taken or self._asks != asks, seconds)

@@ -39,7 +39,7 @@ def row_bytes(shape: DecoderShape, steps: int, cell: int = 2) -> int:
 
 
 def free_bytes() -> int | None:
-    """Bytes of memory that may still be taken by this process; None where nobody says."""
+    """Bytes of memory that may still be taken by this process; None where that is unknown."""
     found = []
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()

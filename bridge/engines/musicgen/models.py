@@ -54,7 +54,7 @@ class ModelRef:
     revision: str = "main"
     """Branch, pull request or commit on the hub."""
     megabytes: int | None = None
-    """About how much is downloaded, in MB; None when nobody knows before asking the hub."""
+    """About how much is downloaded, in MB; None when only the hub knows."""
     licence: str | None = None
     """Licence of the weights; None when only their own README can say."""
     adapter: Path | None = None

@@ -119,7 +119,7 @@ def load_fitting(
 ) -> Decoder:
     """Load a decoder with as many rows as fit by reckoning, and with half as many whenever they do not after all.
 
-    ``free``: bytes there, None when nobody knows. ``cell``: bytes per number in the KV cache of a row.
+    ``free``: bytes there, None when that is unknown. ``cell``: bytes per number in the KV cache of a row.
     """
     wanted = ROWS[device]
     rows = fitting_rows(weights.shape, precision, steps, wanted, free, cell)

@@ -1,6 +1,6 @@
 """How fast a model is on this machine: measured, kept in the data folder, and read without loading anything.
 
-A speed is a real-time factor: seconds of audio made in a second, of one sound alone, from its words to its audio. What
+A speed is a real-time factor: seconds of audio made per second, of one sound alone, from its words to its audio. What
 is told is the median of the last measurements, since the machine is now and then busy with something else.
 """
 

@@ -143,7 +143,7 @@ def _give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-class _PackedLinear(torch.nn.Module):  # type: ignore[misc]  # torch says not what it is
+class _PackedLinear(torch.nn.Module):  # type: ignore[misc]  # torch does not say what it is
     """A linear layer without bias."""
 
     def __init__(self, linear: torch.nn.Linear) -> None:

@@ -31,7 +31,7 @@ def _gusts(note: Note, count: int, hertz: float) -> Signal:
 
 
 def _scatter(note: Note, count: int, rate: float, grain: Signal, spread: float) -> Signal:
-    """Small copies of a grain at random moments, ``rate`` a second, levels spread by ``spread`` (log), (2, count)."""
+    """Small copies of a grain at random moments, ``rate`` per second, levels spread by ``spread`` (log), (2, count)."""
     bus = np.zeros((2, count))
     total = max(1, note.rng.poisson(rate * count / RATE))
     for start in note.rng.integers(0, count, min(total, 4000)):

@@ -58,7 +58,7 @@ def reese(note: Note) -> Signal:
 
 
 def wobble(note: Note) -> Signal:
-    """Dubstep: a thick pulse whose filter opens and closes in time, six times a second unless told otherwise."""
+    """Dubstep: a thick pulse whose filter opens and closes in time, six times per second unless told otherwise."""
     k = note.knobs
     n = frames(note.seconds * note.stretch + 0.1)
     t = times(n)

@@ -31,7 +31,7 @@ def riser(note: Note) -> Signal:
     y = peak_normalised(sweep(g, edge, q=1.8, mode="band"))
     climb = slowly(n, lambda t: note.pitch * np.exp2(2 * t / d))
     saws = sum((saw(climb * 2 ** (c / 1200), n, note.rng.random()) for c in (-14, 13)), np.zeros(n))
-    turned = 4 * 2**k.speed * d / (2 * np.log(2))  # the integral of 4 turns a second that become 16
+    turned = 4 * 2**k.speed * d / (2 * np.log(2))  # the integral of 4 turns per second that become 16
     trill = slowly(n, lambda t: 1 - 0.35 * (0.5 + 0.5 * np.sin(2 * np.pi * turned * (np.exp2(2 * t / d) - 1))))
     y = (y + 0.1 * lowpass(saws, 5000.0 * 2**k.bright) * u) * trill * (0.03 + u**2)
     return faded(peak_normalised(reverb(y, 0.25)[:, :n]), head=0.02, tail=0.012)

@@ -106,7 +106,7 @@ def xylophone(note: Note) -> Signal:
 
 
 def vibraphone(note: Note) -> Signal:
-    """Aluminium bars, motor on: the sound swells five times a second."""
+    """Aluminium bars, motor on: the sound swells five times per second."""
     y = _struck(note, [1, 3.98, 10.1], [1.5, 0.4, 0.1], [1, 0.2, 0.06], 3.2, (500.0, 2500.0, 0.03))
     motor = 1 - 0.25 * (1 - np.cos(2 * np.pi * 5.0 * 2**note.knobs.speed * times(y.shape[-1])))
     return peak_normalised(y * motor)

@@ -28,7 +28,7 @@ class Leader:
             self._ended.set()
 
     async def followed_by(self, stem: PlannedStem) -> Order:
-        """What is to be asked for ``stem``; drums and effects have no tune to follow and wait for nobody."""
+        """What is to be asked for ``stem``; drums and effects have no tune to follow and never wait."""
         if not stem.pitched:
             return stem.order
         await self._ended.wait()

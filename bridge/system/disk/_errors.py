@@ -35,7 +35,7 @@ def as_ours(error: BaseException, folder: Path) -> BridgeError | None:
 
 
 def of_disk(error: BaseException, folder: Path) -> BridgeError | None:
-    """Say what an error means of which nobody knows where it comes from; None unless it speaks of a disk."""
+    """Say what an error of unknown origin means; None unless it is about a disk."""
     if isinstance(error, OSError) and not cache.is_of_disk(error):
         return None
     return as_ours(error, folder)

@@ -42,7 +42,7 @@ class MemoryFiles:
         return _path(handle)
 
     def clear(self) -> None:
-        """Let all go; whoever has one open reads it to its end."""
+        """Let all go; a reader that has one open reads it to its end."""
         while self._handles:
             os.close(self._handles.popitem()[1][0])
 

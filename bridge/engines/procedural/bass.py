@@ -166,8 +166,6 @@ INSTRUMENTS = (
             "electric bass",
             "finger bass",
             "fingered bass",
-            "bassline",
-            "bass line",
             "picked bass",
         ),
         electric,

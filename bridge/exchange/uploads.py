@@ -26,6 +26,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bridge.audio.files.incoming import kinds
 from bridge.engines.hosting.sources import UPLOADS
 from bridge.errors import Busy, DiskFailed, InvalidRequest, NotFound, StorageFull, TooLarge, UnsupportedMedia
 from bridge.settings import Settings
@@ -50,6 +51,8 @@ STALLED_SECONDS = 2.0
 _ID = re.compile(r"[0-9a-f]{32}")
 _SECONDS = 120.0
 _STEP = 1 << 20
+_LOOKED_AT = 4096
+"""First bytes that tell what a file is."""
 _STATUS = {"unsupported_media_type": UnsupportedMedia}
 
 
@@ -61,16 +64,6 @@ class Upload:
     """32 hexadecimal digits: the same bytes have the same."""
     features: dict[str, Any]
     """See ``bridge.audio.analysis.features``; besides them duration (seconds), sample_rate, channels and format."""
-
-
-def looks_like_audio(head: bytes) -> bool:
-    """Do these first 16 bytes begin a WAV, FLAC, Ogg or MP3 file?"""
-    if head[:4] in {b"RIFF", b"RIFX", b"RF64"}:
-        return head[8:12] == b"WAVE"
-    if head[:4] in {b"fLaC", b"OggS"} or head[:3] == b"ID3":
-        return True
-    # An MPEG frame: eleven ones, a layer that there is, and a bit rate that there is.
-    return len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06 != 0 and head[2] >> 4 != 15
 
 
 class Uploads:
@@ -311,8 +304,8 @@ class Receiver:
     async def _flush(self) -> None:
         if not self._held:
             return
-        if self._file is None and not looks_like_audio(bytes(self._held[:16])):
-            raise UnsupportedMedia("Send a WAV, MP3, FLAC or Ogg file in the field `file`.", field="file")
+        if self._file is None and (named := kinds.other(bytes(self._held[:_LOOKED_AT]))) is not None:
+            raise UnsupportedMedia(f"This is {named}. {kinds.TAKEN}", field="file")
         piece, self._held = self._held, bytearray()
 
         def write() -> None:

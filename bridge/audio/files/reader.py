@@ -4,9 +4,9 @@
 
 An upload may contain anything. It is decoded here, under the kernel's limits for memory, processor time, files and
 their size, behind walls (no sockets, no other programs: ``bridge/system/walls.py``), without the server's environment.
-Only what has been decoded is kept: 24-bit FLAC, written again. What the header says is looked at before anything is
-decoded, so that a small file that unpacks to gigabytes is refused unread. One JSON document comes out:
-``{"features": {...}}``, ``{"measures": {...}}``, or ``{"refused": code, "message": sentence}``.
+Only what has been decoded is kept: 24-bit FLAC, written again. Lengths come from decoding to the end, not from headers;
+a small file that unpacks to gigabytes is given up where the longest audio that is taken ends. One JSON document comes
+out: ``{"features": {...}}``, ``{"measures": {...}}``, or ``{"refused": code, "message": sentence}``.
 """
 
 from __future__ import annotations
@@ -23,30 +23,20 @@ import numpy as np
 import soundfile
 import soxr
 
+from bridge.audio.files.incoming.decoding import Decoder, opened
+from bridge.audio.files.incoming.part import AudioRefused
 from bridge.plugins.clip import Clip
 from bridge.system import walls
 from bridge.system.lifeline import die_with_parent
 
-LOWEST_RATE, HIGHEST_RATE = 8_000, 192_000
-MOST_CHANNELS = 8
 SHORTEST_SECONDS = 0.1
 
-_FORMATS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "FLAC": "flac", "OGG": "ogg", "MP3": "mp3", "MPEG": "mp3"}
 _WORK_RATE = 44_100
-_BLOCK = 1 << 16
 _MEMORY = 3 << 30
 _CPU_SECONDS = 60
 _LARGEST_FILE = 1 << 30
 _OPEN_FILES = 64
 _NICENESS = 5
-
-
-class AudioRefused(Exception):
-    """This file is not taken."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def read(source: Path, kept: Path, longest: float) -> dict[str, Any]:
@@ -69,18 +59,19 @@ def judge(source: Path, kept: Path, longest: float) -> dict[str, Any]:
 
 
 def _opened(source: Path, kept: Path, longest: float) -> tuple[dict[str, Any], Clip]:
-    try:
-        with soundfile.SoundFile(source) as file:
-            _check(file, longest)
-            clip, seconds = _decoded(file, kept, longest)
-            facts = {"duration": round(seconds, 6), "sample_rate": file.samplerate, "channels": file.channels,
-                     "format": _FORMATS[file.format]}  # fmt: skip
-    except soundfile.LibsndfileError as error:
-        raise AudioRefused("unreadable_audio", f"The file cannot be read as audio ({error.error_string}).") from None
+    decoder = opened(source)
+    clip, frames, loudest = _decoded(decoder, kept, longest)
+    seconds, scaled = frames / decoder.rate, None
     if seconds < SHORTEST_SECONDS:
         raise AudioRefused(
             "too_short", f"The file holds {seconds:.3f} s of audio; send at least {SHORTEST_SECONDS:g} s."
         )
+    if loudest > 1.0:
+        # Floating point, lossy decoders and the down-mix go beyond full scale; all of it gets quieter by the same.
+        clip, *_ = _decoded(decoder, kept, longest, 1.0 / loudest)
+        scaled = round(-20.0 * float(np.log10(loudest)), 2)
+    facts = {"duration": round(seconds, 6), "sample_rate": decoder.rate, "channels": decoder.channels,
+             "format": decoder.format, "scaled_db": scaled, "damaged": decoder.damaged}  # fmt: skip
     return facts, clip
 
 
@@ -96,43 +87,28 @@ def to_rate(source: Path, target: Path, rate: int) -> dict[str, Any]:
     return {"frames": clip.frames, "channels": clip.channels}
 
 
-def _check(file: soundfile.SoundFile, longest: float) -> None:
-    if file.format not in _FORMATS:
-        raise AudioRefused("unsupported_media_type", "Send a WAV, MP3, FLAC or Ogg file.")
-    if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
-        raise AudioRefused("bad_rate", f"The file's rate is {file.samplerate} Hz; send audio of 8000 to 192000 Hz.")
-    if not 1 <= file.channels <= MOST_CHANNELS:
-        raise AudioRefused("bad_channels", f"The file has {file.channels} channels; send 1 to {MOST_CHANNELS}.")
-    if file.frames > longest * file.samplerate:
-        raise _too_long(longest)
+def _decoded(decoder: Decoder, kept: Path, longest: float, gain: float = 1.0) -> tuple[Clip, int, float]:
+    """Decode block by block: to ``kept`` as it is, and to a clip at the rate at which it is measured.
 
-
-def _too_long(longest: float) -> AudioRefused:
-    return AudioRefused("too_long", f"The audio is longer than {longest:g} seconds; send a part of it.")
-
-
-def _decoded(file: soundfile.SoundFile, kept: Path, longest: float) -> tuple[Clip, float]:
-    """Decode block by block: to ``kept`` as it is, and to a clip at the rate at which it is measured."""
-    channels = min(2, file.channels)
-    most = round(longest * file.samplerate)
-    rate = min(file.samplerate, _WORK_RATE)
-    converter = soxr.ResampleStream(file.samplerate, rate, channels, dtype="float32", quality="HQ")
-    pieces, frames = [], 0
-    with soundfile.SoundFile(kept, "w", file.samplerate, channels, "PCM_24", format="FLAC") as copy:
-        while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
-            frames += len(block)
-            if frames > most:  # the header lied
-                raise _too_long(longest)
-            block = np.clip(np.nan_to_num(_two_at_most(block)), -1.0, 1.0)
+    Also gives the number of frames in the file's rate, and the highest sample before ``gain``.
+    """
+    channels = decoder.kept_channels
+    most = round(longest * decoder.rate)
+    rate = min(decoder.rate, _WORK_RATE)
+    converter = soxr.ResampleStream(decoder.rate, rate, channels, dtype="float32", quality="HQ")
+    pieces, frames, loudest = [], 0, 0.0
+    with soundfile.SoundFile(kept, "w", decoder.rate, channels, "PCM_24", format="FLAC") as copy:
+        for found in decoder.blocks():
+            frames += len(found)
+            if frames > most:
+                raise AudioRefused("too_long", f"The audio is longer than {longest:g} seconds; send a part of it.")
+            loudest = max(loudest, float(np.abs(found).max(initial=0.0)))
+            block = np.clip(found * gain, -1.0, 1.0)
             copy.write(block)
             pieces.append(converter.resample_chunk(block))
     pieces.append(converter.resample_chunk(np.zeros((0, channels), dtype=np.float32), last=True))
     samples = np.concatenate(pieces).T
-    return Clip(np.ascontiguousarray(samples, dtype=np.float32), rate), frames / file.samplerate
-
-
-def _two_at_most(block: Any) -> Any:
-    return block if block.shape[1] <= 2 else np.repeat(block.mean(axis=1, keepdims=True), 2, axis=1)
+    return Clip(np.ascontiguousarray(samples, dtype=np.float32), rate), frames, loudest
 
 
 def _limit() -> None:

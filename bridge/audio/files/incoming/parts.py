@@ -11,7 +11,7 @@ def parts(data: bytes) -> list[Part]:
     """Take a file apart, at least one stream. Raises AudioRefused, which names what the file is."""
     start = _id3.end(data)
     head = data[start : start + 4096]
-    if not kinds.is_taken(head):
+    if not kinds.is_taken(head) and kinds.other(head) is None:
         start = len(data) - len(data[start:].lstrip(b"\0"))
         head = data[start : start + 4096]
     if head[:4] == b"fLaC":

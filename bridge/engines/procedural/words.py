@@ -80,7 +80,7 @@ def _named(segment: str) -> tuple[list[Instrument], set[str]]:
                 continue
             phrase = phrase.rstrip() + "s "
         rest = rest[: at + 1] + "#" * (len(phrase) - 2) + rest[at + len(phrase) - 1 :]
-        found.append((phrase.count(" ") if phrase.strip() not in WEAK else -1, at, entry))
+        found.append((phrase.count(" ") if phrase.strip() not in WEAK else 0, at, entry))
         said.update(phrase.split())
     found.sort(key=lambda item: (item[0], item[1]), reverse=True)
     return [entry for _, _, entry in found], said

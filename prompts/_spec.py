@@ -152,7 +152,8 @@ class SampleSpec(BaseModel):
 
         Kind, bpm, meter and key are read from the words. What has bars, several chords or a meter is a loop. A loop
         without duration and bars gets the bars of its words, or one a chord, or 2 (music: 4), and one without bpm 120.
-        A duration that no single sound has makes a stem.
+        A duration that no single sound has makes a stem. A stem whose tempo is known, and not its length, has whole
+        bars: 1, 2, 4, 8 or 16, whichever is nearest to ``NATURAL_SECONDS``.
         Completing twice changes nothing.
 
         Raises ValidationError when the bars last longer than ``MAX_SECONDS`` at that bpm.
@@ -164,6 +165,8 @@ class SampleSpec(BaseModel):
         bars, duration = self.bars, self.duration
         if bars is None and duration is None and kind is Kind.LOOP:
             bars = bars_in(self.prompt) or self._chord_bars(bpm or DEFAULT_BPM, meter) or self._natural_bars()
+        if bars is None and duration is None and kind is Kind.STEM and bpm is not None:
+            bars = _whole_bars(bpm, meter)
         if bars is None and duration is None and kind in _ENDLESS:
             duration = NATURAL_SECONDS
         if bpm is None and (bars is not None or kind is Kind.LOOP):
@@ -230,6 +233,12 @@ class SampleSpec(BaseModel):
 
 def _seconds(bars: int, bpm: float, meter: str | None) -> float:
     return bars * bar_beats(meter) * 60 / bpm
+
+
+def _whole_bars(bpm: float, meter: str | None) -> int:
+    """The power of two of bars, at most 16, that is nearest to the natural length, as a ratio."""
+    asked = NATURAL_SECONDS / _seconds(1, bpm, meter)
+    return min((1, 2, 4, 8, 16), key=lambda bars: max(bars / asked, asked / bars))
 
 
 def _changed(spec: SampleSpec, **values: Any) -> SampleSpec:

@@ -31,7 +31,7 @@ class Choice:
 
 def choose(settings: Settings) -> Choice:
     """Take the engine that is set; for ``auto`` MusicGen with weights on disk where it is quick enough, otherwise the
-    procedural one.
+    procedural one. Where ``mock_generation`` is false ``auto`` is MusicGen: what it lacks makes jobs fail and say so.
 
     It is on a GPU, and on a CPU once it was measured to make sound faster than it plays. Looks at files only: nothing
     heavy is imported and nothing is started.
@@ -40,6 +40,8 @@ def choose(settings: Settings) -> Choice:
         return Choice(PROCEDURAL, "Sounds are synthesised because MOCK_GENERATION is true.")
     if settings.engine != "auto":
         return Choice(settings.engine, f"The settings name the engine {settings.engine}.")
+    if settings.mock_generation is False:
+        return Choice(MUSICGEN, "MusicGen is to make the sounds: MOCK_GENERATION is false, so nothing is synthesised.")
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
         return Choice(PROCEDURAL, "Sounds are synthesised: MusicGen is not installed (make run ENGINE=musicgen).")
     if not weights_on_disk(settings.model):

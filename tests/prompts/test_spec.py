@@ -358,3 +358,13 @@ def test_another_quality_is_the_same_music() -> None:
 def test_a_source_is_an_id_and_has_a_known_use(field: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         spec(**field)
+
+
+@pytest.mark.parametrize(
+    ("bpm", "bars"), [(124, 4), (120, 4), (90, 4), (174, 8), (60, 2), (20, 1), (400, 16), (92.5, 4), (None, None)]
+)
+def test_a_stem_whose_tempo_is_known_and_not_its_length_has_whole_bars(bpm: float | None, bars: int | None) -> None:
+    found = spec("drum stem", kind="stem", bpm=bpm).complete()
+    assert found.bars == bars
+    assert found.seconds == pytest.approx(8.0 if bars is None or bpm is None else bars * 240 / bpm)
+    assert spec("drum stem", kind="stem", bpm=bpm, duration=7.3).complete().seconds == 7.3

@@ -108,3 +108,14 @@ def test_only_the_youngest_speeds_are_kept(machine: Path) -> None:
     assert len(json.loads((machine / speed.FILE).read_text())) == 32
     assert speed.kept(machine, f"{99:012d}") == Speed(99, "cpu", "int8", "avx2")
     assert speed.kept(machine, f"{9:012d}") is None
+
+
+def test_without_mock_generation_nothing_is_synthesised_whatever_is_missing(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for present in (object(), None):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda _, present=present: present)
+        found = choose(Settings(data_dir=machine, mock_generation=False))
+        assert found.name == "musicgen"
+        assert "MOCK_GENERATION is false" in found.why
+    assert choose(Settings(data_dir=machine, mock_generation=False, engine="endpoint")).name == "endpoint"

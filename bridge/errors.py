@@ -35,7 +35,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 PASSING = frozenset({"engine_out_of_memory", "engine_unreachable"})
-"""Codes of what may go well a moment later: worth another try, after a pause."""
+"""Codes worth retrying after a pause."""
 LOST = "answer_lost"
 """Code of work that a provider has started, and may want to be paid for: nothing begins it again by itself."""
 

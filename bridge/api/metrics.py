@@ -43,7 +43,7 @@ def observed(metrics: Metrics) -> Middleware:
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = request_id_from(request.headers.get(REQUEST_ID))
-        begun = time.perf_counter()
+        started = time.perf_counter()
         status = 499  # the client hung up
         with working_for(request_id):
             try:
@@ -60,7 +60,7 @@ def observed(metrics: Metrics) -> Middleware:
                     response.headers[REQUEST_ID] = request_id
                 return response
             finally:
-                _note(metrics, request, status, time.perf_counter() - begun)
+                _note(metrics, request, status, time.perf_counter() - started)
 
     return observe
 

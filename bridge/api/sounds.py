@@ -54,7 +54,7 @@ async def list_sounds(request: web.Request) -> web.StreamResponse:
 async def get_sound(request: web.Request) -> web.StreamResponse:
     """The best match for a keyword, as audio, as contract A's JSON, or as its facts."""
     service: SampleService = request.app[SERVICE]
-    begun = time.monotonic()
+    started = time.monotonic()
     sound = await service.library.find(request.match_info["keyword"], **_filters(request))
     extension = chosen_format(request.query.get("format"), request.headers.get("Accept", ""), "wav")
     n = query_number(request, "n", 0, 0, 2**31)
@@ -70,7 +70,7 @@ async def get_sound(request: web.Request) -> web.StreamResponse:
     if sample is None:
         raise NotFound(f"The audio of '{sound.name}' slot {n} is lost. POST /generate makes it again.", code="lost")
     placed = Placed(sound.name, n, sample, cached=True)
-    return await answer_sound(service, placed, extension, task_id=None, seconds=time.monotonic() - begun)
+    return await answer_sound(service, placed, extension, task_id=None, seconds=time.monotonic() - started)
 
 
 async def post_slices(request: web.Request) -> web.StreamResponse:

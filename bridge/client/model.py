@@ -96,7 +96,7 @@ class MusicGenModel:
         return await asyncio.wrap_future(self._begun(self._generate(texts, duration, options)))
 
     def close(self) -> None:
-        """End the engine and let the data folder go; a closed model opens itself again when asked."""
+        """End the engine and release the data folder; a closed model opens itself again when asked."""
         with self._starting:
             loop, self._loop = self._loop, None
         if loop is None:
@@ -168,7 +168,7 @@ class MusicGenModel:
 def create_musicgen_model(model_size: str | None = None, **settings: Any) -> MusicGenModel:
     """Build a model: ``model_size`` small, medium, large, melody (or base, which is medium), a hub id or a folder.
 
-    Without it the settings decide: MusicGen when its weights are there, the built-in synthesis else.
+    Without it the settings decide: MusicGen when its weights are there, otherwise the built-in synthesis.
     """
     return MusicGenModel(model_size, **settings)
 

@@ -55,8 +55,8 @@ class ServerMaker:
             form = FormData()
             form.add_field("file", content, filename="audio")
             upload = await self._json("POST", "/api/upload", data=form)
-        begun = await self._json("POST", f"/api/generate/{upload['audio_id']}", json=dict(wish))
-        (task,) = await self._ended([await self._task(begun["generation_id"])])
+        started = await self._json("POST", f"/api/generate/{upload['audio_id']}", json=dict(wish))
+        (task,) = await self._ended([await self._task(started["generation_id"])])
         sound = self._made(task)
         async with self._call("GET", f"/api/download/{task['task_id']}") as answer:
             return MadeSimilar(upload["audio_id"], upload["features"], sound, await answer.read())

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise StartupError("--keep: a folder keeps at least 1 state.", code="usage")
     data = begin(args).data_dir
     target: Path = args.target
-    begun = time.monotonic()
+    started = time.monotonic()
     progress = ProgressBar(silent=args.json)
     try:
         writing.check(target, data)
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         raise StartupError(f"The backup could not be made. {explained(error, target)}", code="backup_failed") from None
     finally:
         progress.clear()
-    report = _report(target, data, taken, time.monotonic() - begun)
+    report = _report(target, data, taken, time.monotonic() - started)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else _page(report))
     return 1 if report["problems"] else 0
 

@@ -121,9 +121,9 @@ class _Player:
 
     @staticmethod
     def _wait(process: subprocess.Popen[bytes], report: Report) -> None:
-        begun = time.monotonic()
+        started = time.monotonic()
         while process.poll() is None:
-            passed = time.monotonic() - begun
+            passed = time.monotonic() - started
             if passed > _PATIENCE:
                 raise EngineTimeout(
                     f"fluidsynth has not answered for {_PATIENCE:.0f} seconds. Try a smaller SoundFont."

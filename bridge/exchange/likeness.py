@@ -1,7 +1,7 @@
 """Contract E: new audio like an uploaded one, made from what was measured of it.
 
 Tempo and key are taken as they are; timbre becomes words that any engine understands, and ten octave levels for
-engines that can follow them. ``cfg_coef`` says how strongly. An engine that can hear audio is given the upload itself:
+engines that can follow them. ``cfg_coef`` says how strongly. An engine that takes audio is given the upload itself:
 it follows its melody, continues from its end, or varies it.
 """
 

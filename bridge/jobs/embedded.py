@@ -1,4 +1,4 @@
-"""The queue that lives in the server process: one priority heap a lane, nothing to install."""
+"""The queue that lives in the server process: one priority heap per lane, nothing to install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is connected by Socket.IO, and in which room each hears what."""
+"""The clients connected by Socket.IO, and the room that decides what each is told."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bridge.rights import CALLER, Caller, Callers, require
 from bridge.rights.table import MESSAGES
 
 LISTENERS: Final = "listeners"
-"""The room of those who hear everything."""
+"""The room of clients that are told everything."""
 STRANGERS: Final = "strangers:"
-"""Rooms of those who hear neither others' words nor of others' jobs: one for each owner of jobs, whose name follows."""
+"""Rooms of clients that are told only their own words and jobs: one for each owner of jobs, whose name follows."""
 MOST_WRONG_KEYS: Final = 5
 """Wrong keys on one connection, until it is closed."""
 
@@ -29,7 +29,7 @@ class Clients:
         self._remote: dict[str, str | None] = {}
         self._wrong: dict[str, int] = {}
         self._room: dict[str, str] = {}
-        """Where each hears what continues, once it has said hello."""
+        """The room in which each gets events, once it has said hello."""
         self.spoke: set[str] = set()
         """Clients that have sent a message that was allowed."""
 
@@ -84,7 +84,7 @@ class Clients:
         return caller
 
     async def listen(self, sid: str) -> None:
-        """Let a client hear what continues, as far as it may."""
+        """Let a client get events, as far as it may."""
         caller = self._of.get(sid)
         if caller is None:
             return
@@ -98,7 +98,7 @@ class Clients:
         await self._sio.enter_room(sid, room)
 
     async def look_again(self) -> None:
-        """Move those whose session has ended to where they may hear."""
+        """Move clients whose session has ended to the room that they may be in."""
         for sid, caller in list(self._of.items()):
             if (still := self._callers.still(caller)) is not caller:
                 self._of[sid] = still

@@ -278,7 +278,7 @@ class Hub:
                 await self._clients.look_again()
 
     async def _tell_strangers(self, name: str, message: dict[str, Any]) -> None:
-        """Tell those who hear neither others' words nor of others' jobs; each room has one owner's listeners."""
+        """Tell clients that get neither others' words nor others' jobs; each room has one owner's listeners."""
         for room in self._clients.strangers:
             owner = room.removeprefix(STRANGERS) or None
             if name != "job" or "seq" in message or await self._is_of(message["job_id"], owner):

@@ -1,4 +1,4 @@
-"""What a caller is told who may not hear others' words and jobs: the same messages, with those places empty."""
+"""What a caller is told that may not know others' words and jobs: the same messages, with those places empty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ M = TypeVar("M", bound=Mapping[str, Any])
 
 
 def for_caller(told: M) -> M:
-    """Take the words out of a sound's message, facts or provenance unless the current caller may hear them."""
+    """Take the words out of a sound's message, facts or provenance unless the current caller may know them."""
     return without_words(told) if current_caller().secluded else told
 
 

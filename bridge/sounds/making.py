@@ -53,7 +53,7 @@ class TakeMaker:
 
         ``background``: no player waits for them.
         """
-        hosted, begun = self._engines.hosted(lane), time.monotonic()
+        hosted, started = self._engines.hosted(lane), time.monotonic()
         info = await hosted.start()
         at_once, progress = asyncio.Semaphore(max(1, self.capacity(lane))), [0.0] * len(specs)
         takes: dict[int, NewSample] = {}
@@ -81,7 +81,7 @@ class TakeMaker:
             raise
         seconds = sum(take.frames / take.rate for take in takes.values())
         if takes:
-            self._speed[lane] = (time.monotonic() - begun) / max(seconds, 0.1)
+            self._speed[lane] = (time.monotonic() - started) / max(seconds, 0.1)
         ranked = sorted(takes, key=lambda index: (-score(takes[index]), index))
         error = errors[0] if errors else None
         if error is not None and info.paid and error.code in PASSING and (takes or error.code != "engine_unreachable"):

@@ -34,10 +34,10 @@ class JobRunner:
         job = running.job
         if not job.work.specs:
             raise EngineError("This version cannot read what was asked for. Ask for the sound again.", code=LOST)
-        begun = time.monotonic()
+        started = time.monotonic()
         background = job.priority >= Priority.PREGENERATION
         takes, error = await self._maker.takes(job.lane, job.work.specs, running.report, background=background)
-        took = time.monotonic() - begun
+        took = time.monotonic() - started
         if not takes:
             raise error or JobCancelled("Nothing was made.")
         seconds = sum(take.frames / take.rate for take in takes)

@@ -61,7 +61,7 @@ class Sessions:
         kind = spec.complete().kind
         if kind is Kind.RAW:  # untreated, but the words still say whether tempo and key matter
             kind = SampleSpec(prompt=spec.prompt).complete().kind
-        # Read as a one-shot, which gets no default tempo: what is there then was said.
+        # Read as a one-shot, which gets no default tempo: a tempo in it was asked for.
         said = SampleSpec(prompt=spec.prompt, kind=Kind.ONESHOT, bpm=spec.bpm, key=spec.key).complete()
         update: dict[str, Any] = {}
         if said.bpm is None and kind in (Kind.LOOP, Kind.STEM):

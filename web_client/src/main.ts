@@ -53,7 +53,7 @@ const functions = {
 
 /** Kept sounds of the pattern have this long to load before its first event; the rest begins inside. */
 const LONGEST_START_MS = 400;
-/** Of the memory for sounds, what sounds may take that nobody has played yet. */
+/** Of the memory for sounds, what sounds that were never played may take. */
 const WARM_SHARE = 0.25;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 let loaded: Promise<void> = Promise.resolve();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-/** Names that do not exist yet: played as silence, asked for once, heard as soon as they are made. */
+/** Names that do not exist yet: played as silence, asked for once, playing as soon as they are made. */
 import type { GenerateAnswer } from './connection';
 import type { GenerateRequest } from './protocol';
 import { isMakeable } from './samples';
@@ -54,7 +54,7 @@ export class Requests {
 
   constructor(private readonly options: RequestsOptions) {}
 
-  /** Looks at the names of a pattern and asks for those that nobody has. */
+  /** Looks at the names of a pattern and asks for those that do not exist. */
   evaluated(names: string[]): void {
     const isNew = (name: string): boolean => isMakeable(name) && promptOf(name) !== '' && !this.options.knows(name);
     const wanted = names.filter((name) => isNew(name) && !this.asked.has(name));

@@ -7,7 +7,7 @@ export interface SamplePlayer {
   register(sounds: ReadonlyMap<string, SoundUrls>): void;
   unregister(names: Iterable<string>): void;
   placeholder(name: string): void;
-  /** Loads an address, however long the bridge is away; false when it has no audio or nobody wants it any more. */
+  /** Loads an address, however long the bridge is away; false when it has no audio or is not wanted any more. */
   want(url: string, name: string): Promise<boolean>;
   /** What the code needs now. */
   keep(urls: ReadonlySet<string>): void;

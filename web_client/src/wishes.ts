@@ -55,7 +55,7 @@ export class Wishes {
     this.end(job.job_id, job.state);
   }
 
-  /** The connection is lost: nobody knows what is being made, but the sounds may still come. */
+  /** The connection is lost: what is being made is unknown, but the sounds may still come. */
   interrupt(): void {
     for (const name of this.waiting.values()) this.options.takeBack(making(name));
   }

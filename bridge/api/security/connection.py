@@ -1,4 +1,4 @@
-"""The part of an answer that aiohttp gives before our application hears of a request: errors in HTTP itself.
+"""The part of an answer that aiohttp gives before our application sees a request: errors in HTTP itself.
 
 A request that cannot be read reaches no middleware; aiohttp answers it in plain text and writes a traceback into the
 log for each (5.5 MB for 10,000 of them). Here it gets our error shape, and the log a line for debugging. The wiring

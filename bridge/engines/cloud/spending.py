@@ -74,11 +74,11 @@ class Spending:
         would be passed, or when the ledger cannot be written.
         """
         number = self._set_aside(engine, work_of(spec))
-        charge, begun = Charge(), time.monotonic()
+        charge, started = Charge(), time.monotonic()
         try:
             yield charge
         finally:
-            seconds = time.monotonic() - begun if charge.seconds is None else charge.seconds
+            seconds = time.monotonic() - started if charge.seconds is None else charge.seconds
             try:
                 with self._open() as ledger:
                     ledger.execute(

@@ -195,7 +195,7 @@ class OwnEngine:
 
     def _timed(self, spec: Spec, seconds: float, report: Report, source: Clip | None) -> Generator[Clip, None, None]:
         """Yield the pieces, and measure the speed of this machine with a sound that is made alone."""
-        begun = time.monotonic()
+        started = time.monotonic()
         with self._lock:
             self._busy += 1
             alone = self._busy == 1
@@ -208,7 +208,9 @@ class OwnEngine:
                 self._busy -= 1
         usual = spec.quality_mode == "balanced" and source is None and spec.guidance > 1 and not in_background.get()
         if alone and usual and seconds >= _WORTH_KEEPING:
-            self._keep_speed(seconds / max(time.monotonic() - begun, 1e-3), self._decoders.of(self._usual).description)
+            self._keep_speed(
+                seconds / max(time.monotonic() - started, 1e-3), self._decoders.of(self._usual).description
+            )
 
     def _pieces(self, spec: Spec, seconds: float, report: Report, source: Clip | None) -> Generator[Clip, None, None]:
         rate = self._checkpoint.rate
@@ -308,12 +310,12 @@ class OwnEngine:
             return round(known.factor, 2)
         log.info("measuring how fast MusicGen is here")
         spec = SampleSpec(prompt="warm pad", kind=Kind.RAW, seed=0)
-        begun, made = time.monotonic(), 0.0
+        started, made = time.monotonic(), 0.0
         for piece in self._pieces(spec, _MEASURED_SECONDS, lambda _: None, None):
             made += piece.seconds
-            if time.monotonic() - begun > _MEASURED_SECONDS:
+            if time.monotonic() - started > _MEASURED_SECONDS:
                 break
-        factor = made / max(time.monotonic() - begun, 1e-3)
+        factor = made / max(time.monotonic() - started, 1e-3)
         self._keep_speed(factor, description)
         return round(factor, 2)
 

@@ -42,7 +42,7 @@ def sung(note: Note, vowels: str, vibrato: float = 0.17, onset: float = 0.25, br
     k = note.knobs
     held = note.seconds * note.stretch
     n = frames(held + 0.25)
-    rate, begun = note.rng.uniform(4.8, 5.7) * 2 ** (0.5 * k.speed), note.rng.uniform(0, 6)
+    rate, swing = note.rng.uniform(4.8, 5.7) * 2 ** (0.5 * k.speed), note.rng.uniform(0, 6)
     drift = wander(note.rng, n, 5.0)
 
     def sings(t: Signal) -> Signal:
@@ -50,7 +50,7 @@ def sung(note: Note, vowels: str, vibrato: float = 0.17, onset: float = 0.25, br
         depth = vibrato * np.clip((t - onset) / 0.5, 0, 1) * 2 ** (0.3 * k.age)
         scoop = -0.5 * np.exp(-t / 0.05)
         wavers = 0.07 * drift[np.minimum(np.rint(t * RATE).astype(np.intp), n - 1)]
-        return np.asarray(note.pitch * np.exp2((depth * np.sin(2 * np.pi * rate * t + begun) + scoop + wavers) / 12))
+        return np.asarray(note.pitch * np.exp2((depth * np.sin(2 * np.pi * rate * t + swing) + scoop + wavers) / 12))
 
     at = phase(slowly(n, sings), n, note.rng.random())
     number = np.arange(1, max(2, int(15_000 / note.pitch)), dtype=np.float64)

@@ -24,7 +24,7 @@ const OPTIONS = { ecmaVersion: 2022, allowAwaitOutsideFunction: true } as const;
 /** `new Function` puts this many lines in front of what it runs. */
 const LINES_AHEAD = 2;
 
-/** Null when nobody can say where; then the error's own message has to do. */
+/** Null when the place is unknown; then the error's own message has to do. */
 export function explain(error: Error & { pos?: number }, code: string, language: Language): CodeFault | null {
   if (typeof error.pos === 'number') return { ...syntaxFault(error.message, error.pos, code), instead: [] };
   const program = parsed(code);

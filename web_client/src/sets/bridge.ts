@@ -38,7 +38,7 @@ export interface SetsBridge {
   restore(id: string): Promise<Changed>;
 }
 
-/** A bridge that hangs keeps nobody from the sets of this browser. */
+/** A bridge that hangs does not block the sets of this browser. */
 const LONGEST_ANSWER_MS = 5000;
 const AWAY = 'The bridge does not answer. Your set is kept in this browser.';
 

@@ -4,7 +4,7 @@ import { MOST_EVALUATIONS, type Keeper, type LocalSet, type Moment } from './mod
 
 const NAME = 'sample-bridge';
 const VERSION = 1;
-/** A browser that does not answer keeps nobody from playing. */
+/** A browser that does not answer does not stop the playing. */
 const LONGEST_OPEN_MS = 2000;
 
 function done<T>(request: IDBRequest<T>): Promise<T> {

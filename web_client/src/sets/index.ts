@@ -15,7 +15,7 @@ export interface SetsPage {
   status: StatusLine;
   /** Where name and buttons go. */
   root: HTMLElement;
-  /** The code of a set that nobody has started. */
+  /** The code of a set that was never started. */
   example: string;
   setCode: (code: string) => void;
   focus: () => void;

@@ -7,7 +7,7 @@ import { readLink } from './share';
 
 export interface Begun {
   set: LocalSet;
-  /** Is it in the keeper? What nobody has touched is not. */
+  /** Is it in the keeper? An untouched one is not. */
   kept: boolean;
   /** What is to be said of it. */
   said: string;

@@ -2,7 +2,7 @@
 /** Why a sample could not be loaded, in words for a player. */
 
 export type FailureKind =
-  /** Nobody answers, or the server is in trouble: worth another try. */
+  /** The server does not answer, or is in trouble: worth another try. */
   | 'unreachable'
   /** The address is not there any more. */
   | 'gone'

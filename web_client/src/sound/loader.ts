@@ -37,7 +37,7 @@ export class Loader {
     this.wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
   }
 
-  /** Resolves when the address is loaded (true), or is given up because it has no audio or nobody wants it (false). */
+  /** Resolves when the address is loaded (true), or is given up because it has no audio or is not wanted any more (false). */
   want(url: string, name: string): Promise<boolean> {
     if (this.refused.has(url)) return Promise.resolve(false);
     const before = this.wishes.get(url);
@@ -48,7 +48,7 @@ export class Loader {
     return wish.done;
   }
 
-  /** Nobody waits for other addresses than these any more. */
+  /** Only these addresses are still waited for. */
   retain(urls: ReadonlySet<string>): void {
     for (const [url, wish] of this.wishes) {
       if (urls.has(url)) continue;

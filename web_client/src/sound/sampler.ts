@@ -172,7 +172,7 @@ export class Sampler {
         this.attempt = null;
       }
       if (attempt.taken) return;
-      // A source that nobody hears.
+      // A silent source.
       attempt.handle?.stop(0);
     }
   }

@@ -8,9 +8,9 @@ export interface WaitingEvent extends Onset {
   cps: number | undefined;
 }
 
-/** Of one name the newest this many wait: a chord fits, a roll that nobody heard does not come as a heap. */
+/** Of one name the newest this many wait: a chord fits, a roll that was silent does not come as a heap. */
 const MOST_PER_NAME = 8;
-/** Seconds after which nobody misses an event any more. */
+/** Seconds after which an event is not missed any more. */
 const LONGEST_WAIT_S = 120;
 
 export class WaitingEvents {

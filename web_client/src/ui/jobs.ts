@@ -39,7 +39,7 @@ export class JobList {
     this.render();
   }
 
-  /** Forgets what runs: after a loss of the connection nobody knows. */
+  /** Forgets what runs: after a loss of the connection it is unknown. */
   clear(): void {
     for (const [id, { job }] of this.rows) if (!hasEnded(job.state)) this.rows.delete(id);
     this.render();

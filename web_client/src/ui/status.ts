@@ -46,7 +46,7 @@ export class ConnectionStatus {
   }
 }
 
-/** Milliseconds for which a message stays that nobody has to act on. */
+/** Milliseconds for which a message stays that needs no action. */
 export const FADES_MS = 8000;
 
 /** One line for what a player should know now. The console next to it keeps what was said. */

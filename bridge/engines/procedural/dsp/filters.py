@@ -133,7 +133,7 @@ def _blockwise(x: Signal, b: Signal, a: Signal, block: int) -> Signal:
         for (p, q, r, s), here, there in zip(keep, first[channel].tolist(), second[channel].tolist(), strict=True):
             states.append((one, two))
             one, two = p * one + q * two + here, r * one + s * two + there
-        begun = np.array(states).T
-        wave[:, channel] += wave[:, -2] * begun[0] + wave[:, -1] * begun[1]
+        before = np.array(states).T
+        wave[:, channel] += wave[:, -2] * before[0] + wave[:, -1] * before[1]
     y = wave[:, :-2].transpose(1, 2, 0).reshape(len(rows), -1)[:, :count]
     return np.ascontiguousarray(y.reshape(x.shape))

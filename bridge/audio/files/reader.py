@@ -25,6 +25,7 @@ import soxr
 
 from bridge.audio.files.incoming.decoding import Decoder, opened
 from bridge.audio.files.incoming.part import AudioRefused
+from bridge.audio.files.incoming.tempo import Stated, stated
 from bridge.plugins.clip import Clip
 from bridge.system import walls
 from bridge.system.lifeline import die_with_parent
@@ -44,21 +45,27 @@ def read(source: Path, kept: Path, longest: float) -> dict[str, Any]:
 
     Raises AudioRefused for a file that is not audio we read, is too long or empty, or has an odd rate or channel count.
     """
-    facts, clip = _opened(source, kept, longest)
+    facts, clip, tempo = _opened(source, kept, longest)
     from bridge.audio.analysis.features import describe  # scipy, a second: for what can be read alone
 
-    return facts | describe(clip)
+    features = facts | describe(clip)
+    if tempo is not None:
+        # What the maker wrote is exact, and right about octaves, of which a listener can only guess.
+        features["tempo"] = {"bpm": tempo.bpm, "confidence": 1.0, "source": tempo.source}
+    elif features["tempo"] is not None:
+        features["tempo"]["source"] = "measured"
+    return features
 
 
 def judge(source: Path, kept: Path, longest: float) -> dict[str, Any]:
     """Decode ``source`` as ``read`` does, and evaluate it."""
-    facts, clip = _opened(source, kept, longest)
+    facts, clip, _ = _opened(source, kept, longest)
     from bridge.audio.analysis.figures import evaluate
 
     return facts | evaluate(clip)
 
 
-def _opened(source: Path, kept: Path, longest: float) -> tuple[dict[str, Any], Clip]:
+def _opened(source: Path, kept: Path, longest: float) -> tuple[dict[str, Any], Clip, Stated | None]:
     decoder = opened(source)
     clip, frames, loudest = _decoded(decoder, kept, longest)
     seconds, scaled = frames / decoder.rate, None
@@ -72,7 +79,7 @@ def _opened(source: Path, kept: Path, longest: float) -> tuple[dict[str, Any], C
         scaled = round(-20.0 * float(np.log10(loudest)), 2)
     facts = {"duration": round(seconds, 6), "sample_rate": decoder.rate, "channels": decoder.channels,
              "format": decoder.format, "scaled_db": scaled, "damaged": decoder.damaged}  # fmt: skip
-    return facts, clip
+    return facts, clip, stated(decoder.data, seconds)
 
 
 def to_rate(source: Path, target: Path, rate: int) -> dict[str, Any]:

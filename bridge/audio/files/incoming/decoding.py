@@ -42,6 +42,8 @@ class Decoder:
     rate: int
     channels: int
     """As many as the file has."""
+    data: bytes
+    """The whole file."""
     damaged: bool = False
     """Something could not be decoded, and was left out."""
 
@@ -106,9 +108,10 @@ class Decoder:
 
 def opened(source: Path) -> Decoder:
     """Open an audio file. Raises AudioRefused."""
-    found = parts(source.read_bytes())
+    data = source.read_bytes()
+    found = parts(data)
     with _opened(found[0]) as file:
-        return Decoder(found, file.samplerate, file.channels)
+        return Decoder(found, file.samplerate, file.channels, data)
 
 
 def _opened(part: Part) -> soundfile.SoundFile:

@@ -135,7 +135,7 @@ FILES: dict[str, tuple[Callable[[], bytes], float, float]] = {
     "wav with MP3 in it": (lambda: wav(MADE, form=struct.pack("<HHIIHH", 0x55, 1, RATE, 16000, 1, 0)), SECONDS, 0),
     "flac": (lambda: FLAC, SECONDS, 0),
     "flac of a pipe": (lambda: endless(FLAC), SECONDS, 0),
-    "flac that says too little": (lambda: FLAC[:25] + b"\x01" + FLAC[26:], SECONDS, 0.001),
+    "flac that says too little": (lambda: FLAC[:22] + b"\0\0\x10\0" + FLAC[26:], SECONDS, 0),
     "flac behind an ID3 tag": (lambda: ID3 + FLAC, SECONDS, 0),
     "flac, cut": (lambda: cut(FLAC), SECONDS / 2, 0.1),
     "flac, joined": (lambda: FLAC + endless(FLAC), 2 * SECONDS, 0),

@@ -50,6 +50,7 @@ from prompts._stems import (
     example_prompts,
     resolve_stem_type,
 )
+from prompts._wording import affirmed, worded
 
 __all__ = [
     "DEFAULT_BARS",
@@ -93,6 +94,7 @@ __all__ = [
     "TopK",
     "TopP",
     "UnknownStemType",
+    "affirmed",
     "bar_beats",
     "build_prompt",
     "canonical_key",
@@ -116,4 +118,5 @@ __all__ = [
     "structured_prompt",
     "terms",
     "valid_name",
+    "worded",
 ]

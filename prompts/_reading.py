@@ -7,11 +7,13 @@ from functools import cache
 from typing import Final
 
 from prompts._data import table
+from prompts._fields import MAX_SECONDS, MIN_SECONDS
 from prompts._keys import canonical_key
 from prompts._kind import Kind
-from prompts._meter import meter_in
+from prompts._meter import bar_beats, meter_in
 from prompts._phrases import joined, phrases_in, words_of
 from prompts._spelling import respelled
+from prompts._wording import affirmed, worded
 
 _BPM = re.compile(
     r"""(?<![\d.])(?P<before>\d{2,3}(?:\.\d+)?)[\s-]*(?:bpm|beats\ per\ minute)\b
@@ -23,7 +25,12 @@ _NUMBERS = {
     for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight"], start=1)
 } | {"twelve": 12, "sixteen": 16, "thirty two": 32}
 _BARS = re.compile(
-    rf"(?<![\w.])(?P<count>\d{{1,2}}|{'|'.join(_NUMBERS)})[\s-]*(?:bars?|measures?)\b",
+    rf"(?<![\w.])(?P<count>\d{{1,2}}|{'|'.join(_NUMBERS)})[\s-]*(?P<unit>bars?|measures?|beats?)\b(?!\s+per\b)",
+    re.IGNORECASE,
+)
+_SECONDS = re.compile(
+    r"(?<![\w.])(?P<count>\d{1,3}(?:\.\d+)?)[\s-]*(?:seconds?|secs?)\b"
+    r"(?!\s+(?:delay|echo|reverb|tail|decay|release|attack|fade))",
     re.IGNORECASE,
 )
 _KEY = re.compile(
@@ -56,6 +63,7 @@ def kind_in(text: str, seconds: float | None = None) -> Kind:
 
     A length that no single sound has, or words for music and a length, make a stem: it sounds to its end.
     """
+    text = affirmed(worded(text))[0]
     words = without_bpm(text)
     found = _kinds(words)
     if found <= {"style"}:
@@ -81,6 +89,7 @@ def says_music(text: str) -> bool:
     """Tell whether words ask for music rather than a loop: "music", "a song", or a first part that ends in a style or a
     solo ("smooth jazz", "guitar solo in A").
     """
+    text = affirmed(worded(text))[0]
     found = _kinds(text)
     if "loop" in found or meter_in(text) is not None:
         return False
@@ -99,7 +108,7 @@ def _ending_kind(words: list[str]) -> str | None:
 
 def bpm_in(text: str) -> float | None:
     """Return the beats per minute of "92 bpm", "bpm: 92" or "@92bpm"; None without any from 20 to 400."""
-    numbers = (float(match["before"] or match["after"]) for match in _BPM.finditer(text))
+    numbers = (float(match["before"] or match["after"]) for match in _BPM.finditer(worded(text)))
     return next((number for number in numbers if 20 <= number <= 400), None)
 
 
@@ -109,10 +118,29 @@ def without_bpm(text: str) -> str:
 
 
 def bars_in(text: str) -> int | None:
-    """Return the number of bars of "4 bars", "two-bar" or "8 measures"; None without any from 1 to 64."""
-    counts = (match["count"].lower() for match in _BARS.finditer(text))
-    numbers = (_NUMBERS[count] if count in _NUMBERS else int(count) for count in counts)
-    return next((number for number in numbers if 1 <= number <= 64), None)
+    """Return the number of bars of "4 bars", "two-bar", "8 measures" or, where they are whole bars, "16 beats".
+
+    None without any from 1 to 64.
+    """
+    text = worded(text)
+    beats = bar_beats(meter_in(text))
+    for match in _BARS.finditer(text):
+        count = _NUMBERS.get(match["count"].lower()) or int(match["count"])
+        bars = count / (beats if match["unit"].lower().startswith("beat") else 1)
+        if bars.is_integer() and 1 <= bars <= 64:
+            return int(bars)
+    return None
+
+
+def seconds_in(text: str) -> float | None:
+    """Return the length that "30 seconds long" or "a 5-second riser" says; None for none from 0.1 to 120.
+
+    "A 2 second delay" says no length.
+    """
+    for match in _SECONDS.finditer(worded(text)):
+        if MIN_SECONDS <= float(match["count"]) <= MAX_SECONDS:
+            return float(match["count"])
+    return None
 
 
 def key_in(text: str) -> str | None:
@@ -121,7 +149,7 @@ def key_in(text: str) -> str | None:
     "a major hit" and "fm bass" name no key: a bare "a" counts only where nothing follows that it could be the
     article of, and a lower-case letter with "m" only after "in" or "key".
     """
-    for match in _KEY.finditer(text):
+    for match in _KEY.finditer(worded(text)):
         if _is_key(match):
             return canonical_key(
                 f"{match['note']}{(match['sign'] or '').strip(' -')}{match['mode'] or match['m'] or ''}"

@@ -37,7 +37,7 @@ from prompts._fields import (
 )
 from prompts._kind import Kind
 from prompts._meter import COMMON_TIME, bar_beats, meter_in
-from prompts._reading import bars_in, bpm_in, key_in, kind_in, says_music
+from prompts._reading import bars_in, bpm_in, key_in, kind_in, says_music, seconds_in
 
 NATURAL_SECONDS: Final = 8.0
 """Seconds of a texture, a stem or raw audio when no length is given."""
@@ -150,7 +150,7 @@ class SampleSpec(BaseModel):
     def complete(self) -> SampleSpec:
         """Return the spec with what its words say and its kind implies; a field that is set always wins.
 
-        Kind, bpm, meter and key are read from the words. What has bars, several chords or a meter is a loop. A loop
+        Kind, length, bpm, meter and key are read from the words. What has bars, chords or a meter is a loop. A loop
         without duration and bars gets the bars of its words, or one a chord, or 2 (music: 4), and one without bpm 120.
         A duration that no single sound has makes a stem. A stem whose tempo is known, and not its length, has whole
         bars: 1, 2, 4, 8 or 16, whichever is nearest to ``NATURAL_SECONDS``.
@@ -159,10 +159,12 @@ class SampleSpec(BaseModel):
         Raises ValidationError when the bars last longer than ``MAX_SECONDS`` at that bpm.
         """
         timed = self.bars is not None or self.meter is not None or len(self.chords) > 1
-        kind = self.kind or (Kind.LOOP if timed else kind_in(self.prompt, self.duration))
+        said = seconds_in(self.prompt) if self.bars is None and bars_in(self.prompt) is None else None
+        duration = self.duration if self.duration is not None else said
+        kind = self.kind or (Kind.LOOP if timed else kind_in(self.prompt, duration))
         bpm = self.bpm if self.bpm is not None else bpm_in(self.prompt)
         meter = self.meter or meter_in(self.prompt)
-        bars, duration = self.bars, self.duration
+        bars = self.bars
         if bars is None and duration is None and kind is Kind.LOOP:
             bars = bars_in(self.prompt) or self._chord_bars(bpm or DEFAULT_BPM, meter) or self._natural_bars()
         if bars is None and duration is None and kind is Kind.STEM and bpm is not None:

@@ -239,7 +239,8 @@ def score(plan: Plan, reading: Reading, kind_words: bool) -> list[NoteEvent]:
         lines = [(line, TABLE[name]) for line, name in plan.genre.parts]
     for line, entry in lines:
         events += part(line, plan, entry)
-    return sorted(events, key=lambda event: event.at)
+    wanted = [event for event in events if event.instrument.name not in reading.without]
+    return sorted(wanted, key=lambda event: event.at)
 
 
 _DEFAULT = {

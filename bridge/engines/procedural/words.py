@@ -6,10 +6,10 @@ The engine adds a word to a table, never to the code that plays.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from prompts import respelled
+from prompts import affirmed, respelled, worded
 
 from .genres import GENRES, Genre
 from .instrument import Instrument, Knobs
@@ -44,6 +44,8 @@ class Reading:
     four: bool
     """A kick on every beat is asked for."""
     text: str
+    without: frozenset[str] = frozenset()
+    """Names of instruments that are not wanted."""
     note: float | None = None
     """MIDI number of a note that is named with its octave."""
 
@@ -102,7 +104,27 @@ _OTHERS = {*KNOBS, *MOODS, *LINES, *WEAK} | {
 
 @lru_cache(maxsize=256)
 def read(prompt: str) -> Reading:
-    """Understand a prompt; words that mean nothing here are left alone, unless they are an instrument's, mistyped."""
+    """Understand a prompt; words that mean nothing here are left alone, unless they are an instrument's, mistyped.
+
+    What it does not want ("no drums", "without hats") is no part of what it names.
+    """
+    prompt, unwanted = affirmed(worded(prompt))
+    reading = _heard(prompt)
+    if not unwanted:
+        return reading
+    refused = _understood(" , ".join(unwanted))
+    roles = ({"drum"} if refused.beat else set()) | ({"voice"} if {"vocals", "vocal"} & {*unwanted} else set())
+    roles |= {"bass"} if {"bass", "bass line"} & {*unwanted} else set()
+    without = frozenset(
+        entry.name
+        for entry in TABLE.values()
+        if entry.role in roles or any(entry.name.startswith(other.name) for other in refused.instruments)
+    )
+    kept = tuple(entry for entry in reading.instruments if entry.name not in without)
+    return replace(reading, instruments=kept, without=without, beat=reading.beat and not refused.beat)
+
+
+def _heard(prompt: str) -> Reading:
     reading = _understood(prompt)
     if reading.instruments or reading.beat or reading.line:
         return reading

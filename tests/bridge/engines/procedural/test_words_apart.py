@@ -6,6 +6,7 @@ from itertools import combinations
 
 import pytest
 
+from bridge.engines.procedural.asking import scored
 from bridge.engines.procedural.standing import SAME_THING, STANDS_IN
 from bridge.engines.procedural.words import read
 from prompts import SampleSpec
@@ -62,3 +63,32 @@ def test_an_acid_bass_line_is_played_by_the_acid_alone_and_one_drop_is_a_beat() 
     assert reggae.instruments == ()
     assert reggae.genre is not None
     assert reggae.genre.name == "reggae"
+
+
+def played(prompt: str) -> set[str]:
+    """Names of the instruments of a part of 8 s."""
+    spec = SampleSpec(prompt=prompt, kind="stem", duration=8, seed=1).resolved("procedural")
+    return {event.instrument.name for event in scored(spec, read(prompt), 1, 120.0, 8.0)}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "unwanted"),
+    [
+        ("techno without hats", {"hat", "hat_open"}),
+        ("techno beat, no drums", {"kick", "kick_909", "hat", "clap", "snare"}),
+        ("jazz song without piano", {"piano"}),
+        ("rock music without bass", {"electric_bass"}),
+        ("techno ohne Schlagzeug", {"kick", "kick_909", "hat", "clap"}),
+    ],
+)
+def test_what_is_not_wanted_does_not_play(prompt: str, unwanted: set[str]) -> None:
+    assert not played(prompt) & unwanted
+    assert played(prompt)
+
+
+@pytest.mark.parametrize(
+    ("words", "english"), [("Klavier", "piano"), ("Geige", "violin"), ("batterie", "drums"), ("ピアノ", "piano")]
+)
+def test_words_of_other_languages_play_the_same_instrument(words: str, english: str) -> None:
+    assert asked(words)[:1] == asked(english)[:1]
+    assert read(words).beat == read(english).beat

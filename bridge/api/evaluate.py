@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from bridge.api.body import dropping, json_response, read_json
 from bridge.api.keys import SERVICE
 from bridge.api.multipart import Form
+from bridge.api.rawaudio import is_raw_audio
 from bridge.api.similar import UPLOADS
 from bridge.errors import InvalidRequest, NotFound, TooLarge
 from bridge.exchange.uploads import Uploads
@@ -62,6 +63,8 @@ class EvaluatedAudio(Measures):
     duration: float
     sample_rate: int
     channels: int
+    scaled_db: float | None
+    """How much quieter it was made, as it went beyond full scale; null: it did not"""
 
 
 class Evaluation(Measures):
@@ -74,14 +77,24 @@ class Evaluation(Measures):
 
 
 async def post_evaluate(request: web.Request) -> web.StreamResponse:
-    """Measure audio files (a form, at most 16) or a kept sound; nothing of a file is kept."""
+    """Measure audio files (a form, at most 16; or one as the body) or a kept sound; nothing of a file is kept."""
     if request.content_type == "multipart/form-data":
         results, prompt = await _evaluate_form(request)
+    elif is_raw_audio(request):
+        results, prompt = [await _evaluate_body(request)], None
     else:
         body = EvaluateBody.model_validate(_present(await read_json(request)))
         results = [await _evaluate_sound(request.app[SERVICE], request.app[UPLOADS], body)]
         prompt = body.prompt
     return json_response(Evaluation(**_means(results), prompt=prompt, reason=WHY_NULL, results=results))
+
+
+async def _evaluate_body(request: web.Request) -> EvaluatedAudio:
+    uploads = request.app[UPLOADS]
+    async with uploads.receive(dropping(request)) as receiver:
+        async for piece in request.content.iter_any():
+            await receiver.write(piece)
+        return _audio("file 1", await uploads.judge(receiver))
 
 
 async def _evaluate_form(request: web.Request) -> tuple[list[EvaluatedAudio], str | None]:
@@ -121,7 +134,7 @@ async def _evaluate_sound(service: SampleService, uploads: Uploads, body: Evalua
 
 
 def _audio(name: str, measured: Mapping[str, Any]) -> EvaluatedAudio:
-    figures = {each: measured[each] for each in (*MEASURES, "duration", "sample_rate", "channels")}
+    figures = {each: measured[each] for each in (*MEASURES, "duration", "sample_rate", "channels", "scaled_db")}
     return cast("EvaluatedAudio", {"name": name, **figures, "fad": None, "clap_score": None})
 
 

@@ -12,6 +12,7 @@ from bridge.api.body import NO_STORE, dropping, json_response, read_json
 from bridge.api.generate import ask_once
 from bridge.api.keys import SERVICE, SETTINGS
 from bridge.api.multipart import Form
+from bridge.api.rawaudio import is_raw_audio
 from bridge.api.samplefile import SampleFile
 from bridge.errors import EngineUnavailable, InvalidRequest, TooLarge, UnsupportedMedia
 from bridge.events import ErrorBody
@@ -79,16 +80,19 @@ def attach(app: web.Application) -> None:
 
 
 async def post_upload(request: web.Request) -> web.StreamResponse:
-    """Send audio in the field ``file``: WAV, MP3, FLAC or Ogg; the answer says what it is like."""
+    """Send audio in the field ``file``, or as the body: WAV, MP3, FLAC or Ogg; the answer says what it is like."""
     uploads, most = request.app[UPLOADS], request.app[SETTINGS].max_upload_bytes
-    if request.content_type != "multipart/form-data":
+    raw = is_raw_audio(request)
+    if not raw and request.content_type != "multipart/form-data":
         if request.body_exists:
-            raise UnsupportedMedia("Send the audio as multipart/form-data, in the field `file`.")
+            raise UnsupportedMedia(
+                "Send the audio in the field `file` of a multipart form, or as the body with Content-Type: audio/wav."
+            )
         raise _without_file()
     if (request.content_length or 0) > most + _BESIDE:
         raise too_large(most)
     async with uploads.receive(dropping(request)) as receiver:
-        async for piece in _file_in(request):
+        async for piece in request.content.iter_any() if raw else _file_in(request):
             await receiver.write(piece)
         upload = await uploads.keep(receiver)
     features = upload.features

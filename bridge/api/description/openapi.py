@@ -12,6 +12,7 @@ from bridge import __version__
 from bridge.api.description.operation import Body, Operation, Parameter, Response, Schema
 from bridge.api.description.shapes import Error
 from bridge.api.errors import STATUS
+from bridge.api.rawaudio import RAW_AUDIO_PATHS, RAW_AUDIO_TYPES
 from prompts import MAX_SECONDS, SampleSpec
 
 JSON = "application/json"
@@ -163,6 +164,8 @@ def _operation(route: web.RouteDef, operation: Operation, components: _Component
         content[JSON] = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
     if operation.form is not None:
         content["multipart/form-data"] = {"schema": dict(operation.form)}
+    if route.path in RAW_AUDIO_PATHS:
+        content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in RAW_AUDIO_TYPES}
     errors = {403, 421, *operation.errors}
     if content:
         errors |= {400, 413, 415, 422}

@@ -7,7 +7,7 @@ what is looked at  what passes                                                  
 =================  ====================================================================================  ======
 Host               loopback names, IP addresses, the bound, the machine's and the listed names           421
 Origin             none, our own, loopback pages, https://strudel.cc, the listed ones; ``null`` never    403
-body               ``application/json``, ``multipart/form-data``, or none                                415
+body               ``application/json``, ``multipart/form-data``, or none; audio where files are taken      415
 no Origin          of what another site asks for (Sec-Fetch-Site), only what lies ready: ``strangers``      403
 scope              what the caller may do (``bridge/rights``) covers what the route needs (``table.py``) 403
 =================  ====================================================================================  ======
@@ -28,6 +28,7 @@ from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
 from bridge.api.errors import error_response
+from bridge.api.rawaudio import RAW_AUDIO_PATHS, is_raw_audio
 from bridge.api.security.hosts import Hosts, host_name, split_port
 from bridge.api.security.strangers import check_stranger, embedding_headers, refusal
 from bridge.errors import BridgeError, Forbidden, Misdirected, UnsupportedMedia
@@ -260,7 +261,7 @@ def _check_body(request: web.Request) -> None:
     if hdrs.CONTENT_TYPE not in request.headers:
         if not request.body_exists:
             return  # an empty body means {}
-    elif request.content_type in _BODY_TYPES:
+    elif request.content_type in _BODY_TYPES or (is_raw_audio(request) and request.path in RAW_AUDIO_PATHS):
         return
     raise UnsupportedMedia("Send the body as JSON, with the header Content-Type: application/json.")
 

@@ -115,6 +115,18 @@ def keys() -> bytes:
     return encoded(played("keys"))
 
 
+@pytest.mark.parametrize("kind", ["audio/wav", "audio/mpeg", "application/octet-stream"])
+async def test_audio_as_the_body_is_taken_like_a_form(client: TestClient, keys: bytes, kind: str) -> None:
+    def sent() -> dict[str, Any]:
+        return {"data": io.BytesIO(keys), "headers": {"Content-Type": kind}}
+
+    answer = await client.post("/api/upload", **sent())
+    assert (answer.status, (await answer.json())["audio_id"]) == (200, (await uploaded(client, keys))["audio_id"])
+    assert (await client.post("/generate", **sent())).status == 415
+    measured = await (await client.post("/evaluate", **sent())).json()
+    assert (measured["results"][0]["name"], measured["results"][0]["scaled_db"]) == ("file 1", None)
+
+
 async def test_an_upload_is_measured(client: TestClient, keys: bytes) -> None:
     document = await uploaded(client, keys)
     assert set(document) == {

@@ -38,8 +38,8 @@ from prompts._kind import Kind
 from prompts._meter import bar_beats, canonical_meter
 from prompts._mistyped import mistyped
 from prompts._names import foreign_name, offered_name, reserved_name, slug, sound_aliases, sound_name, valid_name
-from prompts._reading import LONGEST_HIT, LONGEST_SINGLE
-from prompts._search import nearest, terms
+from prompts._reading import LONGEST_HIT, LONGEST_SINGLE, bpm_in, key_in
+from prompts._search import nearest, terms, words_to_find
 from prompts._spec import DEFAULT_BARS, DEFAULT_BPM, NATURAL_SECONDS, SampleSpec
 from prompts._spelling import respelled
 from prompts._stems import (
@@ -96,6 +96,7 @@ __all__ = [
     "UnknownStemType",
     "affirmed",
     "bar_beats",
+    "bpm_in",
     "build_prompt",
     "canonical_key",
     "canonical_meter",
@@ -103,6 +104,7 @@ __all__ = [
     "common_stems",
     "example_prompts",
     "foreign_name",
+    "key_in",
     "key_name",
     "mistyped",
     "nearest",
@@ -119,4 +121,5 @@ __all__ = [
     "terms",
     "valid_name",
     "worded",
+    "words_to_find",
 ]

@@ -13,16 +13,24 @@ from prompts._data import table
 MAX_SLUG = 48
 """Characters in a slug."""
 
+_SIGNS = tuple(
+    (re.compile(rf"(?<![^\W_])([A-Ga-g])[{signs}]"), rf"\1_{said}_") for signs, said in (("#♯", "sharp"), ("♭", "flat"))
+)
+
 _NAME = re.compile(r"[a-z0-9_]{1,64}")
 
 
 def slug(text: str, spec_id: str = "") -> str:
     """Return ``text`` as 1 to 48 characters of ``[a-z0-9_]``, cut between words where that is possible.
 
+    The sign of a note is said: ``f_sharp``, ``a_flat``.
+
     What has no letters of its own (emoji) is called ``x_`` and the first six digits of ``spec_id``, or of the text's
     own digest. Never digits alone, and never ``wt_...``, which Strudel takes for a wavetable: both get ``x_`` in
     front.
     """
+    for sign, said in _SIGNS:
+        text = sign.sub(said, text)
     plain = unicodedata.normalize("NFKD", text).casefold()
     plain = "".join(character for character in plain if not unicodedata.combining(character))
     result = _cut(re.sub(r"[^a-z0-9]+", "_", plain).strip("_"), MAX_SLUG)

@@ -42,6 +42,12 @@ def terms(text: str, known: Collection[str] = ()) -> dict[str, float]:
     return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 
 
+def words_to_find(text: str) -> frozenset[str]:
+    """Return the words of ``text`` that tell sounds apart: no stop words, no tempo."""
+    words = words_of(without_bpm(text.replace("_", " ")))
+    return frozenset([*singulars(word)][-1] for word in words if word not in _stop_words())
+
+
 def nearest(word: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """Return up to ``limit`` of ``known`` that look like ``word``, the likest first."""
     from rapidfuzz import fuzz, process

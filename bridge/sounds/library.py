@@ -21,10 +21,11 @@ from bridge.audio.files.peaks import peaks
 from bridge.audio.formats import FORMATS, PEAKS
 from bridge.errors import BridgeError, Busy, DiskFailed, InvalidRequest, NotFound, StorageFull
 from bridge.jobs.happenings import EndLogged, Happenings, SoundPublished, SoundRemoved
+from bridge.sounds.matching import CANDIDATES, best, ranked
 from bridge.system.disk import DiskWatch, MemoryFiles, on_disk
 from bridge.system.threads import ENCODING, FILES, READS, WRITES, Lane
 from cache import Event, NewSample, Published, Sample, SampleStore, Sound, Target
-from prompts import common_stems, mistyped, nearest, terms
+from prompts import common_stems, mistyped, nearest, sound_name, terms
 
 logger = logging.getLogger(__name__)
 
@@ -138,24 +139,27 @@ class Library:
         return found
 
     async def find(self, keyword: str, **filters: Any) -> Sound:
-        """The best match for a keyword. Raises NotFound."""
-        matches = await self.search(keyword, limit=1, **filters)
+        """The best match for a keyword, never a loop of another tempo than the words say. Raises NotFound."""
+        matches = await self.search(keyword, limit=CANDIDATES, **filters)
         if not matches:
             raise await self._nothing_like(keyword)
-        return matches[0]
+        return best(keyword, matches)
 
     async def search(self, keyword: str, *, limit: int = 20, **filters: Any) -> list[Sound]:
-        """Sounds that match the words, best first: the exact name, then tags and prompt words.
+        """Sounds that match the words, best first: the exact name, the exact prompt, all words with key and tempo, then
+        tags and prompt words.
 
         Unknown words are read as their nearest neighbours.
         """
 
         def look() -> list[Sound]:
             words = terms(keyword, known=self._store.words())
-            found = [sound for sound, _ in self._store.search(words, limit=limit, **filters)]
+            found = [sound for sound, _ in self._store.search(words, limit=max(limit, CANDIDATES), **filters)]
             # Words are cut at "_" and numbers dropped, so a whole name is looked up as it is.
-            exact = None if _narrowed(filters) else self._store.sound(keyword.lower())
-            return [exact, *(sound for sound in found if sound.name != exact.name)][:limit] if exact else found
+            named = () if _narrowed(filters) else dict.fromkeys((keyword.lower(), sound_name(keyword)))
+            exact = next((sound for name in named if (sound := self._store.sound(name))), None)
+            found = [sound for sound in ranked(keyword, found) if exact is None or sound.name != exact.name]
+            return [exact, *found][:limit] if exact else found[:limit]
 
         return await self._read(look)
 

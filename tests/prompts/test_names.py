@@ -137,3 +137,10 @@ def test_every_synth_that_superdough_registers_is_reserved() -> None:
         found |= set(re.findall(r"'(\w+)'", listed))
     assert {"sbd", "supersaw", "sine", "pink", "z_sine", "saw"} <= found | {"saw"}
     assert [name for name in sorted(found) if not reserved_name(name)] == []
+
+
+def test_the_sign_of_a_note_is_said() -> None:
+    assert slug("pad in F#") == "pad_in_f_sharp"
+    assert slug("F#m pad") == "f_sharp_m_pad"
+    assert slug("A♭ horn") == "a_flat_horn"
+    assert slug("#1 hit") == "1_hit"

@@ -166,3 +166,32 @@ async def test_events_are_told_in_the_order_of_their_numbers_whoever_changes_at_
     assert [event.data["job_id"] for event in heard.events] == ["first", "second", "third"]
     numbers = [event.seq for event in heard.events]
     assert numbers == list(range(numbers[0], numbers[0] + 3))
+
+
+async def test_exact_words_win_over_a_name_that_is_one_of_them(service, library):
+    for words, name in (("bell", "gen_bell"), ("glass bell", None), ("shiny bell", "my_thing")):
+        await service.make(order(words, name=name))
+    assert (await library.find("glass bell")).name == "gen_glass_bell"
+    assert (await library.find("shiny bell")).name == "my_thing"
+    assert (await library.find("bell")).name == "gen_bell"
+    assert next(sound.name for sound in await library.search("glass bell")) == "gen_glass_bell"
+
+
+async def test_the_sign_of_a_note_stays_in_the_name(service, library):
+    for words in ("808 tone in F", "808 tone in F#"):
+        await service.make(order(words))
+    assert (await library.find("808 tone in F#")).name == "gen_808_tone_in_f_sharp"
+    assert (await library.find("808 tone in F")).name == "gen_808_tone_in_f"
+
+
+async def test_a_loop_of_another_tempo_is_not_answered_for_the_one_that_was_asked(service, library):
+    await service.make(order("rolling break 120 bpm", kind="loop", bars=1, name="gen_rolling_break"))
+    with pytest.raises(NotFound) as caught:
+        await library.find("rolling break 92 bpm")
+    assert caught.value.code == "unknown_sound"
+    assert caught.value.details["nearest"] == ["gen_rolling_break"]
+    assert caught.value.details["nearest_sounds"] == [{"name": "gen_rolling_break", "bpm": 120.0, "key": None}]
+    assert caught.value.details["body"] == {"prompt": "rolling break 92 bpm", "kind": "auto"}
+    assert (await library.find("rolling break 120 bpm")).name == "gen_rolling_break"
+    await service.make(order("rolling break 92 bpm", kind="loop", bars=1))
+    assert (await library.find("rolling break 92 bpm")).name == "gen_rolling_break_92_bpm"

@@ -14,7 +14,7 @@ import scipy.fft
 from bridge.audio.analysis.grid import fit_grid
 from bridge.audio.analysis.key import find_key
 from bridge.audio.analysis.loudness import decibels, heard_loudness, true_peak
-from bridge.audio.analysis.onset import attack_near, flux_peaks, onset_envelope
+from bridge.audio.analysis.onset import OnsetEnvelope, attack_near, flux_peaks, onset_envelope
 from bridge.audio.analysis.pitch import find_pitch
 from bridge.audio.analysis.spectrum import Numbers, Signal, magnitudes, mono, sustain
 from bridge.plugins.clip import Clip
@@ -29,6 +29,8 @@ _USUAL_BPM, _OCTAVES = 110.0, 0.6
 _LEAST_PULSE = 0.15
 _GUESSES, _NEAR = 4, 0.03
 """So many tempi are looked at closely, each no further away than this share of it."""
+_SLOWEST_CLICK, _CLICK_SECONDS = 30.0, 0.03
+"""A click is looked for down to this tempo; all that begins has to be this near its beats."""
 _SIZE, _HOP = 2048, 1024
 _FLOOR_DB = -60.0
 """Below the loudest octave: what is less counts as this much."""
@@ -91,7 +93,26 @@ def find_tempo(clip: Clip) -> Tempo | None:
     likely = sorted(peaks, key=lambda peak: -float(found[peak]) * _usual(float(tempi[peak])))[:_GUESSES]
     grids = [fit_grid(clip, float(tempi[peak]), tolerance=_NEAR) for peak in likely]
     best = max(grids, key=lambda grid: grid.confidence * _usual(grid.bpm), default=None)
-    return Tempo(best.bpm, best.confidence) if best and best.has_onsets and best.confidence >= _LEAST_PULSE else None
+    if best is None or not best.has_onsets or best.confidence < _LEAST_PULSE:
+        return None
+    return Tempo(_without_empty_beats(clip, envelope, best.bpm), best.confidence)
+
+
+def _without_empty_beats(clip: Clip, envelope: OnsetEnvelope, bpm: float) -> float:
+    """Halve a tempo of which every other beat is empty: a bare click at 60 is not 120.
+
+    Only where nothing but beats begins; a pause of one instrument is filled by another.
+    """
+    signal = mono(clip)
+    begins = np.array([attack_near(signal, clip.rate, time) for time in flux_peaks(envelope)])
+    while bpm / 2 >= _SLOWEST_CLICK:
+        beat = 120.0 / bpm
+        place = (begins - begins[len(begins) // 2]) / beat
+        off = np.abs(place - np.round(place)) * beat
+        if float(off.max()) > _CLICK_SECONDS:
+            break
+        bpm /= 2
+    return bpm
 
 
 def _usual(bpm: float) -> float:

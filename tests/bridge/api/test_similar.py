@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestClient
 from bridge.app import create_app
 from bridge.audio.analysis.features import octave_levels
 from bridge.audio.analysis.key import mirex_score
+from bridge.audio.files.incoming.tempo import stated
 from bridge.engines.procedural import ProceduralEngine
 from bridge.exchange.likeness import NO_EMBEDDING
 from bridge.plugins.clip import Clip
@@ -113,6 +114,22 @@ async def refusal(client: TestClient, data: Any, **more: Any) -> tuple[int, str]
 @pytest.fixture(scope="module")
 def keys() -> bytes:
     return encoded(played("keys"))
+
+
+async def test_loops_of_ours_come_back_at_their_own_tempo(client: TestClient) -> None:
+    """What a listener cannot tell, 60 from 120, the file states: in every format, at most one octave wrong of 21."""
+    tempi = [40, 45, 50, 55, 60, 65, 66, 72, 80, 90, 100, 110, 120, 130, 140, 150, 174, 190, 200, 220, 240]
+    octaves, right = [], 0
+    for number, bpm in enumerate(tempi):
+        kind = ("wav", "flac", "ogg", "mp3")[number % 4]
+        made = await client.post("/generate", json={"prompt": "drum loop", "kind": "loop", "bpm": bpm, "bars": 1,
+                                                    "format": kind})  # fmt: skip
+        data = await made.read()
+        found = stated(data, 240.0 / bpm)
+        assert found is not None, (bpm, kind)
+        right += abs(found.bpm / bpm - 1) < 0.01
+        octaves += [bpm] if min(abs(found.bpm / bpm - 2), abs(found.bpm / bpm - 0.5)) < 0.02 else []
+    assert (right / len(tempi) >= 0.95, octaves) == (True, [])
 
 
 @pytest.mark.parametrize("kind", ["audio/wav", "audio/mpeg", "application/octet-stream"])

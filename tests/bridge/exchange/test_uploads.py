@@ -175,7 +175,7 @@ except MemoryError:
     assert done.stdout == "refused\n", done.stderr
 
 
-@pytest.mark.parametrize("bpm", [84.0, 120.0, 150.0])
+@pytest.mark.parametrize("bpm", [40.0, 60.0, 66.0, 72.0, 84.0, 120.0, 150.0])
 def test_the_tempo_of_clicks_is_found_without_being_told(bpm: float) -> None:
     rate, seconds = 22_050, 12
     wave = np.random.default_rng(2).normal(0, 0.001, rate * seconds).astype(np.float32)

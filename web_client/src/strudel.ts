@@ -34,6 +34,7 @@ import type { Onset } from './sound/late';
 import { Loader } from './sound/loader';
 import { mapLoader } from './sound/maps';
 import { Sampler } from './sound/sampler';
+import { followTheme } from './theme';
 
 export interface PlayerOptions {
   /** Where the editor goes. */
@@ -137,6 +138,7 @@ export class StrudelPlayer {
       onUpdateState: () => queueMicrotask(() => options.onCode?.(this.code)),
     });
     this.mirror.changeSetting(SETTING, true);
+    followTheme((theme) => this.mirror.changeSetting('theme', theme));
     this.editor = new CodeEditor(this.mirror.editor, {
       language: {
         parseMini: mini.parse,

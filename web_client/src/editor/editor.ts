@@ -25,6 +25,7 @@ export class CodeEditor {
   ) {
     const named = EditorView.contentAttributes.of({ 'aria-label': 'Code' });
     view.dispatch({ effects: StateEffect.appendConfig.of([marking, named]) });
+    view.scrollDOM.tabIndex = 0; // long lines are scrolled by the arrow keys, too
   }
 
   /** Code was evaluated and uses these names; what was wrong with others is of no interest any more. */

@@ -39,7 +39,7 @@ def test_a_line_that_fails_does_not_stop_the_others(command: Command, tmp_path: 
     assert sorted(re.findall(r's\("(\w+)"\)', ended.out)) == [
         "gen_tone_300_hz",
         "gen_tone_400_hz",
-        "gen_tone_500_hz_in_f_minor",
+        "gen_tone_500_hz_in_f_sharp_minor",
     ]
     *failed, summary = ended.err.splitlines()
     assert len(failed) == 2

@@ -302,7 +302,7 @@ def test_codes_that_are_none_are_an_error(codec: StreamingCodec) -> None:
 def test_a_finished_stream_takes_no_more(codec: StreamingCodec) -> None:
     stream = codec.decoding()
     stream.finish()
-    with pytest.raises(RuntimeError, match="begin another"):
+    with pytest.raises(RuntimeError, match="start another"):
         stream.push(codes_of(1))
 
 

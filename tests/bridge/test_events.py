@@ -68,7 +68,7 @@ def test_a_job_that_ended_is_what_was_logged_with_its_number():
         (events.HeadMessage, ["head"]),
         (events.SessionMessage, ["session"]),
         (events.HelloReply, ["hello_reply_events", "hello_reply_reset"]),
-        (events.GenerateReply, ["generate_reply"]),
+        (events.GenerateReply, ["generate_reply", "generate_reply_nearest"]),
     ],
 )
 def test_every_type_has_the_keys_of_its_golden_files(kind, names):

@@ -19,6 +19,7 @@ const readers: Record<string, (value: unknown) => unknown> = {
   head: protocol.parseHead,
   generate_request: same,
   generate_reply: protocol.parseGenerateReply,
+  generate_reply_nearest: protocol.parseGenerateReply,
   generate_error: protocol.parseErrorReply,
   cancel: same,
   session: protocol.parseSession,

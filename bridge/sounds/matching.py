@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from bridge.audio.facts import SampleFacts
@@ -24,7 +25,8 @@ def ranked(keyword: str, found: Sequence[Sound]) -> list[Sound]:
 
     The others stay in their order.
     """
-    return sorted(found, key=lambda sound: _rank(keyword, sound))
+    wanted = _Wanted.of(keyword)
+    return sorted(found, key=wanted.rank)
 
 
 def best(keyword: str, found: Sequence[Sound]) -> Sound:
@@ -32,8 +34,9 @@ def best(keyword: str, found: Sequence[Sound]) -> Sound:
 
     Raises NotFound with the nearest ones where only sounds of other tempos are there.
     """
-    first, bpm = found[0], bpm_in(keyword)
-    if bpm is None or _rank(keyword, first) < 2 or _has_tempo(first, bpm, unknown=True):
+    wanted = _Wanted.of(keyword)
+    first, bpm = found[0], wanted.bpm
+    if bpm is None or wanted.rank(first) < 2 or _has_tempo(first, bpm, unknown=True):
         return first
     for sound in found:
         if _has_tempo(sound, bpm, unknown=False):
@@ -49,18 +52,33 @@ def best(keyword: str, found: Sequence[Sound]) -> Sound:
     )
 
 
-def _rank(keyword: str, sound: Sound) -> int:
-    facts = SampleFacts.of(sound.facts)
-    wanted = slug(keyword)
-    if wanted in {name.removeprefix("gen_").removeprefix("musicgen_") for name in (sound.name, *sound.aliases)}:
-        return 0
-    if facts.prompt.casefold().split() == keyword.casefold().split():
-        return 1
-    words = words_to_find(keyword)
-    there = words_to_find(f"{facts.prompt} {sound.name.replace('_', ' ')}")
-    bpm, key = bpm_in(keyword), key_in(keyword)
-    fits = (bpm is None or _has_tempo(sound, bpm, unknown=False)) and (key is None or facts.key == key)
-    return 2 if len(words) > 1 and words <= there and fits and not facts.flags else 3
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the words of one search say, read once for all the sounds that they are compared with."""
+
+    name: str
+    prompt: list[str]
+    words: frozenset[str]
+    bpm: float | None
+    key: str | None
+
+    @classmethod
+    def of(cls, keyword: str) -> _Wanted:
+        return cls(slug(keyword), keyword.casefold().split(), words_to_find(keyword), bpm_in(keyword), key_in(keyword))
+
+    def rank(self, sound: Sound) -> int:
+        """How exactly a sound is meant: 0 by its name, 1 by its prompt, 2 by all words with key and tempo, 3 less."""
+        facts = SampleFacts.of(sound.facts)
+        names = (sound.name, *sound.aliases)
+        if self.name in {name.removeprefix("gen_").removeprefix("musicgen_") for name in names}:
+            return 0
+        if facts.prompt.casefold().split() == self.prompt:
+            return 1
+        if len(self.words) < 2 or facts.flags or (self.key is not None and facts.key != self.key):
+            return 3
+        if self.bpm is not None and not _has_tempo(sound, self.bpm, unknown=False):
+            return 3
+        return 2 if self.words <= words_to_find(f"{facts.prompt} {sound.name}") else 3
 
 
 def _has_tempo(sound: Sound, bpm: float, *, unknown: bool) -> bool:

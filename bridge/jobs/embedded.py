@@ -27,9 +27,9 @@ from bridge.errors import (
 from bridge.jobs.book import Book
 from bridge.jobs.claims import Claim, Work
 from bridge.jobs.happenings import AskEnded, Begun, Ended, Happenings, Progressed
-from bridge.jobs.job import TERMINAL, Job, Priority, Progress, State, Ticket
+from bridge.jobs.job import AT_ITS_BEGINNING, TERMINAL, Job, Priority, Progress, State, Ticket
 from bridge.jobs.queue import Run
-from bridge.jobs.records import JobRecord, TicketRecord, job_record
+from bridge.jobs.records import JobRecord, TicketRecord
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class EmbeddedQueue:
         if self._closed:
             raise Busy("The bridge is being stopped. Ask again in a moment.")
         await self.check_room(key, 1)
-        job = self._alive.setdefault(key, JobRecord(key, lane, work, priority))
+        job = self._alive.setdefault(key, JobRecord(Job(key, lane, work, priority)))
         ticket = TicketRecord(job, claim, joined=bool(job.tickets))
         job.tickets[ticket.id] = ticket
         self._tickets[ticket.id] = ticket
@@ -144,27 +144,27 @@ class EmbeddedQueue:
             return []
         unfinished, ended = await self._book.reopen(self._kept)
         for each in ended:
-            ticket = self._tickets[each.id] = TicketRecord.of(each, job_record(each.job))
+            ticket = self._tickets[each.id] = TicketRecord.of(each, JobRecord(each.job))
             self._finish(ticket)
         for each in unfinished:
-            job = self._alive.setdefault(each.job.key, job_record(each.job))
+            job = self._alive.setdefault(each.job.key, JobRecord(each.job))
             ticket = job.tickets[each.id] = self._tickets[each.id] = TicketRecord.of(each, job)
-            if ticket.attempts and not self._repeatable(job.lane):
-                self._alive.pop(job.key, None)
+            if ticket.attempts and not self._repeatable(job.now.lane):
+                self._alive.pop(job.now.key, None)
                 self._end(job, State.FAILED, error=EngineError(_UNSURE, code=LOST))
             elif ticket.attempts >= MAX_ATTEMPTS:
-                self._alive.pop(job.key, None)
+                self._alive.pop(job.now.key, None)
                 self._end(job, State.FAILED, error=EngineCrashed(_POISON, code="poison"))
         for job in list(self._alive.values()):
-            self._hurry(job, job.priority)
+            self._hurry(job, job.now.priority)
         return unfinished
 
     async def settle(self, key: str, lane: str, claim: Claim, outcome: Any) -> Ticket:
         """Hand out a ticket for something that is there already."""
         now = time.time()
-        job = JobRecord(key, lane, Work(), priority=0, state=State.COMPLETED, started=now, ended=now)
-        job.progress = Progress(1.0, 0.0)
-        ticket = TicketRecord(job, claim, outcome=outcome)
+        done = Progress(1.0, 0.0)
+        job = Job(key, lane, Work(), priority=0, state=State.COMPLETED, progress=done, started=now, ended=now)
+        ticket = TicketRecord(JobRecord(job), claim, outcome=outcome)
         self._tickets[ticket.id] = ticket
         self._finish(ticket)
         return ticket.value()
@@ -265,17 +265,17 @@ class EmbeddedQueue:
             raise NotFound(f"No job has the id '{ticket_id[:80]}'.", code="unknown_job") from None
 
     def _count(self, state: State) -> int:
-        return sum(job.state is state for job in self._alive.values())
+        return sum(job.now.state is state for job in self._alive.values())
 
     async def _give_up(self, job: JobRecord) -> None:
         """End a job for which no ticket waits."""
         # A request from now on gets a new job: this one cannot be saved any more.
-        self._alive.pop(job.key, None)
-        task = self._running.get(job.lane, {}).get(job)
+        self._alive.pop(job.now.key, None)
+        task = self._running.get(job.now.lane, {}).get(job)
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        elif job.state is State.QUEUED:
+        elif job.now.state is State.QUEUED:
             self._end(job, State.CANCELLED, error=JobCancelled("Cancelled before it was started."))
 
     def _asked(self) -> int:
@@ -290,38 +290,38 @@ class EmbeddedQueue:
 
     def _hurry(self, job: JobRecord, priority: int) -> None:
         """Queue a job, or move it up, and start what can start."""
-        urgent = priority < job.priority
-        job.priority = min(job.priority, priority)
-        if job.state is State.QUEUED and (urgent or job not in self._queued):
+        urgent = priority < job.now.priority
+        job.change(priority=min(job.now.priority, priority))
+        if job.now.state is State.QUEUED and (urgent or job not in self._queued):
             # An old, less urgent entry stays in the heap; it is passed over once the job runs.
             self._enqueue(job)
-        self._dispatch(job.lane)
-        if job.state is State.QUEUED and priority < Priority.PREGENERATION:
-            self._make_way(job.lane)
+        self._dispatch(job.now.lane)
+        if job.now.state is State.QUEUED and priority < Priority.PREGENERATION:
+            self._make_way(job.now.lane)
 
     def _forget(self, ticket: TicketRecord) -> None:
         job = ticket.job
         job.tickets.pop(ticket.id, None)
         self._drop(ticket.id)
-        if not job.tickets and job.state is State.QUEUED and self._alive.get(job.key) is job:
-            del self._alive[job.key]
-            job.state = State.CANCELLED
+        if not job.tickets and job.now.state is State.QUEUED and self._alive.get(job.now.key) is job:
+            del self._alive[job.now.key]
+            job.change(state=State.CANCELLED)
 
     def _enqueue(self, job: JobRecord) -> None:
         self._queued.add(job)
-        heapq.heappush(self._waiting.setdefault(job.lane, []), (job.priority, next(self._order), job))
+        heapq.heappush(self._waiting.setdefault(job.now.lane, []), (job.now.priority, next(self._order), job))
 
     def _dispatch(self, lane: str) -> None:
         waiting, running = self._waiting.get(lane, []), self._running.setdefault(lane, {})
         while waiting and len(running) < self._capacity(lane) and not self._closed:
             _, _, job = heapq.heappop(waiting)
-            if job.state is not State.QUEUED or job in running:
+            if job.now.state is not State.QUEUED or job in running:
                 continue
             self._queued.discard(job)
-            job.state, job.started = State.RUNNING, time.time()
+            job.change(state=State.RUNNING, started=time.time())
             if self._book:
-                self._book.moved(list(job.tickets), State.RUNNING, job.started)
-            running[job] = asyncio.create_task(self._work(job), name=f"job {job.key}")
+                self._book.moved(list(job.tickets), State.RUNNING, job.now.started)
+            running[job] = asyncio.create_task(self._work(job), name=f"job {job.now.key}")
             # A callback, not a `finally`: a task cancelled before its first step runs none of its code.
             running[job].add_done_callback(functools.partial(self._after_work, job))
 
@@ -330,7 +330,7 @@ class EmbeddedQueue:
         if not self._gives_way(lane):
             return
         for job, task in self._running.get(lane, {}).items():
-            if job.priority >= Priority.PREGENERATION and job not in self._giving_way:
+            if job.now.priority >= Priority.PREGENERATION and job not in self._giving_way:
                 self._giving_way.add(job)
                 task.cancel()
                 return
@@ -338,9 +338,9 @@ class EmbeddedQueue:
     async def _work(self, job: JobRecord) -> None:
         try:
             if job.told is None:
-                self._happenings.tell(Begun(job.value()))
+                self._happenings.tell(Begun(job.now))
             self._report(job, 0.0)
-            async with asyncio.timeout(self._job_seconds * max(len(job.work.specs), 1)):
+            async with asyncio.timeout(self._job_seconds * max(len(job.now.work.specs), 1)):
                 await self._patiently(job)
         except TimeoutError:
             message = f"It was not made within {self._job_seconds:.0f} s. Ask for something shorter."
@@ -348,7 +348,7 @@ class EmbeddedQueue:
         except BridgeError as error:
             self._end(job, State.FAILED, error=error)
         except Exception:
-            logger.exception("job %s failed", job.key)
+            logger.exception("job %s failed", job.now.key)
             self._end(job, State.FAILED, error=BridgeError("Something broke in the bridge; its log has the details."))
         else:
             self._end(job, State.COMPLETED)
@@ -361,59 +361,59 @@ class EmbeddedQueue:
             except BridgeError as error:
                 if pause is None or error.code not in PASSING:
                     raise
-                logger.info("job %s: %s Trying again in %g s.", job.key, error.message, pause)
+                logger.info("job %s: %s Trying again in %g s.", job.now.key, error.message, pause)
                 await asyncio.sleep(pause)
         raise AssertionError("the last try raises or returns")
 
     def _after_work(self, job: JobRecord, task: asyncio.Task[None]) -> None:
-        del self._running[job.lane][job]
+        del self._running[job.now.lane][job]
         gave_way = job in self._giving_way and bool(job.tickets) and not self._closed
         self._giving_way.discard(job)
         if task.cancelled() and gave_way:
-            job.state, job.progress, job.started = State.QUEUED, Progress(0.0, None), None
+            job.change(state=State.QUEUED, progress=AT_ITS_BEGINNING, started=None)
             self._enqueue(job)
             self._tell_progress(job)
-        elif task.cancelled() and self._closed and job.tickets and not self._repeatable(job.lane):
+        elif task.cancelled() and self._closed and job.tickets and not self._repeatable(job.now.lane):
             self._end(job, State.FAILED, error=EngineError(_UNSURE, code=LOST))
         elif task.cancelled():
             error = self._stopped() if self._closed and job.tickets else JobCancelled("Cancelled.")
             self._end(job, State.CANCELLED, error=error)
-        self._dispatch(job.lane)
+        self._dispatch(job.now.lane)
 
     def _report(self, job: JobRecord, fraction: float) -> None:
-        if job.state is not State.RUNNING:
+        if job.now.state is not State.RUNNING:
             return  # a late word from work that has ended or given way
         # in this order a NaN changes nothing
-        fraction = max(job.progress.fraction, min(fraction, 1.0))
-        job.progress = Progress(fraction, self._eta(job, fraction))
+        fraction = max(job.now.progress.fraction, min(fraction, 1.0))
+        job.change(progress=Progress(fraction, self._eta(job, fraction)))
         self._tell_progress(job)
 
     def _tell_progress(self, job: JobRecord) -> None:
         state, told = job.told or (None, 0.0)
         now = time.monotonic()
-        if state is not job.state or now - told >= PROGRESS_SECONDS:
-            job.told = (job.state, now)
-            self._happenings.tell(Progressed(job.value(), job.values()))
+        if state is not job.now.state or now - told >= PROGRESS_SECONDS:
+            job.told = (job.now.state, now)
+            self._happenings.tell(Progressed(job.now, job.values()))
 
     def _eta(self, job: JobRecord, fraction: float) -> float | None:
-        passed = time.time() - (job.started or time.time())
+        passed = time.time() - (job.now.started or time.time())
         if fraction > 0.05:
             return round(passed * (1 - fraction) / fraction, 2)
-        expected = self._estimate(job.value())
+        expected = self._estimate(job.now)
         return None if expected is None else round(max(expected - passed, 0.0), 2)
 
     def _end(self, job: JobRecord, state: State, *, error: BridgeError | None = None) -> None:
-        job.state, job.error, job.ended = state, error, time.time()
-        job.progress = Progress(1.0 if state is State.COMPLETED else job.progress.fraction, 0.0)
-        if self._alive.get(job.key) is job:
-            del self._alive[job.key]
+        fraction = 1.0 if state is State.COMPLETED else job.now.progress.fraction
+        job.change(state=state, error=error, ended=time.time(), progress=Progress(fraction, 0.0))
+        if self._alive.get(job.now.key) is job:
+            del self._alive[job.now.key]
         if self._book and error and error.code == _STOPPING:  # it continues at the next start: this is not its end
-            self._book.moved(list(job.tickets), State.QUEUED, job.started)
+            self._book.moved(list(job.tickets), State.QUEUED, job.now.started)
             for ticket in job.tickets.values():
                 self._finish(ticket)
             return
         ended = job.values()
-        self._happenings.tell(Ended(job.value(), ended))
+        self._happenings.tell(Ended(job.now, ended))
         for ticket, value in zip([*job.tickets.values()], ended, strict=True):
             self._finish(ticket)
             if self._book:
@@ -445,7 +445,7 @@ class _Running:
     @property
     def job(self) -> Job:
         """How it stands now."""
-        return self._record.value()
+        return self._record.now
 
     async def waiting(self) -> tuple[Ticket, ...]:
         """The tickets that have not been given anything yet. No ticket joins between this answer and the job's end."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -41,6 +42,9 @@ class Progress:
     """Estimated seconds until it ends, None while nothing is known."""
 
 
+AT_ITS_BEGINNING = Progress(0.0, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """The making of one thing, known by its key."""
@@ -51,13 +55,13 @@ class Job:
     """Jobs of one lane share its capacity: the engine's name."""
     work: Work
     priority: int
-    state: State
-    progress: Progress
-    error: BridgeError | None
-    created: float
+    state: State = State.QUEUED
+    progress: Progress = AT_ITS_BEGINNING
+    error: BridgeError | None = None
+    created: float = field(default_factory=time.time)
     """Unix seconds, like ``started`` and ``ended``."""
-    started: float | None
-    ended: float | None
+    started: float | None = None
+    ended: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,22 +72,19 @@ class SetStore:
     def get(self, set_id: str) -> KeptSet:
         """One set, deleted or not. Raises NotFound, OSError."""
         folder = self._place(set_id)
-        numbers = versions.numbers_in(folder)
-        until = self._deleted_until(folder)
-        if not numbers or self._is_over(until):
+        numbers, until = self._kept(folder)
+        if not numbers:
             raise _unknown(set_id)
-        head = next((whole for number in reversed(numbers) if (whole := versions.read(folder, number))), None)
+        head = versions.newest(folder, numbers)
         if head is None:
             raise _damaged(set_id, "Every version of this set")
-        looked = (versions.look(folder, number) for number in reversed(numbers))
-        known = tuple(each for each in looked if each is not None)
-        return KeptSet(set_id, head, head.number != numbers[-1], until, known)
+        return KeptSet(set_id, head, head.number != numbers[-1], until, tuple(versions.listed(folder, numbers)))
 
     def version(self, set_id: str, number: int) -> Version:
         """One version with its code. Raises NotFound, OSError."""
         folder = self._place(set_id)
-        numbers = versions.numbers_in(folder)
-        if not numbers or self._is_over(self._deleted_until(folder)):
+        numbers, _ = self._kept(folder)
+        if not numbers:
             raise _unknown(set_id)
         if number not in numbers:
             raise NotFound(f"The set has no version {number}. GET /sets/{set_id} lists them.", code="unknown_version")
@@ -117,7 +114,7 @@ class SetStore:
                     code="set_deleted",
                 )
             if numbers:
-                head = next((whole for each in reversed(numbers) if (whole := versions.read(folder, each))), None)
+                head = versions.newest(folder, numbers)
                 if head is not None and (head.name, head.code) == (name, code):
                     return self.get(set_id)
                 # A base above the head is the number of a newer version that has been damaged since.
@@ -164,13 +161,16 @@ class SetStore:
 
     def _summary(self, set_id: str) -> SetSummary | None:
         folder = self._folder / set_id
-        numbers = versions.numbers_in(folder)
-        until = self._deleted_until(folder)
-        if not numbers or self._is_over(until):
+        numbers, until = self._kept(folder)
+        if not numbers:
             return None
-        looked = (versions.look(folder, number) for number in reversed(numbers))
-        head = next((each for each in looked if each is not None), Version(0, "", 0.0, 0))
+        head = next(versions.listed(folder, numbers), Version(0, "", 0.0, 0))
         return SetSummary(set_id, head, head.number != numbers[-1], until)
+
+    def _kept(self, folder: Path) -> tuple[list[int], float | None]:
+        """The versions of a set, none where its time to be brought back is over, and until when it can be."""
+        until = self._deleted_until(folder)
+        return [] if self._is_over(until) else versions.numbers_in(folder), until
 
     def _deleted_until(self, folder: Path) -> float | None:
         try:

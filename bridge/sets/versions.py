@@ -10,6 +10,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -81,6 +82,16 @@ def look(folder: Path, number: int) -> Version | None:
 def read(folder: Path, number: int) -> Version | None:
     """A version with its code; None where the file is damaged or gone. Raises OSError."""
     return _read(folder, number, whole=True)
+
+
+def newest(folder: Path, numbers: Sequence[int]) -> Version | None:
+    """The newest version that is whole, with its code; ``numbers``: ascending. None where none is. Raises OSError."""
+    return next((found for number in reversed(numbers) if (found := read(folder, number))), None)
+
+
+def listed(folder: Path, numbers: Sequence[int]) -> Iterator[Version]:
+    """Yield the versions whose first line can be read, the newest first, without their code. Raises OSError."""
+    return (found for number in reversed(numbers) if (found := look(folder, number)))
 
 
 def _read(folder: Path, number: int, *, whole: bool) -> Version | None:

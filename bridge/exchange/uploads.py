@@ -51,8 +51,6 @@ STALLED_SECONDS = 2.0
 _ID = re.compile(r"[0-9a-f]{32}")
 _SECONDS = 120.0
 _STEP = 1 << 20
-_LOOKED_AT = 4096
-"""First bytes that tell what a file is."""
 _STATUS = {"unsupported_media_type": UnsupportedMedia}
 
 
@@ -304,7 +302,7 @@ class Receiver:
     async def _flush(self) -> None:
         if not self._held:
             return
-        if self._file is None and (named := kinds.other(bytes(self._held[:_LOOKED_AT]))) is not None:
+        if self._file is None and (named := kinds.other(bytes(self._held[: kinds.LOOKED_AT]))) is not None:
             raise UnsupportedMedia(f"This is {named}. {kinds.TAKEN}", field="file")
         piece, self._held = self._held, bytearray()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _HEAD = 10
-_ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
+ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 _UNREADABLE = 0xC0
 """Header flags of a tag that is left alone: unsynchronisation, extended header."""
 
@@ -19,15 +19,15 @@ def end(data: bytes) -> int:
     if data[:3] != b"ID3" or len(data) < _HEAD:
         return 0
     footer = _HEAD if data[5] & 0x10 else 0
-    return min(_HEAD + _from_syncsafe(data[6:10]) + footer, len(data))
+    return min(_HEAD + from_syncsafe(data[6:10]) + footer, len(data))
 
 
 def extra_texts(data: bytes, description: str) -> list[str]:
     """Read the texts of the TXXX frames of that description; what cannot be read is left out."""
     found = []
     for name, body in _frames(data):
-        if name == b"TXXX" and body and body[0] < len(_ENCODINGS):
-            title, _, text = body[1:].decode(_ENCODINGS[body[0]], "replace").partition("\0")
+        if name == b"TXXX" and body and body[0] < len(ENCODINGS):
+            title, _, text = body[1:].decode(ENCODINGS[body[0]], "replace").partition("\0")
             if title == description:
                 found.append(text.lstrip("\ufeff").rstrip("\0"))
     return found
@@ -39,7 +39,7 @@ def _frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     position, stop = _HEAD, end(data)
     while position + _HEAD <= stop and data[position] != 0:
         size_bytes = data[position + 4 : position + 8]
-        size = _from_syncsafe(size_bytes) if data[3] == 4 else int.from_bytes(size_bytes, "big")
+        size = from_syncsafe(size_bytes) if data[3] == 4 else int.from_bytes(size_bytes, "big")
         start = position + _HEAD
         if start + size > stop:
             return
@@ -48,7 +48,7 @@ def _frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = start + size
 
 
-def _from_syncsafe(data: bytes) -> int:
+def from_syncsafe(data: bytes) -> int:
     """Read a number of seven bits in each byte, so that no decoder takes it for audio."""
     number = 0
     for byte in data:

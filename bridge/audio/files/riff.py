@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _FORM = struct.Struct("<HHIIHH")
 _BEXT = struct.Struct("<256s32s32s10s8sQH64s190s")
+_ACID = struct.Struct("<IHHfIHHf")
 _BEXT_VERSION = 1
 _ONE_SHOT, _ROOT_SET, _STRETCH = 0x01, 0x02, 0x04
 _LARGEST = 2**32 - 1
@@ -126,7 +127,15 @@ def acid(*, one_shot: bool, root: int | None, beats: int, meter: tuple[int, int]
     """
     flags = (_ONE_SHOT if one_shot else _STRETCH) | (0 if root is None else _ROOT_SET)
     note = 60 if root is None else root
-    return Chunk(b"acid", struct.pack("<IHHfIHHf", flags, note, 0x8000, 0.0, beats, meter[1], meter[0], bpm))
+    return Chunk(b"acid", _ACID.pack(flags, note, 0x8000, 0.0, beats, meter[1], meter[0], bpm))
+
+
+def read_acid(chunk: Chunk) -> tuple[int, float] | None:
+    """Read the beats and the bpm of an ``acid`` chunk, as they stand there; None for a one-shot and any other chunk."""
+    if chunk.name != b"acid" or len(chunk.data) < _ACID.size:
+        return None
+    flags, _, _, _, beats, _, _, bpm = _ACID.unpack_from(chunk.data)
+    return None if flags & _ONE_SHOT else (beats, bpm)
 
 
 def bext(*, description: str, originator: str, reference: str, created: str, history: str) -> Chunk:

@@ -74,7 +74,8 @@ _BRANDS = ((b"M4A", "an M4A file (AAC or ALAC)"), (b"M4B", "an M4B audio book"),
 _ADTS = re.compile(rb"\xff[\xf0\xf1\xf8\xf9]", re.DOTALL)
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|svg|script|head)", re.IGNORECASE)
 _TEXT = bytes(range(32, 127)) + b"\t\n\r\f"
-_LOOKED_AT = 4096
+LOOKED_AT = 4096
+"""First bytes that tell what a file is."""
 
 
 def is_taken(head: bytes) -> bool:
@@ -107,7 +108,7 @@ def other(head: bytes) -> str | None:
         return "an AAC file"
     if _MARKUP.match(head):
         return "a web page or XML"
-    looked_at = head[:_LOOKED_AT]
+    looked_at = head[:LOOKED_AT]
     if not looked_at.translate(None, _TEXT) or _is_text(looked_at):
         return "JSON" if looked_at.lstrip()[:1] in {b"{", b"["} else "text"
     return None

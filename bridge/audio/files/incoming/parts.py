@@ -10,10 +10,10 @@ from bridge.audio.files.incoming.part import AudioRefused, Part
 def parts(data: bytes) -> list[Part]:
     """Take a file apart, at least one stream. Raises AudioRefused, which names what the file is."""
     start = _id3.end(data)
-    head = data[start : start + 4096]
+    head = data[start : start + kinds.LOOKED_AT]
     if not kinds.is_taken(head) and kinds.other(head) is None:
         start = len(data) - len(data[start:].lstrip(b"\0"))
-        head = data[start : start + 4096]
+        head = data[start : start + kinds.LOOKED_AT]
     if head[:4] == b"fLaC":
         return flac.parts(data[start:])
     if head[:4] == b"OggS":

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridge.audio.files import riff
+from bridge.audio.files._id3 import ENCODINGS, from_syncsafe
 
 SLOWEST, FASTEST = 20.0, 400.0
 """Quarter notes a minute; anything else is not believed."""
 
-_ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 _NUMBER = re.compile(r"\s*(\d{1,3}(?:[.,]\d{1,6})?)\s*(?:bpm)?\s*", re.IGNORECASE)
-_ONE_SHOT = 1
 _COMMENTS = re.compile(rb"\x03vorbis|OpusTags|[\x04\x84][\x00-\xff]{3}(?=[\x00-\xff]{2}\x00\x00)", re.DOTALL)
 _LOOKED_AT, _BEGINNING = 1 << 20, 1 << 16
 _COMMENT_BLOCK = 4
@@ -47,10 +46,8 @@ def stated(data: bytes, seconds: float) -> Stated | None:
 def _acid(data: bytes, seconds: float) -> Iterator[float]:
     """The tempo of the acid chunk, or its beats over the length; a one-shot has neither."""
     for chunk in _riff(data):
-        if chunk.name == b"acid" and len(chunk.data) >= 24:
-            flags, _, _, _, beats, _, _, bpm = struct.unpack_from("<IHHfIHHf", chunk.data)
-            if flags & _ONE_SHOT:
-                return
+        if (found := riff.read_acid(chunk)) is not None:
+            beats, bpm = found
             yield bpm
             if beats and seconds > 0:
                 yield beats * 60.0 / seconds
@@ -76,13 +73,13 @@ def _id3_texts(data: bytes) -> Iterator[tuple[str, str]]:
     if data[:3] != b"ID3" or len(data) < 10 or data[3] not in (2, 3, 4):
         return
     version, flags = data[3], data[5]
-    tag = data[10 : 10 + _syncsafe(data[6:10])]
+    tag = data[10 : 10 + from_syncsafe(data[6:10])]
     if flags & 0x80 and version < 4:
         tag = tag.replace(b"\xff\x00", b"\xff")
     head = 6 if version == 2 else 10
     position = 0
     if flags & 0x40 and version > 2 and len(tag) >= 4:
-        position = _syncsafe(tag[:4]) if version == 4 else 4 + int.from_bytes(tag[:4], "big")
+        position = from_syncsafe(tag[:4]) if version == 4 else 4 + int.from_bytes(tag[:4], "big")
     for _ in range(_MOST_ITEMS):
         frame = tag[position : position + head]
         if len(frame) < head or frame[0] == 0:
@@ -90,18 +87,14 @@ def _id3_texts(data: bytes) -> Iterator[tuple[str, str]]:
         name = frame[: 3 if version == 2 else 4]
         size = int.from_bytes(frame[3:6] if version == 2 else frame[4:8], "big")
         if version == 4:
-            size = _syncsafe(frame[4:8])
+            size = from_syncsafe(frame[4:8])
         body = tag[position + head : position + head + min(size, 4096)]
         packed = version > 2 and frame[9] & 0xFE & (0x0C if version == 4 else 0xC0)
-        if name in {b"TBPM", b"TBP", b"TXXX", b"TXX"} and body and body[0] < len(_ENCODINGS) and not packed:
-            text = body[1:].decode(_ENCODINGS[body[0]], "replace")
+        if name in {b"TBPM", b"TBP", b"TXXX", b"TXX"} and body and body[0] < len(ENCODINGS) and not packed:
+            text = body[1:].decode(ENCODINGS[body[0]], "replace")
             title, _, rest = text.partition("\0") if name.startswith(b"TX") else ("tbpm", "", text)
             yield title.strip("\ufeff ").lower(), rest.lstrip("\ufeff")
         position += head + size
-
-
-def _syncsafe(data: bytes) -> int:
-    return sum((byte & 0x7F) << shift for byte, shift in zip(data, (21, 14, 7, 0), strict=True))
 
 
 def _vorbis(data: bytes) -> Iterator[float]:

@@ -16,7 +16,7 @@ export interface Details {
 }
 
 interface Served {
-  sound?: { pinned?: boolean };
+  pinned?: boolean;
   samples?: { n?: number; url?: string; facts?: { measures?: object } | null }[];
 }
 
@@ -24,9 +24,9 @@ interface Served {
 export async function loadDetails(name: string): Promise<Details> {
   const response = await fetch(`/sounds/${encodeURIComponent(name)}?format=json`);
   if (!response.ok) throw new Error('The bridge does not know this sound any more.');
-  const document = (await response.json()) as Served & { pinned?: boolean };
+  const document = (await response.json()) as Served;
   return {
-    pinned: document.sound?.pinned ?? document.pinned ?? false,
+    pinned: document.pinned ?? false,
     takes: (document.samples ?? []).map((sample, i) => ({
       n: sample.n ?? i,
       url: sample.url ?? '',

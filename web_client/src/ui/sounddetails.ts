@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 import type { Details, Take } from '../details';
 import type { Sound } from '../protocol';
-import { copyText } from './copy';
+import { copyFrom } from './copy';
 import { el } from './dom';
 
 export interface DetailActions {
@@ -90,12 +90,7 @@ export class SoundDetails {
       this.stop = this.actions.preview(url, () => undefined);
     };
     const copy = el('button', { type: 'button', aria: { label: `Copy ${name}` } }, 'Copy');
-    copy.onclick = () => {
-      void copyText(codeOf(this.sound, n)).then((done) => {
-        copy.textContent = done ? 'Copied' : 'Failed';
-        setTimeout(() => (copy.textContent = 'Copy'), 1500);
-      });
-    };
+    copy.onclick = () => void copyFrom(copy, codeOf(this.sound, n));
     return el('li', {}, play, copy);
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 import { slotUrls, type Sound } from '../protocol';
-import { copyText } from './copy';
+import { copyFrom } from './copy';
 import { el } from './dom';
 import { flagText } from './flags';
 import { codeOf, SoundDetails, type DetailActions } from './sounddetails';
@@ -61,7 +61,7 @@ export class SoundRow {
   ) {
     this.wave = new Waveform(actions.loadOutline, actions.watcher);
     this.play = el('button', { type: 'button', className: 'play', onclick: () => this.toggle() });
-    this.copy = el('button', { type: 'button', className: 'copy', onclick: () => void this.copyCode() }, 'Copy');
+    this.copy = el('button', { type: 'button', className: 'copy', onclick: () => void copyFrom(this.copy, codeOf(this.sound, 0)) }, 'Copy');
     const remove = (): void => actions.remove(this.sound.name);
     this.remove = el('button', { type: 'button', className: 'delete', onclick: remove }, 'Delete');
     this.details = new SoundDetails(sound, { ...actions.details, preview: actions.preview });
@@ -126,12 +126,6 @@ export class SoundRow {
     this.play.textContent = playing ? '■' : '▶';
     this.play.setAttribute('aria-label', `${playing ? 'Stop' : 'Listen to'} ${this.sound.name}`);
     this.element.classList.toggle('playing', playing);
-  }
-
-  private async copyCode(): Promise<void> {
-    const copied = await copyText(codeOf(this.sound, 0));
-    this.copy.textContent = copied ? 'Copied' : 'Failed';
-    setTimeout(() => (this.copy.textContent = 'Copy'), 1500);
   }
 }
 

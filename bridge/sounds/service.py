@@ -39,7 +39,7 @@ from bridge.sounds.slicing import Slicer
 from bridge.sounds.warnings import Warnings
 from bridge.system.background import Background
 from cache import Sample
-from prompts import SampleSpec, sound_aliases, sound_name
+from prompts import sound_aliases, sound_name
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,10 @@ class Wanted:
     kept: tuple[tuple[Resolved, Sample], ...]
     """The best score first."""
     missing: tuple[Resolved, ...]
+
+    def name_of(self, found: Resolved) -> str:
+        """The sound that one of its variations is registered as."""
+        return self.order.name or sound_name(found.spec.prompt, found.spec_id)
 
     @property
     def key(self) -> str:
@@ -144,7 +148,7 @@ class SampleService:
         ``standin``: what plays meanwhile in the slot of the first that has to be made. ``is_standin``: this order is
         such a thing itself, and no listener is told of it. Raises Busy, StorageFull, DiskFailed.
         """
-        settled = [await self._settled(wanted.order, *each, priority, is_standin) for each in wanted.kept]
+        settled = [await self._settled(wanted, *each, priority, is_standin) for each in wanted.kept]
         submitted = await self._submitted(wanted, priority, standin, is_standin) if wanted.missing else []
         if not is_standin:
             for ticket in settled:
@@ -161,10 +165,10 @@ class SampleService:
             await self.queue.check_room(wanted.key, len(wanted.missing))
 
     async def _settled(
-        self, order: Order, found: Resolved, sample: Sample, priority: Priority, is_standin: bool
+        self, wanted: Wanted, found: Resolved, sample: Sample, priority: Priority, is_standin: bool
     ) -> Ticket:
         """A ticket for a sample that is kept."""
-        claim = _claim(order, found.spec, found.spec_id, is_standin=is_standin)
+        claim = _claim(wanted, found, is_standin=is_standin)
         placed = await self._placer.place(claim, kept=sample)
         ticket = await self.queue.settle(found.spec_id, KEPT_LANE, claim, placed)
         if priority < Priority.PREGENERATION and not is_standin:
@@ -179,9 +183,9 @@ class SampleService:
         key, lane = wanted.key, wanted.missing[0].spec.engine
         work = Work(tuple(each.spec for each in wanted.missing))
         tickets: list[Ticket] = []
-        for rank, (spec, spec_id, _) in enumerate(wanted.missing):
+        for rank, found in enumerate(wanted.missing):
             covered = standin if rank == 0 else None
-            claim = _claim(wanted.order, spec, spec_id, rank=rank, standin=covered, is_standin=is_standin)
+            claim = _claim(wanted, found, rank=rank, standin=covered, is_standin=is_standin)
             try:
                 tickets.append(await self.queue.submit(key, lane, work, priority=priority, claim=claim))
             except BaseException:  # a client that is refused one of them is not given the others
@@ -256,16 +260,9 @@ class SampleService:
 
 
 def _claim(
-    order: Order,
-    spec: SampleSpec,
-    spec_id: str,
-    *,
-    rank: int = 0,
-    standin: Standin | None = None,
-    is_standin: bool = False,
+    wanted: Wanted, found: Resolved, *, rank: int = 0, standin: Standin | None = None, is_standin: bool = False
 ) -> Claim:
-    name = order.name or sound_name(spec.prompt, spec_id)
-    caller = current_caller()
+    order, name, caller = wanted.order, wanted.name_of(found), current_caller()
     return Claim(
         name=name,
         prompt=order.spec.prompt,

@@ -8,7 +8,6 @@ from bridge.engines.choice import PROCEDURAL
 from bridge.errors import BridgeError
 from bridge.jobs import Standin
 from bridge.sounds.service import SampleService, Wanted
-from prompts import sound_name
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +20,11 @@ async def stand_in(service: SampleService, wanted: Wanted) -> Standin | None:
     """
     if not wanted.missing or service.settings.mock_generation is False:
         return None
-    spec, spec_id, info = wanted.missing[0]
-    if info.instant:
+    first = wanted.missing[0]
+    if first.info.instant:
         return None
     await service.check_room(wanted)
-    name = wanted.order.name or sound_name(spec.prompt, spec_id)
+    name = wanted.name_of(first)
     quick = wanted.order.model_copy(
         update={
             "spec": wanted.order.spec.model_copy(update={"engine": PROCEDURAL, "model": None}),

@@ -98,7 +98,7 @@ def utc(seconds: float) -> str:
 
 def _metadata(ticket: Ticket, placed: Placed | None) -> JobMetadata:
     facts = placed.facts if placed else None
-    spec: Mapping[str, Any] = (facts and facts.spec) or ticket.job.work.as_json().get("spec") or {}
+    spec: Mapping[str, Any] = (facts and facts.spec) or _asked(ticket)
     return JobMetadata(
         prompt=ticket.claim.prompt,
         engine=facts.engine if facts else spec.get("engine"),
@@ -109,3 +109,8 @@ def _metadata(ticket: Ticket, placed: Placed | None) -> JobMetadata:
         n=placed.n if placed else ticket.claim.n,
         licence=facts.licence if facts else None,
     )
+
+
+def _asked(ticket: Ticket) -> Mapping[str, Any]:
+    specs = ticket.job.work.specs
+    return specs[0].model_dump(mode="json") if specs else {}

@@ -69,7 +69,7 @@ def _note(metrics: Metrics, request: web.Request, status: int, seconds: float) -
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else _ELSEWHERE
     method = request.method if request.method in _METHODS else "other"
-    if status != HTTPStatus.SWITCHING_PROTOCOLS:  # how long a client listened says nothing about us
+    if status != HTTPStatus.SWITCHING_PROTOCOLS:  # a WebSocket lasts as long as its client wants
         metrics.answered(route, method, status, seconds)
     # The route and not the path: in a path there are people's words.
     level = logging.DEBUG if method in ("GET", "HEAD", "OPTIONS") else logging.INFO

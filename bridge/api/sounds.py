@@ -60,7 +60,7 @@ async def get_sound(request: web.Request) -> web.StreamResponse:
     n = query_number(request, "n", 0, 0, 2**31)
     if n >= len(sound.slots):
         raise NotFound(
-            f"'{sound.name}' has {len(sound.slots)} slots, counted from 0; there is no slot {n}.", code="unknown_slot"
+            f"'{sound.name}' has {len(sound.slots)} slots, numbered from 0. There is no slot {n}.", code="unknown_slot"
         )
     library = service.library
     library.touch(sound.name)

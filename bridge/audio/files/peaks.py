@@ -12,7 +12,7 @@ from pathlib import Path
 from bridge.audio.files.riff import NotRiff, audio
 
 PIECES = 360
-"""So many equal parts of the sample have a lowest and a highest value."""
+"""Equal parts of the sample; each has a lowest and a highest value."""
 _BYTES = 3
 _BIASED = bytes(value ^ 0x80 for value in range(256))
 """Signed bytes in the order of unsigned ones, in which ``max`` and ``min`` of bytes compare."""

@@ -15,7 +15,7 @@ _SPEAKERS = (
 )  # fmt: skip
 """What each bit of WAV's channel mask gives to left and right, from front left to top back right."""
 _USUAL = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
-"""The speakers of so many channels when the file names none; the same in WAV and FLAC."""
+"""The usual speakers for each number of channels, where the file names none; the same in WAV and FLAC."""
 _OF_OGG = {3: (0, 2, 1), 5: (0, 2, 1, 3, 4), 6: (0, 2, 1, 4, 5, 3), 7: (0, 2, 1, 5, 6, 4, 3),
            8: (0, 2, 1, 6, 7, 4, 5, 3)}  # fmt: skip
 """Where Vorbis and Opus put the channels: the place in ``_USUAL``'s order of each of theirs."""

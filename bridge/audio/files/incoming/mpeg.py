@@ -56,7 +56,7 @@ class _Stream:
 
 
 def parts(data: bytes) -> list[Part]:
-    """Take the streams of an MPEG audio file; an empty list when there is no frame in it."""
+    """Take the streams of an MPEG audio file; an empty list for a file without a frame."""
     return [Part(_written(stream), "mp3") for stream in _streams(data) if len(stream.frames) > stream.tagged]
 
 

@@ -21,6 +21,6 @@ class Part:
     format: str
     """wav, flac, ogg or mp3."""
     frames: int | None = None
-    """At most so many frames are audio; the rest fills the last block of the encoder."""
+    """How many frames are audio, at most; the rest fills the last block of the encoder."""
     mask: int = 0
     """WAV's dwChannelMask, 0 when unknown."""
